@@ -1,0 +1,165 @@
+"""Dataset: rows by number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from foldwise.digest import digest
+from foldwise.errors import DataError, InputTypeError
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Rows by number: features, targets, groups and what is handed to ``fit`` row by row.
+
+    Parameters
+    ----------
+    X : array, sparse matrix, frame or list of shape (n_rows, ...)
+        Features. Kept as they are: a frame stays a frame, text stays text.
+    y : array-like of shape (n_rows,) or (n_rows, n_outputs), optional
+        Targets.
+    groups : array-like of shape (n_rows,), optional
+        Rows of one group never stand on both sides of a fold.
+    fit_params : mapping, optional
+        Handed to ``fit``; what is as long as the data is sliced with the rows (``sample_weight``).
+    name : str, default="data"
+        How reports call it.
+
+    Raises
+    ------
+    DataError
+        If lengths differ, y has gaps, or there are no rows.
+    """
+
+    X: Any
+    y: Any = None
+    groups: Any = None
+    fit_params: Mapping[str, Any] = field(default_factory=dict)
+    name: str = "data"
+
+    def __post_init__(self) -> None:
+        n_rows = _length(self.X, "X")
+        if n_rows == 0:
+            raise DataError("X", "expected at least one row, got Found array with 0 sample(s)")
+        for place, values in (("y", self.y), ("groups", self.groups)):
+            if values is not None and _length(values, place) != n_rows:
+                raise DataError(
+                    place, f"expected as many rows as X has, {n_rows}, got {_length(values, place)}"
+                    " (Found input variables with inconsistent numbers of samples)"
+                )
+        if self.groups is not None:
+            object.__setattr__(self, "groups", np.asarray(self.groups))
+            _refuse_missing(self.groups, "groups")
+        if self.y is not None:
+            _check_target(self.y)
+        object.__setattr__(self, "fit_params", dict(self.fit_params))
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows."""
+        return _length(self.X, "X")
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of X; of a list only the length is known."""
+        return tuple(np.shape(self.X)) if hasattr(self.X, "shape") else (self.n_rows,)
+
+    @cached_property
+    def digest(self) -> str:
+        """Key of what a fit can learn from: X, y and the fit params."""
+        return digest(self.X, self.y, dict(self.fit_params))
+
+    @property
+    def row_labels(self) -> np.ndarray:
+        """Row numbers, for splitters that look at a length only."""
+        return np.arange(self.n_rows)
+
+    def take(self, rows: np.ndarray, against: np.ndarray | None = None) -> tuple[Any, Any, dict[str, Any]]:
+        """Return copies of some rows.
+
+        Parameters
+        ----------
+        rows : array of int, shape (n,)
+            Row numbers, in the order wanted.
+        against : array of int, optional
+            Columns to keep, for a precomputed kernel: the train rows.
+
+        Returns
+        -------
+        X, y, fit_params
+            y is None where there are no targets.
+        """
+        X = take_rows(self.X, rows)
+        if against is not None:
+            X = X[:, against]
+        y = None if self.y is None else take_rows(self.y, rows)
+        return X, y, {k: take_rows(v, rows) if self._is_by_row(v) else v for k, v in self.fit_params.items()}
+
+    def splits(
+        self, splitter: Any, rows: np.ndarray | None = None
+    ) -> Iterable[tuple[np.ndarray, np.ndarray]]:
+        """Let a scikit-learn splitter split the data, or some rows of it, into (train, held-out) positions."""
+        if rows is None:
+            return splitter.split(self.X, self.y, self.groups)  # type: ignore[no-any-return]
+        X, y, _ = self.take(rows)
+        return splitter.split(X, y, None if self.groups is None else self.groups[rows])  # type: ignore[no-any-return]
+
+    def _is_by_row(self, value: Any) -> bool:
+        if isinstance(value, str | bytes | Mapping) or not (hasattr(value, "__len__") or hasattr(value, "shape")):
+            return False
+        return np.ndim(value) != 0 and _length(value, "fit_params") == self.n_rows
+
+
+def take_rows(values: Any, rows: np.ndarray) -> Any:
+    """Return a copy of some rows of an array, sparse matrix, frame, series or list."""
+    if hasattr(values, "iloc"):
+        return values.iloc[rows]
+    if hasattr(values, "tocsr"):
+        return values.tocsr()[rows] if values.format in {"coo", "dia", "bsr"} else values[rows]
+    if hasattr(values, "shape"):
+        return values[rows]
+    return [values[row] for row in rows]
+
+
+def _length(values: Any, place: str) -> int:
+    if hasattr(values, "shape"):
+        if len(values.shape) == 0:
+            raise InputTypeError(place, f"expected one value per row, got the single value {values!r}")
+        return int(values.shape[0])
+    if isinstance(values, str | bytes | Mapping) or not hasattr(values, "__len__"):
+        raise InputTypeError(place, f"expected an array, a frame or a list, got {type(values).__name__}")
+    return len(values)
+
+
+def _check_target(y: Any) -> None:
+    if hasattr(y, "tocsr"):
+        raise InputTypeError("y", "expected a dense array; sparse data was passed, use y.toarray()")
+    values = np.asarray(y)
+    if np.iscomplexobj(values):
+        raise DataError("y", "expected real numbers or labels; Complex data not supported")
+    _refuse_missing(y, "y")
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        at = int(np.argwhere(~np.isfinite(values))[0][0])
+        raise DataError("y", f"expected finite numbers, got inf at row {at} (y contains infinity); drop such rows")
+
+
+def _refuse_missing(values: Any, place: str) -> None:
+    if hasattr(values, "isna"):
+        missing = np.asarray(values.isna())
+    else:
+        array = np.asarray(values)
+        if array.dtype.kind in "OfcmM":
+            missing = np.asarray([[v is None or v != v for v in np.atleast_1d(row)] for row in array])
+        else:
+            return
+    if missing.any():
+        at = int(np.argwhere(missing)[0][0])
+        raise DataError(
+            place, f"expected a value in every row, got NaN in {int(missing.sum())} of {len(missing)}, first at row {at}"
+            f" ({place} contains NaN); drop or fill these rows"
+        )

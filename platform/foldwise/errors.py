@@ -1,0 +1,134 @@
+"""The error tree. Every error says what was expected, what was given, and the fix."""
+
+from __future__ import annotations
+
+import builtins
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+
+class FoldwiseError(Exception):
+    """Base of everything that foldwise raises on purpose."""
+
+
+class InputError(FoldwiseError, ValueError):
+    """The input is wrong, and nothing was started.
+
+    Parameters
+    ----------
+    place : str
+        Where the input stands: an argument (``n_trials``) or a job file's key (``search.trials``).
+    problem : str
+        What was expected and what was given; the fix, where it is not obvious.
+    source : str, optional
+        The file that the place is in.
+    """
+
+    def __init__(self, place: str, problem: str, source: str | None = None) -> None:
+        self.place, self.problem, self.source = place, problem, source
+        super().__init__(": ".join(part for part in (source, place, problem) if part))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.place, self.problem, self.source)
+
+    def moved(self, place: str, source: str | None = None) -> InputError:
+        """Return the same error, said of another place."""
+        return type(self)(place, self.problem, source or self.source)
+
+
+class InputTypeError(InputError, TypeError):
+    """The input is of a type that cannot serve."""
+
+
+class MissingPackageError(InputError, ImportError):
+    """Something asked for needs a package or an object that cannot be imported."""
+
+
+class FoldsError(InputError):
+    """The folds cannot be made, or would give a score that is not honest."""
+
+
+class DataError(InputError):
+    """The data cannot be read or cannot be searched over."""
+
+
+class SpaceError(InputError):
+    """The search space is wrong."""
+
+
+class ResourcesError(InputError):
+    """The resources asked for do not exist here."""
+
+
+class RunError(FoldwiseError, RuntimeError):
+    """The input was right, and the run failed."""
+
+
+class ClusterError(RunError):
+    """Ray could not be started, joined or kept."""
+
+
+class TrackingError(RunError):
+    """The tracking server could not be reached or has not what was asked of it."""
+
+
+class FitFailedError(RunError):
+    """A fit failed and ``error_score="raise"`` asks to hear of it."""
+
+
+class StudyFailedError(RunError):
+    """No trial of a study finished."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """The cause of a failed fit, as plain data.
+
+    Parameters
+    ----------
+    kind : str
+        Name of the exception's class, or ``"WorkerLost"`` or ``"NonFiniteScore"``.
+    message : str
+        Its first words; never empty.
+    traceback : str
+        The remote traceback; empty where there is none.
+    """
+
+    kind: str
+    message: str
+    traceback: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.message}"
+
+
+def failed(error: type[RunError], message: str, causes: Iterable[Failure]) -> RunError:
+    """Build a run error that is also of its causes' common built-in type.
+
+    So ``except ValueError`` around a search sees what it would see around a single fit.
+    """
+    kinds = {cause.kind for cause in causes}
+    kind = getattr(builtins, kinds.pop(), None) if len(kinds) == 1 else None
+    if not (isinstance(kind, type) and issubclass(kind, Exception)) or issubclass(error, kind):
+        return error(message)
+    try:
+        both = type(error.__name__, (error, kind), {"__module__": error.__module__})
+        return both(message)  # type: ignore[no-any-return]
+    except TypeError:  # a built-in type with another layout or signature
+        return error(message)
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Say which of the known names the given one may have meant.
+
+    Examples
+    --------
+    >>> nearest("trails", ["trials", "batch"])
+    'did you mean trials? Known: trials, batch'
+    """
+    names = [str(one) for one in known]
+    close = difflib.get_close_matches(str(name), names, n=1, cutoff=0.6)
+    listed = ", ".join(names[:30]) + (", ..." if len(names) > 30 else "")
+    return (f"did you mean {close[0]}? " if close else "") + f"Known: {listed or 'none'}"

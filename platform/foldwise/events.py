@@ -1,0 +1,79 @@
+"""What happened, as frozen data. Progress, MLflow and logs only listen; the run knows none of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from foldwise.trial import FitResult, Trial
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Fits so far: run here, answered without running, failed, and the most that may be asked in all."""
+
+    run: int = 0
+    shared: int = 0
+    failed: int = 0
+    at_most: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    """The run begins. ``plan`` is a Plan; ``studies`` are the names of its studies."""
+
+    plan: Any
+    started: float
+
+
+@dataclass(frozen=True, slots=True)
+class FitEnded:
+    """A fit was run."""
+
+    result: FitResult
+    params: Mapping[str, Any]
+    counts: Counts
+
+
+@dataclass(frozen=True, slots=True)
+class TrialEnded:
+    """A trial was reduced."""
+
+    study: str
+    trial: Trial
+    counts: Counts
+
+
+@dataclass(frozen=True, slots=True)
+class StudyEnded:
+    """A study chose and, unless it is the final one, was judged.
+
+    ``outer`` is its OuterResult, None for the final study; ``trials`` are all its trials, in the order asked.
+    """
+
+    study: str
+    chosen: Trial
+    trials: tuple[Trial, ...]
+    outer: Any | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunWaits:
+    """Nothing runs yet, for this reason."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnded:
+    """The run is over. ``report`` is a Report, None where there is none; ``model`` the final model's fit."""
+
+    report: Any | None
+    model: FitResult | None
+    interrupted: bool
+    error: BaseException | None
+
+
+Event: TypeAlias = RunStarted | FitEnded | TrialEnded | StudyEnded | RunWaits | RunEnded
+Listener: TypeAlias = Callable[[Event], None]

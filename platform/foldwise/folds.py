@@ -1,0 +1,335 @@
+"""Step 3, plan: folds, as fixed row numbers. Outer and inner splits, sharing, groups and strata.
+
+With ``inner_cv="shared"`` the inner folds of an outer fold are the other outer folds, so that a fit without folds i and
+j serves the studies of both. Whatever makes that impossible, or a score dishonest, is refused here, before anything runs.
+"""
+
+from __future__ import annotations
+
+import copy
+import numbers
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.model_selection import (
+    BaseCrossValidator,
+    GroupKFold,
+    PredefinedSplit,
+    StratifiedGroupKFold,
+    check_cv,
+)
+from sklearn.utils.multiclass import type_of_target
+
+from foldwise.data import Dataset
+from foldwise.digest import derive_seed
+from foldwise.errors import FoldsError
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """Rows to learn from and rows to be judged on.
+
+    Parameters
+    ----------
+    train, held_out : array of int64, shape (n,)
+        Row numbers of the whole data, in the splitter's order.
+    """
+
+    train: np.ndarray
+    held_out: np.ndarray
+
+
+@dataclass(frozen=True)
+class NestedFolds:
+    """The outer folds and, for each of them, the inner folds within its train rows.
+
+    Parameters
+    ----------
+    outer : tuple of Fold
+        In the splitter's order.
+    inner : tuple of tuple of Fold
+        One tuple per outer fold.
+    shared : bool
+        Whether the inner folds are the other outer folds.
+    """
+
+    outer: tuple[Fold, ...]
+    inner: tuple[tuple[Fold, ...], ...]
+    shared: bool
+
+    @property
+    def are_time_ordered(self) -> bool:
+        """Whether every fold is judged on rows that come after those it learned from."""
+        return all(fold.train.max() < fold.held_out.min() for fold in self.outer)
+
+
+def nested_folds(
+    dataset: Dataset, outer_cv: Any, inner_cv: Any, *, classifier: bool, seed: int, repeats: int = 1
+) -> NestedFolds:
+    """Split a dataset for nested cross-validation.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Its y gives strata and its groups hold in both loops.
+    outer_cv : int, splitter or iterable of (train, held-out)
+        As scikit-learn's ``cv``; with groups an int means a group splitter.
+    inner_cv : "shared", int or splitter
+        The inner loop's.
+    classifier : bool
+        Whether an int means stratified folds, and every train set must hold every class.
+    seed : int
+        Seeds a splitter whose ``random_state`` is None.
+    repeats : int, default=1
+        How often an int ``outer_cv`` is repeated, shuffled anew.
+
+    Returns
+    -------
+    NestedFolds
+        Row numbers of all folds.
+
+    Raises
+    ------
+    FoldsError
+        If the folds cannot be made, overlap, split a group, lack a class, or cannot be shared.
+    """
+    stratify = classifier and dataset.y is not None and type_of_target(dataset.y) in {"binary", "multiclass"}
+    if stratify:
+        _check_classes(dataset)
+    folds = _nest(dataset, outer_cv, inner_cv, stratify, seed, repeats)
+    if stratify:
+        _check_every_class(dataset, folds, outer_cv, inner_cv, seed)
+    return folds
+
+
+def _nest(dataset: Dataset, outer_cv: Any, inner_cv: Any, stratify: bool, seed: int, repeats: int) -> NestedFolds:
+    splitter = _outer_splitter(dataset, outer_cv, stratify, seed, repeats)
+    outer = _split(dataset, splitter, np.arange(dataset.n_rows), "outer_cv")
+    if isinstance(inner_cv, str):
+        if inner_cv != "shared":
+            raise FoldsError("inner_cv", f"expected 'shared', a number of folds or a splitter, got {inner_cv!r}")
+        return NestedFolds(outer, _shared(outer, dataset.n_rows), shared=True)
+    inner = tuple(
+        _split(dataset, _inner_splitter(dataset, inner_cv, stratify, seed, fold.train), fold.train, "inner_cv")
+        for fold in outer
+    )
+    return NestedFolds(outer, inner, shared=False)
+
+
+# --- splitters --------------------------------------------------------------------------------------------------------
+
+
+def _outer_splitter(dataset: Dataset, cv: Any, stratify: bool, seed: int, repeats: int) -> Any:
+    if repeats != 1:
+        if not isinstance(cv, numbers.Integral):
+            raise FoldsError("repeats", f"expected a number of folds beside repeats, got {cv!r}; use a Repeated* splitter")
+        return _repeated(dataset, int(cv), stratify, derive_seed(seed, "outer_cv"), repeats)
+    return _splitter(dataset, cv, stratify, derive_seed(seed, "outer_cv"), "outer_cv")
+
+
+def _inner_splitter(dataset: Dataset, cv: Any, stratify: bool, seed: int, rows: np.ndarray) -> Any:
+    if isinstance(cv, PredefinedSplit):
+        test_fold = cv.test_fold
+        if len(test_fold) != dataset.n_rows:
+            raise FoldsError(
+                "inner_cv", f"expected a PredefinedSplit as long as the data, {dataset.n_rows} rows, got {len(test_fold)}"
+            )
+        return PredefinedSplit(np.asarray(test_fold)[rows])
+    if not isinstance(cv, numbers.Integral) and not hasattr(cv, "split"):
+        raise FoldsError(
+            "inner_cv", f"expected 'shared', a number of folds or a splitter, got {type(cv).__name__}; row numbers of the whole "
+            "data cannot split the rows of each study, use a splitter such as StratifiedKFold or a PredefinedSplit"
+        )
+    return _splitter(dataset, cv, stratify, derive_seed(seed, "inner_cv"), "inner_cv")
+
+
+def _splitter(dataset: Dataset, cv: Any, stratify: bool, seed: int, place: str) -> Any:
+    """Make a splitter that splits alike each time it is asked, on a copy of the user's."""
+    if isinstance(cv, bool) or not (isinstance(cv, numbers.Integral) or hasattr(cv, "split") or _is_iterable(cv)):
+        raise FoldsError(place, f"expected a number of folds, a splitter or a list of (train, held-out) rows, got {cv!r}")
+    if isinstance(cv, numbers.Integral):
+        if not 2 <= cv <= dataset.n_rows:
+            raise FoldsError(place, f"expected 2 to {dataset.n_rows} folds (n_samples={dataset.n_rows}), got {cv}")
+        if dataset.groups is not None:
+            return (StratifiedGroupKFold if stratify else GroupKFold)(int(cv))
+        return check_cv(int(cv), dataset.y, classifier=stratify)
+    if not hasattr(cv, "split"):
+        cv = [_as_rows(pair, place) for pair in cv]
+        if not cv:
+            raise FoldsError(place, "expected at least one (train, held-out) pair, got an empty list")
+        return check_cv(cv)
+    splitter = copy.deepcopy(cv)
+    if getattr(splitter, "random_state", 0) is None and getattr(splitter, "shuffle", True):
+        splitter.random_state = seed
+    return splitter
+
+
+def _repeated(dataset: Dataset, n_folds: int, stratify: bool, seed: int, repeats: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Repeat an int's splitter, shuffled with a seed of its own each time."""
+    if not isinstance(repeats, numbers.Integral) or repeats < 1:
+        raise FoldsError("repeats", f"expected an integer >= 1, got {repeats!r}")
+    plain = _splitter(dataset, n_folds, stratify, seed, "outer_cv")
+    pairs: list[tuple[np.ndarray, np.ndarray]] = []
+    for repeat in range(repeats):
+        shuffled = type(plain)(n_folds, shuffle=True, random_state=derive_seed(seed, repeat))
+        pairs += list(dataset.splits(shuffled))
+    return check_cv(pairs)  # type: ignore[no-any-return]
+
+
+def _is_iterable(cv: Any) -> bool:
+    return hasattr(cv, "__iter__") and not isinstance(cv, str | bytes | dict)
+
+
+def _as_rows(pair: Any, place: str) -> tuple[np.ndarray, np.ndarray]:
+    try:
+        train, held_out = (np.asarray(rows) for rows in pair)
+    except (TypeError, ValueError):
+        raise FoldsError(place, f"expected (train, held-out) pairs of row numbers, got {pair!r}") from None
+    train, held_out = (np.flatnonzero(rows) if rows.dtype == bool else rows for rows in (train, held_out))
+    return train, held_out
+
+
+def _split(dataset: Dataset, splitter: Any, rows: np.ndarray, place: str) -> tuple[Fold, ...]:
+    whole = len(rows) == dataset.n_rows and bool((rows == np.arange(len(rows))).all())
+    try:
+        pairs = [(np.asarray(a), np.asarray(b)) for a, b in dataset.splits(splitter, None if whole else rows)]
+    except FoldsError:
+        raise
+    except Exception as error:  # a splitter says in words of its own what it cannot do
+        raise FoldsError(place, f"expected folds from {splitter!r}, got {type(error).__name__}: {error}") from error
+    if not pairs:
+        raise FoldsError(place, f"expected at least one fold, got none from {splitter!r}")
+    folds = tuple(Fold(_rows_of(rows, train, place), _rows_of(rows, held_out, place)) for train, held_out in pairs)
+    for number, fold in enumerate(folds):
+        _check_fold(dataset, fold, f"{place}: fold {number}")
+    return folds
+
+
+def _rows_of(rows: np.ndarray, positions: np.ndarray, place: str) -> np.ndarray:
+    if positions.dtype == bool:
+        positions = np.flatnonzero(positions)
+    if positions.ndim != 1 or (positions.size and positions.dtype.kind not in "iu"):
+        raise FoldsError(place, f"expected row numbers, got an array of {positions.dtype} and shape {positions.shape}")
+    if positions.size and not (0 <= positions.min() and positions.max() < len(rows)):
+        raise FoldsError(place, f"expected row numbers from 0 to {len(rows) - 1}, got {positions.min()} to {positions.max()}")
+    return rows[positions].astype(np.int64)
+
+
+def _check_fold(dataset: Dataset, fold: Fold, place: str) -> None:
+    if not len(fold.train) or not len(fold.held_out):
+        raise FoldsError(place, f"expected rows on both sides, got {len(fold.train)} to train and {len(fold.held_out)} held out")
+    both = np.intersect1d(fold.train, fold.held_out)
+    if len(both):
+        raise FoldsError(place, f"expected held-out rows that are not learned from, got {len(both)} on both sides, first row {both[0]}")
+    if dataset.groups is not None:
+        straddling = np.intersect1d(dataset.groups[fold.train], dataset.groups[fold.held_out])
+        if len(straddling):
+            raise FoldsError(
+                place, f"expected each group on one side, got group {straddling[0]!r} on both; use a number of folds, GroupKFold "
+                "or another splitter that takes groups"
+            )
+
+
+# --- sharing ----------------------------------------------------------------------------------------------------------
+
+
+def _shared(outer: Sequence[Fold], n_rows: int) -> tuple[tuple[Fold, ...], ...]:
+    """Take the other folds of its repeat as each outer fold's inner folds."""
+    inner: list[tuple[Fold, ...]] = []
+    for repeat in _repeats(outer, n_rows):
+        for fold in repeat:
+            others = [other for other in repeat if other is not fold]
+            inner.append(
+                tuple(Fold(fold.train[~np.isin(fold.train, o.held_out)], o.held_out) for o in others)
+            )
+    return tuple(inner)
+
+
+def _repeats(outer: Sequence[Fold], n_rows: int) -> list[list[Fold]]:
+    """Part the outer folds into runs whose held-out rows do not overlap, and check that each can be shared."""
+    fix = "use inner_cv=5 or a splitter"
+    runs: list[list[Fold]] = []
+    taken = np.zeros(n_rows, dtype=bool)
+    for number, fold in enumerate(outer):
+        if len(fold.train) + len(fold.held_out) != n_rows or len(np.unique(fold.train)) != len(fold.train):
+            raise FoldsError(
+                "inner_cv", f"expected outer folds that train on all other rows to share them, got outer fold {number} with "
+                f"{len(fold.train)} train and {len(fold.held_out)} held-out rows of {n_rows}; {fix} for the inner loop"
+            )
+        if not runs or taken[fold.held_out].any():
+            runs.append([])
+            taken[:] = False
+        runs[-1].append(fold)
+        taken[fold.held_out] = True
+    sizes = {len(run) for run in runs}
+    if len(sizes) > 1 or (len(runs) > 1 and sizes == {1}):
+        raise FoldsError(
+            "inner_cv", f"expected outer folds that part the rows to share them, got held-out sets that overlap; {fix} for "
+            "the inner loop"
+        )
+    if sizes.pop() < 3:
+        raise FoldsError(
+            "inner_cv", f"expected at least 3 outer folds to share them, got {len(runs[0])}; use outer_cv=3 or more, or {fix} "
+            "for the inner loop"
+        )
+    return runs
+
+
+# --- classes ----------------------------------------------------------------------------------------------------------
+
+
+def _labels(dataset: Dataset) -> np.ndarray:
+    return np.unique(np.asarray(dataset.y).ravel(), return_inverse=True)[1]
+
+
+def _check_classes(dataset: Dataset) -> None:
+    classes = np.unique(np.asarray(dataset.y).ravel())
+    if len(classes) < 2:
+        raise FoldsError("y", f"expected at least two classes, got 1 class, {classes[0]!r}, in all {dataset.n_rows} rows")
+
+
+def _check_every_class(dataset: Dataset, folds: NestedFolds, outer_cv: Any, inner_cv: Any, seed: int) -> None:
+    lacking = _lacking_class(_labels(dataset), folds)
+    if lacking is None:
+        return
+    label = np.unique(np.asarray(dataset.y).ravel())[lacking]
+    count = Counter(_labels(dataset).tolist())[lacking]
+    best = _largest_that_works(dataset, outer_cv, inner_cv, seed)
+    raise FoldsError(
+        "outer_cv" if folds.shared else "inner_cv",
+        f"expected every train set to hold every class, got one without class {label!r}, which has {count} of "
+        f"{dataset.n_rows} rows; "
+        + (f"the largest number of folds that works is {best}" if best else "no number of folds works: merge or drop the class"),
+    )
+
+
+def _lacking_class(labels: np.ndarray, folds: NestedFolds) -> int | None:
+    n_classes = labels.max() + 1
+    for fold in (*folds.outer, *(inner for study in folds.inner for inner in study)):
+        counts = np.bincount(labels[fold.train], minlength=n_classes)
+        if not counts.all():
+            return int(np.argmin(counts))
+    return None
+
+
+def _largest_that_works(dataset: Dataset, outer_cv: Any, inner_cv: Any, seed: int) -> int | None:
+    """Try fewer folds, of the kind that was asked for, until no train set lacks a class."""
+    labels = _labels(dataset)
+    n_folds = outer_cv if isinstance(outer_cv, numbers.Integral) else getattr(outer_cv, "n_splits", None)
+    if not isinstance(n_folds, numbers.Integral):
+        return None
+    for fewer in range(int(n_folds) - 1, 1, -1):
+        smaller: Any = fewer
+        if isinstance(outer_cv, BaseCrossValidator):
+            smaller = copy.deepcopy(outer_cv)
+            smaller.n_splits = fewer
+        try:
+            folds = _nest(dataset, smaller, inner_cv, True, seed, 1)
+        except FoldsError:
+            continue
+        if _lacking_class(labels, folds) is None:
+            return fewer
+    return None

@@ -1,0 +1,64 @@
+"""Objects named in text, as ``module:name``: estimators, loaders, splitters, scorers."""
+
+from __future__ import annotations
+
+import importlib
+import operator
+import sys
+from pathlib import Path
+from typing import Any
+
+from foldwise.errors import InputTypeError, MissingPackageError, nearest
+
+
+def resolve(name: str, place: str) -> Any:
+    """Import the object that ``module:name`` names.
+
+    Parameters
+    ----------
+    name : str
+        For example ``sklearn.svm:SVC``.
+    place : str
+        Where the name was written, for the error.
+
+    Returns
+    -------
+    object
+        What the name stands for.
+
+    Raises
+    ------
+    MissingPackageError
+        If the module cannot be imported or lacks the name.
+    InputTypeError
+        If the text is not of the form ``module:name``.
+
+    Examples
+    --------
+    >>> resolve("math:sqrt", "estimator")(4)
+    2.0
+    """
+    module_name, colon, attribute = name.partition(":") if isinstance(name, str) else ("", "", "")
+    if not (colon and module_name and attribute):
+        raise InputTypeError(place, f"expected module:name, as in sklearn.svm:SVC, got {name!r}")
+    try:
+        module = importlib.import_module(module_name)
+    except Exception as error:  # a user's module may raise anything while it is imported
+        cause = f"{type(error).__name__}: {error}"
+        raise MissingPackageError(
+            place, f"expected a module that can be imported, got {module_name!r} ({cause}); install it, or mend the name"
+        ) from error
+    try:
+        return operator.attrgetter(attribute)(module)
+    except AttributeError:
+        public = [one for one in dir(module) if not one.startswith("_")]
+        raise MissingPackageError(
+            place, f"expected a name in {module_name}, got {attribute!r}; {nearest(attribute, public)}"
+        ) from None
+
+
+def add_import_paths(*folders: Path) -> None:
+    """Let modules in these folders be imported, as a script in them could."""
+    for folder in folders:
+        if str(folder) not in sys.path:
+            sys.path.insert(0, str(folder))

@@ -1,0 +1,210 @@
+"""Step 3, plan: everything that keys and seeds derive from, fixed and counted before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from foldwise.digest import derive_seed, digest, digest_rows
+from foldwise.folds import Fold
+from foldwise.problem import Problem
+from foldwise.trial import Fit, Params
+
+FINAL = "final"
+_COUNTED_EXACTLY = 100_000
+"""Trials up to which equal params are found by listing them; beyond, all are taken to differ."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedFold:
+    """A fold, as keys of the plan's row sets."""
+
+    train: str
+    held_out: str
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """One search over one set of train rows.
+
+    Parameters
+    ----------
+    name : str
+        "outer-0", "outer-1", ... or "final".
+    folds : tuple of PlannedFold
+        The inner folds that choose.
+    judged : PlannedFold or None
+        The outer fold that judges; None for the final study.
+    """
+
+    name: str
+    folds: tuple[PlannedFold, ...]
+    judged: PlannedFold | None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What will be run, inert and printable.
+
+    Parameters
+    ----------
+    problem : Problem
+        What is to be solved.
+    rows : mapping of str to array of int64
+        Row sets by key; a fit names its rows by these.
+    studies : tuple of Study
+        One per outer fold, then the final one.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.svm import SVC
+    >>> import foldwise as fw
+    >>> search = fw.NestedSearchCV(SVC(), {"C": [1, 10, 100], "gamma": [0.01, 0.1]}, search="grid")
+    >>> plan = search.plan(*load_iris(return_X_y=True))
+    >>> plan.n_fits, plan.n_fits_plain
+    (91, 156)
+    """
+
+    problem: Problem
+    rows: Mapping[str, np.ndarray]
+    studies: tuple[Study, ...]
+    whole: str
+
+    @classmethod
+    def of(cls, problem: Problem) -> Plan:
+        """Plan a problem."""
+        rows: dict[str, np.ndarray] = {}
+
+        def key_of(numbers: np.ndarray) -> str:
+            key = digest_rows(numbers)
+            rows.setdefault(key, numbers)
+            return key
+
+        def planned(fold: Fold) -> PlannedFold:
+            return PlannedFold(key_of(fold.train), key_of(fold.held_out))
+
+        judged = [planned(fold) for fold in problem.folds.outer]
+        outer = [
+            Study(f"outer-{number}", tuple(planned(fold) for fold in inner), judged[number])
+            for number, inner in enumerate(problem.folds.inner)
+        ]
+        whole = key_of(np.arange(problem.dataset.n_rows))
+        return cls(problem, rows, (*outer, Study(FINAL, tuple(judged), None)), whole)
+
+    # --- keys and seeds ---
+
+    @cached_property
+    def held_out(self) -> Mapping[str, tuple[str, ...]]:
+        """Train rows' key -> the row sets that any study wants a fit on them scored on."""
+        wanted: dict[str, dict[str, None]] = {self.whole: {}}
+        for fold in self._all_folds():
+            sets = wanted.setdefault(fold.train, {})
+            sets[fold.held_out] = None
+            if self.problem.return_train_score:
+                sets[fold.train] = None
+        return {train: tuple(sets) for train, sets in wanted.items()}
+
+    @cached_property
+    def seeds(self) -> Mapping[str, int]:
+        """Train rows' key -> seed of the fits on them; not of the params, so that all get the same luck."""
+        return {train: derive_seed(self.problem.seed, "fit", train) for train in self.held_out}
+
+    @cached_property
+    def search_seed(self) -> int:
+        """Seed of every study's search: the job's own, as scikit-learn's ``random_state`` would be."""
+        return self.problem.seed
+
+    @cached_property
+    def _learns_from(self) -> Mapping[str, str]:
+        problem = self.problem
+        shared = digest(problem.dataset.digest, problem.estimator)
+        return {train: digest(shared, train, seed) for train, seed in self.seeds.items()}
+
+    def fit(self, params: Params, train: str, *, keep_model: bool = False) -> Fit:
+        """Name the fit of some params on some train rows."""
+        key = digest(self._learns_from[train], params)
+        return Fit(key, train, self.held_out[train], params, self.seeds[train], keep_model=keep_model)
+
+    # --- counts ---
+
+    @property
+    def n_trials(self) -> int:
+        """Trials of each study."""
+        return self.problem.n_trials
+
+    @cached_property
+    def n_fits(self) -> int | None:
+        """Distinct fits that will run; None where the search adapts."""
+        if self.problem.search.adapts:
+            return None
+        trains = {fold.train for study in self.studies for fold in study.folds}
+        return self._n_distinct_params * len(trains) + self.problem.refit
+
+    @property
+    def n_fits_at_most(self) -> int:
+        """What runs if no two studies ask for the same params."""
+        if self.n_fits is not None:
+            return self.n_fits
+        judged_elsewhere = len(self.studies) - 1
+        return self.n_trials * self._n_folds + judged_elsewhere + self.problem.refit
+
+    @property
+    def n_fits_plain(self) -> int:
+        """What a nested search that shares nothing would run for the same params."""
+        return self.plain_fits({study.name: self.n_trials for study in self.studies})
+
+    def plain_fits(self, n_asked: Mapping[str, int]) -> int:
+        """Count what a nested search that shares nothing would run for the trials that each study asked."""
+        searched = sum(n_asked.get(study.name, 0) * len(study.folds) for study in self.studies)
+        return searched + len(self.studies) - 1 + self.problem.refit
+
+    @cached_property
+    def _n_distinct_params(self) -> int:
+        if self.n_trials > _COUNTED_EXACTLY:
+            return self.n_trials
+        asker = self.problem.search.open(self.problem.space, self.n_trials, self.search_seed)
+        return len({digest(trial.params) for trial in asker.ask(self.n_trials)})
+
+    @property
+    def _n_folds(self) -> int:
+        return sum(len(study.folds) for study in self.studies)
+
+    def _all_folds(self) -> Iterator[PlannedFold]:
+        for study in self.studies:
+            yield from study.folds
+            if study.judged is not None:
+                yield study.judged
+
+    # --- words ---
+
+    def explain(self) -> str:
+        """Say in plain lines what will run."""
+        problem, dataset = self.problem, self.problem.dataset
+        n_outer = len(self.studies) - 1
+        inner = sorted({len(study.folds) for study in self.studies[:-1]})
+        kind = "the other outer folds (shared)" if problem.folds.shared else "a splitter of their own"
+        lines = [
+            f"{problem.name}: {type(problem.estimator).__name__} on {dataset.name}, {' x '.join(map(str, dataset.shape))}, seed {problem.seed}",
+            f"search     {problem.search.method}, {self.n_trials} trials per study over {len(problem.space)} params"
+            + (f", asked {problem.batch} at a time" if problem.search.adapts else ""),
+            f"folds      {n_outer} outer; {'-'.join(map(str, inner))} inner, from {kind}"
+            + (f"; {len(np.unique(dataset.groups))} groups, held together in both loops" if dataset.groups is not None else ""),
+            f"studies    {n_outer + 1}: one per outer fold, and a final one over the outer folds of all rows",
+            f"scoring    {', '.join(problem.scoring.metrics) or 'as the scorer names them'}; "
+            f"{problem.scoring.refit if isinstance(problem.scoring.refit, str) else 'a function'} chooses",
+        ]
+        plain = self.n_fits_plain
+        if self.n_fits is not None:
+            lines.append(
+                f"fits       {self.n_fits} to run; a nested search that shares nothing would run {plain} "
+                f"({self.n_fits / plain:.2f} of them)"
+            )
+        else:
+            lines.append(
+                f"fits       at most {self.n_fits_at_most}; what studies ask alike runs once (a search that shares nothing: {plain})"
+            )
+        return "\n".join(lines)

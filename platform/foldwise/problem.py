@@ -1,0 +1,222 @@
+"""Step 3, plan: a Problem is what is to be solved, with live objects, validated. Both faces build one."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, clone, is_classifier
+
+from foldwise.data import Dataset
+from foldwise.digest import digest
+from foldwise.errors import InputError, InputTypeError, SpaceError, nearest
+from foldwise.folds import NestedFolds, nested_folds
+from foldwise.resources import Resources
+from foldwise.scoring import Scoring, make_scoring
+from foldwise.search import Search
+from foldwise.space import SearchSpace
+from foldwise.trial import Params
+
+DEFAULT_BATCH = 8
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A nested search, before it is planned.
+
+    Parameters
+    ----------
+    name : str
+        How reports and MLflow call it.
+    dataset : Dataset
+        The data.
+    estimator : estimator
+        Cloned for each fit; its own params are the fixed ones.
+    space : SearchSpace
+        What is searched over.
+    search : Search
+        How.
+    n_trials : int
+        Trials per study.
+    batch : int
+        Trials that an adapting study asks before it must be told.
+    folds : NestedFolds
+        Both loops' rows.
+    scoring : Scoring
+        Scorers, and the metric that chooses.
+    refit : bool
+        Whether a final model is wanted.
+    seed : int
+        What every seed derives from.
+    return_train_score : bool
+        Whether fits are scored on their train rows too.
+    error_score : float or "raise"
+        The score of a failed fit.
+    resources : Resources
+        Of one running fit.
+    """
+
+    name: str
+    dataset: Dataset
+    estimator: Any
+    space: SearchSpace
+    search: Search
+    n_trials: int
+    batch: int
+    folds: NestedFolds
+    scoring: Scoring
+    refit: bool
+    seed: int
+    return_train_score: bool = False
+    error_score: float | str = math.nan
+    resources: Resources = field(default_factory=Resources)
+
+    @cached_property
+    def key(self) -> str:
+        """Digest of all that affects results."""
+        rows = [[f.train, f.held_out] for f in (*self.folds.outer, *(i for inner in self.folds.inner for i in inner))]
+        spaces = [{n: [type(d).__name__, vars(d)] for n, d in sub.items()} for sub in self.space.subspaces]
+        return digest(
+            self.dataset.digest, self.estimator, spaces, [self.search.method, vars(self.search)], self.n_trials,
+            self.batch if self.search.adapts else None, rows, self.scoring.scorer, self.scoring.refit, self.refit, self.seed,
+            self.return_train_score, self.error_score,
+        )  # fmt: skip
+
+
+def make_problem(
+    dataset: Dataset,
+    estimator: Any,
+    space: Any,
+    *,
+    search: Any,
+    n_trials: int | None = None,
+    batch: int = DEFAULT_BATCH,
+    outer_cv: Any = 5,
+    inner_cv: Any = "shared",
+    repeats: int = 1,
+    scoring: Any = None,
+    refit: Any = True,
+    return_train_score: bool = False,
+    error_score: Any = math.nan,
+    resources: Any = None,
+    random_state: Any = None,
+    name: str = "nested-search",
+) -> Problem:
+    """Validate a nested search; the arguments are `NestedSearchCV`'s.
+
+    Raises
+    ------
+    InputError
+        With the argument's name as its ``place``, if one is wrong.
+    """
+    _check_estimator(estimator)
+    whole_space = _space(space)
+    _check_names(whole_space, estimator)
+    _check_count("n_trials", n_trials, optional=True)
+    _check_count("batch", batch)
+    _check_count("repeats", repeats)
+    for place, value in (("return_train_score", return_train_score),):
+        if not isinstance(value, bool | np.bool_):
+            raise InputTypeError(place, f"expected true or false, got {value!r}")
+    if error_score != "raise" and (isinstance(error_score, bool) or not isinstance(error_score, numbers.Real)):
+        raise InputTypeError("error_score", f"expected a number or 'raise', got {error_score!r}")
+    seed = make_seed(random_state)
+    amounts = Resources.of(resources)
+    scorers = make_scoring(estimator, scoring, refit)
+    return Problem(
+        name=name,
+        dataset=dataset,
+        estimator=estimator,
+        space=whole_space,
+        search=search,
+        n_trials=_placed_in("space", lambda: search.check(whole_space, n_trials)),
+        batch=int(batch),
+        folds=nested_folds(
+            dataset, outer_cv, inner_cv, classifier=is_classifier(estimator), seed=seed, repeats=int(repeats)
+        ),
+        scoring=scorers,
+        refit=refit is not False,
+        seed=seed,
+        return_train_score=bool(return_train_score),
+        error_score=error_score if isinstance(error_score, str) else float(error_score),
+        resources=amounts,
+    )
+
+
+def make_seed(random_state: Any) -> int:
+    """Return the job's seed: the given one, one drawn from a RandomState, or a fresh one for None.
+
+    Raises
+    ------
+    InputTypeError
+        If it is none of these.
+    """
+    if random_state is None:
+        return int(np.random.SeedSequence().generate_state(1)[0]) & 0x7FFFFFFF
+    if isinstance(random_state, np.random.RandomState):
+        return int(random_state.randint(2**31 - 1))
+    if isinstance(random_state, numbers.Integral) and not isinstance(random_state, bool) and 0 <= random_state < 2**32:
+        return int(random_state)
+    raise InputTypeError("random_state", f"expected an integer from 0 to 4294967295, a RandomState or None, got {random_state!r}")
+
+
+def _check_estimator(estimator: Any) -> None:
+    if isinstance(estimator, type):
+        raise InputTypeError("estimator", f"expected an instance, got the class {estimator.__name__}; write {estimator.__name__}()")
+    for method in ("fit", "get_params", "set_params"):
+        if not callable(getattr(estimator, method, None)):
+            raise InputTypeError("estimator", f"expected a scikit-learn estimator, got {estimator!r}, which has no {method}()")
+
+
+def _check_count(place: str, value: Any, *, optional: bool = False) -> None:
+    if value is None and optional:
+        return
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+        raise InputTypeError(place, f"expected an integer >= 1, got {value!r}")
+    if value < 1:
+        raise InputError(place, f"expected an integer >= 1, got {value!r}")
+
+
+def _placed_in(place: str, make: Callable[[], Any]) -> Any:
+    """Call something, and say of which argument an error about a param of the space is."""
+    try:
+        return make()
+    except SpaceError as error:
+        where = place if not error.place or error.source else f"{place}.{error.place}"
+        raise (error if error.source else error.moved(where)) from None
+
+
+def _space(space: Any) -> SearchSpace:
+    whole: SearchSpace = _placed_in("space", lambda: SearchSpace(space))
+    return whole
+
+
+def _check_names(space: SearchSpace, estimator: BaseEstimator) -> None:
+    """Check that every name of the space can be set, by an estimator that is itself a value if need be."""
+    known = estimator.get_params(deep=True)
+    for sub in space.subspaces:
+        for name in sub:
+            if name not in known and not _set_by_a_value(name, sub):
+                raise SpaceError(
+                    f"space.{name}", f"expected a param of {type(estimator).__name__}, got {name!r}; {nearest(name, sorted(known))}"
+                )
+
+
+def _set_by_a_value(name: str, sub: Mapping[str, Any]) -> bool:
+    return any(
+        name.startswith(f"{owner}__") and name.removeprefix(f"{owner}__") in value.get_params(deep=True)
+        for owner, dimension in sub.items()
+        for value in getattr(dimension, "choices", ())
+        if hasattr(value, "get_params") and not isinstance(value, type)
+    )
+
+
+def configured(estimator: Any, params: Params) -> Any:
+    """Clone an estimator and set params on it, cloning those that are estimators themselves."""
+    fresh = clone(estimator)
+    return fresh.set_params(**clone(dict(params), safe=False)) if params else fresh

@@ -1,0 +1,210 @@
+"""Step 6, reduce: FitResults -> Trial -> choice -> outer result. Pure functions; order of completion does not matter."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from scipy.stats import rankdata
+
+from foldwise.errors import Failure, InputError
+from foldwise.plan import PlannedFold
+from foldwise.trial import FitResult, FoldScores, Params, Trial, TrialState
+
+
+@dataclass(frozen=True, slots=True)
+class OuterResult:
+    """How a study's choice did on rows that had no part in it.
+
+    Parameters
+    ----------
+    fold : int
+        Number of the outer fold.
+    scores : mapping of str to float
+        Per metric; NaN where the refit failed.
+    inner_best : float
+        Mean inner score of the chosen params, in the metric that chose.
+    params : mapping
+        The chosen params.
+    n_train, n_test : int
+        Rows learned from and judged on.
+    seconds : float
+        Fitting and scoring of the study's trials and its refit, wherever they ran.
+    error : Failure or None
+        Why the refit failed.
+    """
+
+    fold: int
+    scores: Mapping[str, float]
+    inner_best: float
+    params: Params
+    n_train: int
+    n_test: int
+    seconds: float
+    error: Failure | None = None
+
+
+def reduce_trial(
+    trial: Trial,
+    folds: Sequence[PlannedFold],
+    results: Sequence[FitResult],
+    *,
+    metrics: Sequence[str],
+    objective: str,
+    error_score: float,
+    train_scores: bool,
+) -> Trial:
+    """Merge the results of a trial's fits, one per inner fold and in fold order, into the trial."""
+
+    def scores_on(keys: Sequence[str], metric: str) -> tuple[float, ...]:
+        pairs = zip(keys, results, strict=True)
+        return tuple(result.scores.get(key, {}).get(metric, error_score) for key, result in pairs)
+
+    held_out, train = [fold.held_out for fold in folds], [fold.train for fold in folds]
+    scores = {
+        metric: FoldScores(scores_on(held_out, metric), scores_on(train, metric) if train_scores else ()) for metric in metrics
+    }
+    fit_seconds = tuple(result.fit_seconds for result in results)
+    score_seconds = tuple(r.score_seconds.get(key, 0.0) for key, r in zip(held_out, results, strict=True))
+    error = next((result.error for result in results if result.error is not None), None)
+    return replace(
+        trial,
+        state=TrialState.COMPLETE if error is None else TrialState.FAILED,
+        scores=scores,
+        value=scores[objective].mean if objective in scores else math.nan,
+        started=min(result.started for result in results),
+        seconds=sum(fit_seconds) + sum(score_seconds),
+        fit_seconds=fit_seconds,
+        score_seconds=score_seconds,
+        error=error,
+    )
+
+
+def choose(trials: Sequence[Trial], refit: str | Callable[[Mapping[str, Any]], int]) -> Trial | None:
+    """Choose a trial: the best mean over the inner folds.
+
+    Parameters
+    ----------
+    trials : sequence of Trial
+        Reduced, in the order asked.
+    refit : str or callable
+        The metric that chooses, or a function from ``cv_results_`` to an index, as scikit-learn's.
+
+    Returns
+    -------
+    Trial or None
+        Of equal means the first asked. A NaN never wins; None if all are.
+
+    Raises
+    ------
+    InputError
+        If a callable gives no index of a trial.
+    """
+    if callable(refit):
+        index = refit(cv_results(trials))
+        if isinstance(index, bool) or not isinstance(index, int | np.integer) or not 0 <= index < len(trials):
+            raise InputError("refit", f"expected an index from 0 to {len(trials) - 1} from the callable, got {index!r}")
+        return trials[int(index)]
+    means = [trial.scores[refit].mean if refit in trial.scores else math.nan for trial in trials]
+    usable = [(mean, trial) for mean, trial in zip(means, trials, strict=True) if not math.isnan(mean)]
+    return max(usable, key=lambda pair: pair[0])[1] if usable else None
+
+
+def judge(
+    fold: int, planned: PlannedFold, rows: Mapping[str, np.ndarray], chosen: Trial, trials: Sequence[Trial],
+    result: FitResult, *, metrics: Sequence[str], objective: str,
+) -> OuterResult:  # fmt: skip
+    """Say how the chosen params, refitted on all outer-train rows, did on the outer fold."""
+    scores = result.scores.get(planned.held_out, {})
+    return OuterResult(
+        fold=fold,
+        scores={metric: scores.get(metric, math.nan) for metric in metrics},
+        inner_best=chosen.scores[objective].mean if objective in chosen.scores else math.nan,
+        params=chosen.params,
+        n_train=len(rows[planned.train]),
+        n_test=len(rows[planned.held_out]),
+        seconds=sum(trial.seconds for trial in trials) + result.fit_seconds + result.score_seconds.get(planned.held_out, 0.0),
+        error=result.error,
+    )
+
+
+def cv_results(trials: Sequence[Trial], *, single: bool = False) -> dict[str, Any]:
+    """Lay out trials as scikit-learn's ``cv_results_``.
+
+    Parameters
+    ----------
+    trials : sequence of Trial
+        Reduced, in the order asked.
+    single : bool, default=False
+        Call the only metric "score", as scikit-learn does.
+
+    Returns
+    -------
+    dict of str to array
+        Columns in scikit-learn's order; ``params`` is a list of dicts.
+    """
+    columns: dict[str, Any] = {}
+    _store(columns, "fit_time", [trial.fit_seconds for trial in trials])
+    _store(columns, "score_time", [trial.score_seconds for trial in trials])
+    columns |= _param_columns([trial.params for trial in trials])
+    columns["params"] = [dict(trial.params) for trial in trials]
+    for metric in _metrics_of(trials):
+        name = "score" if single else metric
+        held_out = np.array([trial.scores[metric].held_out for trial in trials], dtype=np.float64)
+        _split(columns, f"test_{name}", held_out)
+        _store(columns, f"test_{name}", held_out)
+        columns[f"rank_test_{name}"] = _ranks(columns[f"mean_test_{name}"])
+        if trials[0].scores[metric].train:
+            train = np.array([trial.scores[metric].train for trial in trials], dtype=np.float64)
+            _split(columns, f"train_{name}", train)
+            _store(columns, f"train_{name}", train)
+    return columns
+
+
+def _metrics_of(trials: Sequence[Trial]) -> list[str]:
+    return list(dict.fromkeys(metric for trial in trials for metric in trial.scores))
+
+
+def _split(columns: dict[str, Any], name: str, scores: np.ndarray) -> None:
+    for number in range(scores.shape[1]):
+        columns[f"split{number}_{name}"] = scores[:, number]
+
+
+def _store(columns: dict[str, Any], name: str, values: Any) -> None:
+    array = np.array(values, dtype=np.float64)
+    means = np.average(array, axis=1)
+    columns[f"mean_{name}"] = means
+    columns[f"std_{name}"] = np.sqrt(np.average((array - means[:, np.newaxis]) ** 2, axis=1))
+
+
+def _ranks(means: np.ndarray) -> np.ndarray:
+    """Rank means from 1, best first; what has none ties for the last place."""
+    if np.isnan(means).all():
+        return np.ones(len(means), dtype=np.int32)
+    filled = np.where(np.isnan(means), np.nanmin(means) - 1, means)
+    return rankdata(-filled, method="min").astype(np.int32)
+
+
+def _param_columns(params: Sequence[Params]) -> dict[str, Any]:
+    """Make a masked array per param: masked where it does not exist, of a number's type where all are numbers."""
+    columns: dict[str, Any] = {}
+    for name in dict.fromkeys(name for one in params for name in one):
+        values = [one.get(name) for one in params]
+        present = [name in one for one in params]
+        found = [value for value, there in zip(values, present, strict=True) if there]
+        dtype: Any = object
+        try:
+            inferred = np.asarray(found)
+            if inferred.ndim == 1 and inferred.dtype.kind in "iufb":
+                dtype = inferred.dtype
+        except (ValueError, TypeError):
+            pass
+        column: Any = np.ma.masked_all(len(params), dtype=dtype)
+        for index, (value, there) in enumerate(zip(values, present, strict=True)):
+            if there:
+                column[index] = value
+        columns[f"param_{name}"] = column
+    return columns

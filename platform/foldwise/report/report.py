@@ -1,0 +1,237 @@
+"""Report: what a nested search found, as pure data."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from foldwise.events import Counts
+from foldwise.plan import Plan
+from foldwise.reduce import OuterResult
+from foldwise.stats import Interval, nested_interval
+from foldwise.trial import Params, Trial
+
+
+@dataclass(frozen=True)
+class MetricReport:
+    """One metric's scores.
+
+    Parameters
+    ----------
+    outer : tuple of float
+        Outer scores, in fold order.
+    mean, std : float
+        Of the outer scores (ddof=0); the mean is the nested score.
+    interval : Interval
+        95 % interval of the mean.
+    flat_best : float
+        Mean inner score of the final study's choice: what a search that is not nested would report.
+    optimism : float
+        ``flat_best`` minus ``mean``.
+    """
+
+    outer: tuple[float, ...]
+    mean: float
+    std: float
+    interval: Interval
+    flat_best: float
+    optimism: float
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a nested search found.
+
+    Parameters
+    ----------
+    job, key : str
+        Name of the job, and the digest of all that affects its results.
+    seed : int
+        What every seed was derived from.
+    metric : str
+        The metric that chose.
+    scores : mapping of str to MetricReport
+        Per metric.
+    outer : tuple of OuterResult
+        The outer folds that are complete, in order.
+    best_params : mapping or None
+        The final study's choice; None where it has none.
+    n_params : int
+        Params that the final study tried.
+    n_folds : int
+        Outer folds that were planned.
+    n_fits, n_fits_shared, n_fits_failed, n_fits_plain : int
+        Fits run; answered without running; failed; run by a nested search that shares nothing.
+    seconds : float
+        Wall time.
+    partial : bool
+        Whether an outer fold or the final study is missing.
+    warned : mapping of str to int
+        Warnings of the fits and how many fits gave them.
+    mlflow_run_id, mlflow_address : str or None
+        Where it is tracked.
+    """
+
+    job: str
+    key: str
+    seed: int
+    metric: str
+    scores: Mapping[str, MetricReport]
+    outer: tuple[OuterResult, ...]
+    best_params: Params | None
+    n_params: int
+    n_folds: int
+    n_fits: int
+    n_fits_shared: int
+    n_fits_failed: int
+    n_fits_plain: int
+    seconds: float
+    partial: bool
+    warned: Mapping[str, int] = field(default_factory=dict)
+    mlflow_run_id: str | None = None
+    mlflow_address: str | None = None
+
+    def recurrence(self) -> dict[str, Counter[str]]:
+        """Count how often each value of each param was chosen over the outer folds."""
+        counts: dict[str, Counter[str]] = {}
+        for result in self.outer:
+            for name, value in result.params.items():
+                counts.setdefault(name, Counter())[show(value)] += 1
+        return dict(sorted(counts.items()))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as what JSON can hold; NaN becomes null."""
+        return {
+            "job": self.job,
+            "key": self.key,
+            "seconds": round(self.seconds, 3),
+            "seed": self.seed,
+            "metric": self.metric,
+            "partial": self.partial,
+            "n_fits": self.n_fits,
+            "n_fits_shared": self.n_fits_shared,
+            "n_fits_failed": self.n_fits_failed,
+            "n_fits_plain": self.n_fits_plain,
+            "best_params": plain(self.best_params),
+            "mlflow_run_id": self.mlflow_run_id,
+            "scores": {
+                name: {
+                    "mean": plain(metric.mean),
+                    "std": plain(metric.std),
+                    "interval": plain(metric.interval.ends),
+                    "interval_how": metric.interval.how,
+                    "outer": plain(metric.outer),
+                    "flat_best": plain(metric.flat_best),
+                    "optimism": plain(metric.optimism),
+                }
+                for name, metric in self.scores.items()
+            },
+            "outer": [
+                {
+                    "fold": one.fold,
+                    "params": plain(one.params),
+                    "scores": plain(one.scores),
+                    "inner_best": plain(one.inner_best),
+                    "n_train": one.n_train,
+                    "n_test": one.n_test,
+                    "seconds": round(one.seconds, 3),
+                    "error": None if one.error is None else str(one.error),
+                }
+                for one in self.outer
+            ],
+            "warned": dict(self.warned),
+        }
+
+    def to_json(self) -> str:
+        """Return the report as one JSON object."""
+        return json.dumps(self.to_dict(), allow_nan=False)
+
+    def __str__(self) -> str:
+        from foldwise.report.text import report_text  # lazily: the text imports this module
+
+        return report_text(self)
+
+
+def make_report(
+    plan: Plan,
+    *,
+    metrics: Sequence[str],
+    outer: Sequence[OuterResult],
+    final: Trial | None,
+    n_asked: Mapping[str, int],
+    counts: Counts,
+    seconds: float,
+    partial: bool,
+    warned: Mapping[str, int],
+) -> Report:
+    """Reduce the outer results and the final study's choice to a report."""
+    problem = plan.problem
+    objective = problem.scoring.objective
+    n_folds = len(plan.studies) - 1
+    return Report(
+        job=problem.name,
+        key=problem.key,
+        seed=problem.seed,
+        metric=objective,
+        scores={metric: _metric_report(plan, metric, outer, final) for metric in metrics},
+        outer=tuple(outer),
+        best_params=None if final is None else dict(final.params),
+        n_params=n_asked.get(plan.studies[-1].name, 0),
+        n_folds=n_folds,
+        n_fits=counts.run,
+        n_fits_shared=counts.shared,
+        n_fits_failed=counts.failed,
+        n_fits_plain=plan.plain_fits(n_asked),
+        seconds=seconds,
+        partial=partial or any(result.error is not None for result in outer),
+        warned=dict(warned),
+    )
+
+
+def _metric_report(plan: Plan, metric: str, outer: Sequence[OuterResult], final: Trial | None) -> MetricReport:
+    problem = plan.problem
+    scores = tuple(result.scores.get(metric, math.nan) for result in outer)
+    mean = float(np.mean(scores)) if scores else math.nan
+    zero_one = metric in problem.scoring.zero_one and problem.dataset.groups is None
+    judged = [study.judged.held_out for study in plan.studies if study.judged is not None]
+    n_rows = len(np.unique(np.concatenate([plan.rows[judged[result.fold]] for result in outer]))) if zero_one and outer else None
+    interval = nested_interval(
+        scores,
+        [result.n_train for result in outer],
+        [result.n_test for result in outer],
+        limits=problem.scoring.ranges.get(metric, (-math.inf, math.inf)),
+        n_rows=n_rows,
+        time_ordered=problem.folds.are_time_ordered,
+    )
+    flat = final.scores[metric].mean if final is not None and metric in final.scores else math.nan
+    return MetricReport(scores, mean, float(np.std(scores)) if scores else math.nan, interval, flat, flat - mean)
+
+
+def plain(value: Any) -> Any:
+    """Return what JSON can hold: numbers, text, lists, dicts; NaN and infinities become None, objects their text."""
+    if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
+        value = value.item()
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | np.ndarray):
+        return [plain(item) for item in value]
+    return show(value)
+
+
+def show(value: Any) -> str:
+    """Show a param's value on one line: floats with four digits, objects without line breaks."""
+    if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
+        value = value.item()
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return " ".join((value if isinstance(value, str) else repr(value)).split())

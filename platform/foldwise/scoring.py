@@ -1,0 +1,199 @@
+"""Step 3, plan: scorers, as scikit-learn takes them, and what is known of their metrics."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from sklearn.base import ClassifierMixin, is_classifier, is_regressor
+from sklearn.metrics import check_scoring, get_scorer_names
+
+from foldwise.errors import InputError, InputTypeError, nearest
+
+_UNIT = {
+    "accuracy", "balanced_accuracy", "average_precision", "roc_auc", "roc_auc_ovr", "roc_auc_ovo", "roc_auc_ovr_weighted",
+    "roc_auc_ovo_weighted", "top_k_accuracy", "rand_score", "homogeneity_score", "completeness_score", "v_measure_score",
+    "normalized_mutual_info_score", "fowlkes_mallows_score",
+}  # fmt: skip
+_UNIT_FAMILIES = ("f1", "precision", "recall", "jaccard")
+_AT_MOST_ONE = {"r2", "explained_variance", "d2_absolute_error_score", "d2_pinball_score", "d2_tweedie_score", "d2_log_loss_score",
+                "d2_brier_score"}  # fmt: skip
+_MEANS_OF_RIGHT_AND_WRONG = {"accuracy", "top_k_accuracy"}
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """How fits are scored, and which metric chooses.
+
+    Parameters
+    ----------
+    scorer : callable
+        ``scorer(estimator, X, y)`` -> a number, or a dict of them; predictions are computed once for all metrics.
+    metrics : tuple of str
+        Names; empty for a callable whose names are known only once it was called.
+    refit : str or callable
+        The metric that chooses, or a function from ``cv_results_`` to the index of the chosen params.
+    single : bool
+        Whether there is one metric, which scikit-learn's ``cv_results_`` calls "score".
+    zero_one : frozenset of str
+        Metrics that are means of right and wrong rows.
+    ranges : mapping of str to (float, float)
+        Lowest and highest possible score of the metrics, where known.
+    """
+
+    scorer: Any
+    metrics: tuple[str, ...]
+    refit: Any
+    single: bool
+    zero_one: frozenset[str]
+    ranges: Mapping[str, tuple[float, float]]
+
+    @property
+    def objective(self) -> str:
+        """The metric that a search maximises."""
+        return self.refit if isinstance(self.refit, str) else (self.metrics or ("score",))[0]
+
+    def __call__(self, estimator: Any, X: Any, y: Any) -> tuple[dict[str, float], dict[str, str]]:
+        """Score a fitted estimator.
+
+        Returns
+        -------
+        scores : dict of str to float
+            Per metric that could be computed.
+        errors : dict of str to str
+            Per metric that could not, the traceback.
+
+        Raises
+        ------
+        TypeError
+            If a scorer returns something other than a number.
+        """
+        raw = self.scorer(estimator, X) if y is None else self.scorer(estimator, X, y)
+        if not isinstance(raw, Mapping):
+            raw = {self.objective: raw}
+        scores: dict[str, float] = {}
+        errors: dict[str, str] = {}
+        for name, value in raw.items():
+            if isinstance(value, str):
+                errors[name] = value
+                continue
+            with suppress(AttributeError, ValueError):
+                value = value.item()
+            if not isinstance(value, numbers.Real):
+                raise TypeError(f"scoring must return a number, got {value!r} ({type(value).__name__}) for {name}")
+            scores[str(name)] = float(value)
+        return scores, errors
+
+
+def make_scoring(estimator: Any, scoring: Any, refit: Any) -> Scoring:
+    """Resolve ``scoring`` and ``refit``.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Scored by its own ``score`` where ``scoring`` is None.
+    scoring : None, str, callable, list or dict
+        As scikit-learn takes it.
+    refit : bool, str or callable
+        The metric that chooses, by name; with several metrics True means the first.
+
+    Returns
+    -------
+    Scoring
+        The scorers.
+
+    Raises
+    ------
+    InputError
+        If a scorer is unknown or ``refit`` names no metric.
+    """
+    if isinstance(scoring, str | list | tuple | set):
+        names = [scoring] if isinstance(scoring, str) else list(scoring)
+        _check_names(names)
+        several = not isinstance(scoring, str)
+    elif isinstance(scoring, Mapping):
+        names, several = [str(name) for name in scoring], True
+        _check_names([value for value in scoring.values() if isinstance(value, str)])
+    elif scoring is None or callable(scoring):
+        names, several = ["score"], False
+    else:
+        raise InputTypeError("scoring", f"expected a metric's name, a callable, a list or a dict, got {scoring!r}")
+    if not names:
+        raise InputError("scoring", f"expected at least one metric, got {scoring!r}")
+    try:
+        scorer = check_scoring(estimator, _plain(scoring), raise_exc=False) if several else check_scoring(estimator, scoring)
+    except (TypeError, ValueError) as error:
+        raise InputTypeError("scoring", f"expected scorers for {type(estimator).__name__}, got {scoring!r}: {error}") from error
+    metrics = tuple(names)
+    if callable(scoring) and isinstance(refit, str):
+        metrics = ()  # it may return a dict, whose names show with the first scores
+    labels = dict(zip(names, names, strict=True))
+    if isinstance(scoring, Mapping):
+        labels = {str(name): value if isinstance(value, str) else str(name) for name, value in scoring.items()}
+    if scoring is None:
+        labels = {"score": _default_metric(estimator)}
+    known = not callable(scoring)
+    return Scoring(
+        scorer,
+        metrics,
+        _check_refit(refit, names, several or not metrics),
+        not several and bool(metrics),
+        frozenset(name for name, label in labels.items() if known and label in _MEANS_OF_RIGHT_AND_WRONG),
+        {name: _range(label) for name, label in labels.items()} if known else {},
+    )
+
+
+def _plain(scoring: Any) -> Any:
+    return dict(scoring) if isinstance(scoring, Mapping) else list(scoring)
+
+
+def _check_names(names: list[Any]) -> None:
+    known = get_scorer_names()
+    for name in names:
+        if not isinstance(name, str):
+            raise InputTypeError("scoring", f"expected names in a list of metrics, got {name!r}; use a dict for callables")
+        if name not in known:
+            raise InputError("scoring", f"expected a metric that scikit-learn has, got {name!r}; {nearest(name, known)}")
+    if len(set(names)) != len(names):
+        raise InputError("scoring", f"expected each metric once, got {names!r}")
+
+
+def _check_refit(refit: Any, names: list[str], several: bool) -> Any:
+    if isinstance(refit, bool):
+        return names[0]
+    if callable(refit):
+        return refit
+    if isinstance(refit, str):
+        if not several or refit in names or names == ["score"]:
+            return refit if several else names[0]
+        raise InputError("refit", f"expected one of the metrics, got {refit!r}; {nearest(refit, names)}")
+    raise InputTypeError("refit", f"expected true, false, a metric's name or a callable, got {refit!r}")
+
+
+def _default_metric(estimator: Any) -> str:
+    """Name the metric behind an estimator's own ``score``, where scikit-learn defines it."""
+    if is_classifier(estimator) and _own_score(estimator) is ClassifierMixin.score:
+        return "accuracy"
+    return "r2" if is_regressor(estimator) else "score"
+
+
+def _own_score(estimator: Any) -> Any:
+    while hasattr(estimator, "steps"):  # a pipeline scores by its last step
+        estimator = estimator.steps[-1][1]
+    return getattr(type(estimator), "score", None)
+
+
+def _range(metric: str) -> tuple[float, float]:
+    if metric in _UNIT or metric.startswith(_UNIT_FAMILIES):
+        return 0.0, 1.0
+    if metric == "matthews_corrcoef":
+        return -1.0, 1.0
+    if metric in _AT_MOST_ONE:
+        return -math.inf, 1.0
+    if metric.startswith("neg_"):
+        return -math.inf, 0.0
+    return -math.inf, math.inf

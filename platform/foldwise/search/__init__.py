@@ -1,0 +1,8 @@
+"""Step 4, ask: one module per search method."""
+
+from foldwise.search.base import Asker, Search
+from foldwise.search.grid import GridSearch
+from foldwise.search.methods import METHODS, make_search
+from foldwise.search.random import RandomSearch
+
+__all__ = ["METHODS", "Asker", "GridSearch", "RandomSearch", "Search", "make_search"]

@@ -1,0 +1,71 @@
+"""What every search is: a frozen description that opens live askers."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any, ClassVar
+
+from foldwise.space import SearchSpace
+from foldwise.trial import Params, Trial
+
+
+class Asker(ABC):
+    """A live search: asks for trials and is told of them."""
+
+    @abstractmethod
+    def ask(self, n: int) -> list[Trial]:
+        """Return up to n new trials; none means that it must be told first, or is done."""
+
+    @abstractmethod
+    def tell(self, trials: Sequence[Trial]) -> None:
+        """Hear of reduced trials, in the order of their numbers."""
+
+    @property
+    @abstractmethod
+    def done(self) -> bool:
+        """Whether it will never ask again."""
+
+    @property
+    def native(self) -> Any:
+        """The live object of the library behind the search, for that library's own tools."""
+        return self
+
+
+class Search(ABC):
+    """A search method and its options. Implementations are frozen dataclasses."""
+
+    method: ClassVar[str]
+    adapts: ClassVar[bool]
+    """Whether results change what is asked."""
+
+    @abstractmethod
+    def open(self, space: SearchSpace, n_trials: int, seed: int) -> Asker:
+        """Open a live asker; equal arguments ask alike."""
+
+    @abstractmethod
+    def check(self, space: SearchSpace, n_trials: int | None) -> int:
+        """Return how many trials will be asked, or raise an InputError if the space does not suit."""
+
+
+class ListedAsker(Asker):
+    """Asks for params that do not depend on results."""
+
+    def __init__(self, params: Iterable[Params], n_trials: int) -> None:
+        self._params: Iterator[Params] = iter(params)
+        self._n_trials = n_trials
+        self._asked = 0
+
+    def ask(self, n: int) -> list[Trial]:  # noqa: D102
+        n = min(n, self._n_trials - self._asked)
+        trials = [Trial(self._asked + i, params) for i, params in enumerate(islice(self._params, n))]
+        self._asked += len(trials)
+        return trials
+
+    def tell(self, trials: Sequence[Trial]) -> None:  # noqa: D102
+        pass
+
+    @property
+    def done(self) -> bool:  # noqa: D102
+        return self._asked >= self._n_trials

@@ -1,0 +1,205 @@
+"""Optuna's samplers, driven by ask and tell."""
+
+from __future__ import annotations
+
+import copy
+import math
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.samplers import BaseSampler
+from optuna.trial import TrialState as OptunaState
+
+from foldwise.dimension import Categorical, Dimension, Distribution, Float, Int
+from foldwise.errors import InputError, InputTypeError, MissingPackageError, nearest
+from foldwise.search.base import Asker, Search
+from foldwise.search.random import DEFAULT_TRIALS
+from foldwise.space import SearchSpace
+from foldwise.trial import Trial, TrialState
+
+_STATES = {
+    TrialState.COMPLETE: OptunaState.COMPLETE,
+    TrialState.PRUNED: OptunaState.PRUNED,
+    TrialState.FAILED: OptunaState.FAIL,
+}
+_SUBSPACE = "subspace"
+
+
+@dataclass(frozen=True)
+class OptunaSearch(Search):
+    """Optuna's ask and tell.
+
+    Parameters
+    ----------
+    sampler : str or optuna.samplers.BaseSampler, default="tpe"
+        A sampler's name ("tpe", "cmaes", "gp", "nsgaii", "qmc", "random", ...) or a sampler with a seed of its own, which
+        is copied for each study.
+    options : mapping, optional
+        Arguments of a sampler that is given by name.
+
+    References
+    ----------
+    Akiba, Sano, Yanase, Ohta, Koyama. Optuna: a next-generation hyperparameter optimization framework. KDD 2019.
+    """
+
+    sampler: Any = "tpe"
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    method: ClassVar[str] = "optuna"
+    adapts: ClassVar[bool] = True
+
+    def check(self, space: SearchSpace, n_trials: int | None) -> int:  # noqa: D102
+        for sub in space.subspaces:
+            for dimension in sub.values():
+                if isinstance(dimension, Distribution):
+                    dimension.bounded()
+        if isinstance(self.sampler, BaseSampler):
+            _check_seed(self.sampler)
+        _rehearse(self.open(space, 3, 0))
+        return n_trials or DEFAULT_TRIALS
+
+    def open(self, space: SearchSpace, n_trials: int, seed: int) -> Asker:  # noqa: D102
+        sampler = copy.deepcopy(self.sampler) if isinstance(self.sampler, BaseSampler) else self._named(space, seed)
+        return _OptunaAsker(space, n_trials, sampler)
+
+    def _named(self, space: SearchSpace, seed: int) -> BaseSampler:
+        if not isinstance(self.sampler, str):
+            raise InputTypeError("sampler", f"expected a sampler's name or an Optuna sampler, got {self.sampler!r}")
+        classes = {
+            name.removesuffix("Sampler").lower(): getattr(optuna.samplers, name)
+            for name in optuna.samplers.__all__
+            if name.endswith("Sampler") and name not in {"BaseSampler", "PartialFixedSampler"}
+        }
+        wanted = self.sampler.lower().removesuffix("sampler")
+        if wanted not in classes:
+            raise InputError("sampler", f"expected a sampler of Optuna, got {self.sampler!r}; {nearest(wanted, sorted(classes))}")
+        options = dict(self.options)
+        if wanted == "tpe" and (space.is_conditional or len(space.subspaces) > 1):
+            options.setdefault("group", True)  # conditional params are modelled in the groups they occur in
+        if wanted == "grid":
+            raise InputError("sampler", "expected a sampler that adapts, got 'grid'; use search='grid'")
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+                return classes[wanted](seed=seed, **options)  # type: ignore[no-any-return]
+        except ImportError as error:
+            raise _missing(self.sampler, error) from error
+        except (TypeError, ValueError) as error:
+            raise InputError("sampler", f"expected options that {classes[wanted].__name__} takes, got {options!r} ({error})") from error
+
+
+class _OptunaAsker(Asker):
+    """One Optuna study in this process's memory."""
+
+    def __init__(self, space: SearchSpace, n_trials: int, sampler: BaseSampler) -> None:
+        verbosity = optuna.logging.get_verbosity()
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        try:
+            self._study = optuna.create_study(direction="maximize", sampler=sampler)
+        finally:
+            optuna.logging.set_verbosity(verbosity)
+        self._space, self._n_trials = space, n_trials
+        self._asked: dict[int, optuna.Trial] = {}
+        self._n_asked = 0
+
+    def ask(self, n: int) -> list[Trial]:  # noqa: D102
+        return [self._ask_one() for _ in range(min(n, self._n_trials - self._n_asked))]
+
+    def tell(self, trials: Sequence[Trial]) -> None:  # noqa: D102
+        for trial in trials:
+            asked = self._asked.pop(trial.number)
+            assert trial.state is not None
+            usable = trial.state.is_usable() and not math.isnan(trial.value)
+            if usable:
+                self._study.tell(asked, trial.value)
+            else:
+                state = _STATES[trial.state] if not trial.state.is_usable() else OptunaState.FAIL
+                self._study.tell(asked, state=state)
+
+    @property
+    def done(self) -> bool:  # noqa: D102
+        return self._n_asked >= self._n_trials
+
+    @property
+    def native(self) -> optuna.Study:
+        """The Optuna study."""
+        return self._study
+
+    def _ask_one(self) -> Trial:
+        asked = self._study.ask()
+        number, self._n_asked = self._n_asked, self._n_asked + 1
+        self._asked[number] = asked
+        n_subspaces = len(self._space.subspaces)
+        subspace = asked.suggest_categorical(_SUBSPACE, list(range(n_subspaces))) if n_subspaces > 1 else 0
+
+        def suggest(name: str, dimension: Dimension) -> Any:
+            return _suggest(asked, f"{name}@{subspace}" if n_subspaces > 1 else name, dimension)
+
+        return Trial(number, self._space.choose(int(subspace), suggest))
+
+
+def _suggest(asked: optuna.Trial, name: str, dimension: Dimension) -> Any:
+    if isinstance(dimension, Categorical):
+        labels = _labels(dimension)
+        return dimension.choices[labels.index(asked.suggest_categorical(name, labels))]
+    distribution = _distribution(dimension)
+    if isinstance(distribution, IntDistribution):
+        return asked.suggest_int(name, distribution.low, distribution.high, step=distribution.step, log=distribution.log)
+    return asked.suggest_float(name, distribution.low, distribution.high, step=distribution.step, log=distribution.log)
+
+
+def _distribution(dimension: Float | Int | Distribution) -> FloatDistribution | IntDistribution:
+    if isinstance(dimension, Distribution):
+        dimension = dimension.bounded()
+    if isinstance(dimension, Int):
+        step = dimension.step or 1
+        high = dimension.low + (dimension.high - dimension.low) // step * step
+        return IntDistribution(dimension.low, high, log=dimension.log, step=step)
+    high_point = dimension.high if dimension.step is None else dimension.points()[-1]
+    return FloatDistribution(dimension.low, high_point, log=dimension.log, step=dimension.step)
+
+
+def _labels(dimension: Categorical) -> list[Any]:
+    """Name choices as Optuna can store them: themselves where it knows their type, else their text."""
+    plain = [c if c is None or isinstance(c, bool | int | float | str) else str(c) for c in dimension.choices]
+    keys = [(type(c), c) for c in plain]
+    return plain if len(set(keys)) == len(plain) == len(set(plain)) else [f"{i}: {c}" for i, c in enumerate(plain)]
+
+
+def _check_seed(sampler: BaseSampler) -> None:
+    """Refuse a sampler whose copies ask differently."""
+    probe: Mapping[str, BaseDistribution] = {"x": FloatDistribution(0, 1), "c": CategoricalDistribution(list(range(1000)))}
+    if isinstance(sampler, optuna.samplers.GridSampler | optuna.samplers.BruteForceSampler):
+        return
+    asked = []
+    for _ in range(2):
+        study = optuna.create_study(sampler=copy.deepcopy(sampler))
+        try:
+            asked.append([study.ask(dict(probe)).params for _ in range(2)])
+        except ImportError as error:
+            raise _missing(type(sampler).__name__, error) from error
+    if asked[0] != asked[1]:
+        name = type(sampler).__name__
+        raise InputError(
+            "sampler", f"expected a sampler with a seed of its own, so that all studies start alike, got {name} without one; "
+            f"write {name}(seed=0)"
+        )
+
+
+def _rehearse(asker: Asker) -> None:
+    """Ask a few trials of a copy that is thrown away, so that what a sampler lacks shows before anything runs."""
+    try:
+        for value in (0.0, 1.0, 0.5):
+            for trial in asker.ask(1):
+                asker.tell([Trial(trial.number, trial.params, state=TrialState.COMPLETE, value=value)])
+    except ImportError as error:
+        raise _missing(type(getattr(asker.native, "sampler", asker)).__name__, error) from error
+
+
+def _missing(sampler: str, error: ImportError) -> MissingPackageError:
+    package = getattr(error, "name", None) or str(error).splitlines()[0]
+    return MissingPackageError("sampler", f"expected the packages that {sampler!r} needs, got none of {package!r}; pip install {package}")

@@ -1,0 +1,46 @@
+"""Random search: the draws of scikit-learn's ``ParameterSampler``."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from sklearn.model_selection import ParameterGrid, ParameterSampler
+
+from foldwise.search.base import Asker, ListedAsker, Search
+from foldwise.space import SearchSpace
+
+DEFAULT_TRIALS = 50
+_SUBSPACE = ""  # sorts before every name
+
+
+@dataclass(frozen=True)
+class RandomSearch(Search):
+    """Independent draws; without replacement where the space is a finite grid."""
+
+    method: ClassVar[str] = "random"
+    adapts: ClassVar[bool] = False
+
+    def check(self, space: SearchSpace, n_trials: int | None) -> int:  # noqa: D102
+        wanted = n_trials or DEFAULT_TRIALS
+        if not space.is_finite:
+            return wanted
+        n_points = len(ParameterGrid(space.grid()))
+        if n_trials is not None and n_points < n_trials:
+            warnings.warn(f"n_trials={n_trials}, but the space has {n_points} points: each is tried once", UserWarning, stacklevel=2)
+        return min(wanted, n_points)
+
+    def open(self, space: SearchSpace, n_trials: int, seed: int) -> Asker:  # noqa: D102
+        return ListedAsker(_draws(space, n_trials, seed), n_trials)
+
+
+def _draws(space: SearchSpace, n_trials: int, seed: int) -> Iterator[dict[str, Any]]:
+    draws = space.draws()
+    if space.is_finite or not space.is_conditional:
+        yield from ParameterSampler(draws, n_trials, random_state=seed)
+        return
+    marked = [{**draw, _SUBSPACE: [index]} for index, draw in enumerate(draws)]
+    for drawn in ParameterSampler(marked, n_trials, random_state=seed):
+        yield space.prune(drawn, drawn.pop(_SUBSPACE))

@@ -1,0 +1,150 @@
+"""Trial, Fit and FitResult: the plain frozen data that flows from ask to tell."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+import numpy as np
+
+from foldwise.errors import Failure
+
+Params = Mapping[str, Any]
+
+
+class TrialState(str, Enum):
+    """How a trial ended."""
+
+    COMPLETE = "COMPLETE"
+    PRUNED = "PRUNED"
+    FAILED = "FAILED"
+
+    def is_usable(self) -> bool:
+        """Tell whether the trial's score may be compared with others'."""
+        return self is TrialState.COMPLETE
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """The unit of work: learn from some rows, then be scored on others.
+
+    Parameters
+    ----------
+    key : str
+        What it learns from: data, train rows, estimator, params, budget, seed and code. Equal keys are one fit.
+    train : str
+        Key of the train rows in the plan's row sets.
+    held_out : tuple of str
+        Keys of the row sets to score on.
+    params : mapping
+        Set on the estimator before it is fitted.
+    seed : int
+        What each ``random_state`` that is None derives from.
+    budget : float or None
+        Epochs or share of rows; None: all.
+    keep_model : bool
+        Whether the fitted estimator is wanted back (the final model's fit).
+    """
+
+    key: str
+    train: str
+    held_out: tuple[str, ...]
+    params: Params
+    seed: int
+    budget: float | None = None
+    keep_model: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FitResult:
+    """What came of a fit.
+
+    Parameters
+    ----------
+    key : str
+        The fit's key.
+    scores : mapping of str to mapping of str to float
+        Held-out rows' key -> metric -> score. A metric that could not be computed is missing.
+    started : float
+        When the fit began, in seconds since the epoch.
+    fit_seconds : float
+        How long the fit took.
+    score_seconds : mapping of str to float
+        How long the scoring took, per held-out rows.
+    error : Failure or None
+        Why it failed; None if it did not.
+    warned : tuple of (str, str)
+        Category (``module:Class``) and text of the warnings that it gave.
+    model : object or None
+        The fitted estimator, where it was asked for.
+    """
+
+    key: str
+    scores: Mapping[str, Mapping[str, float]]
+    started: float
+    fit_seconds: float = 0.0
+    score_seconds: Mapping[str, float] = field(default_factory=dict)
+    error: Failure | None = None
+    warned: tuple[tuple[str, str], ...] = ()
+    model: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class FoldScores:
+    """A trial's scores of one metric, one per inner fold, in fold order."""
+
+    held_out: tuple[float, ...]
+    train: tuple[float, ...] = ()
+
+    @property
+    def mean(self) -> float:
+        """Mean over the inner folds, computed as scikit-learn computes it."""
+        return float(np.average(np.asarray(self.held_out, dtype=np.float64)))
+
+    @property
+    def std(self) -> float:
+        """Standard deviation over the inner folds (ddof=0), computed as scikit-learn computes it."""
+        scores = np.asarray(self.held_out, dtype=np.float64)
+        return float(np.sqrt(np.average((scores - np.average(scores)) ** 2)))
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """Params that a search asks about and, once reduced, what is known of them.
+
+    Parameters
+    ----------
+    number : int
+        Position in the order in which its study asked, from 0.
+    params : mapping
+        Name -> value, as ``set_params`` takes them.
+    budget : float or None
+        Epochs or share of rows; None: all.
+    state : TrialState or None
+        None until it is reduced.
+    scores : mapping of str to FoldScores
+        Per metric.
+    value : float
+        Mean score of the metric that chooses: what the search maximises. NaN until reduced, or where nothing was scored.
+    started, seconds : float
+        When its first fit began (seconds since the epoch), and how long its fits took in all, shared ones included.
+    fit_seconds, score_seconds : tuple of float
+        Per inner fold.
+    error : Failure or None
+        The first cause, in fold order.
+    """
+
+    number: int
+    params: Params
+    budget: float | None = None
+    state: TrialState | None = None
+    scores: Mapping[str, FoldScores] = field(default_factory=dict)
+    value: float = math.nan
+    started: float = math.nan
+    seconds: float = 0.0
+    fit_seconds: tuple[float, ...] = ()
+    score_seconds: tuple[float, ...] = ()
+    error: Failure | None = None
