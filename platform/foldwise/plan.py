@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -128,6 +128,10 @@ class Plan:
         """Name the fit of some params on some train rows."""
         key = digest(self._learns_from[train], params)
         return Fit(key, train, self.held_out[train], params, self.seeds[train], keep_model=keep_model)
+
+    def described(self) -> Plan:
+        """Return the plan without the data, to be kept and pickled after a run."""
+        return replace(self, problem=replace(self.problem, dataset=self.problem.dataset.described()))
 
     # --- counts ---
 

@@ -19,7 +19,7 @@ class FitQueue:
     def __init__(self) -> None:
         self._waiting: deque[Fit] = deque()
         self._waiters: dict[str, list[Waiter]] = {}
-        self._running: set[str] = set()
+        self._running: dict[str, Fit] = {}
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -41,12 +41,16 @@ class FitQueue:
     def next_chunk(self) -> tuple[Fit, ...]:
         """Take the fits that travel to a worker together."""
         fit = self._waiting.popleft()
-        self._running.add(fit.key)
+        self._running[fit.key] = fit
         return (fit,)
+
+    def running(self, key: str) -> Fit:
+        """Return a fit that is with a worker."""
+        return self._running[key]
 
     def settle(self, result: FitResult) -> list[Waiter]:
         """Take a finished fit out, and return who waits for it."""
-        self._running.discard(result.key)
+        self._running.pop(result.key, None)
         return self._waiters.pop(result.key, [])
 
     def clear(self) -> tuple[str, ...]:

@@ -147,6 +147,15 @@ def make_scoring(estimator: Any, scoring: Any, refit: Any) -> Scoring:
     )
 
 
+def scorers_by_name(estimator: Any, scoring: Any) -> Any:
+    """Return what scikit-learn's searches keep as ``scorer_``: a scorer, or a dict of them."""
+    if isinstance(scoring, Mapping):
+        return {str(name): check_scoring(estimator, value) for name, value in scoring.items()}
+    if isinstance(scoring, list | tuple | set):
+        return {name: check_scoring(estimator, name) for name in scoring}
+    return check_scoring(estimator, scoring)
+
+
 def _plain(scoring: Any) -> Any:
     return dict(scoring) if isinstance(scoring, Mapping) else list(scoring)
 

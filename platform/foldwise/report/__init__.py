@@ -1,5 +1,6 @@
 """Step 7, show: the report as data, as text and as progress."""
 
-from foldwise.report.report import MetricReport, Report
+from foldwise.report.metric import MetricReport
+from foldwise.report.report import Report, make_report
 
-__all__ = ["MetricReport", "Report"]
+__all__ = ["MetricReport", "Report", "make_report"]

@@ -14,34 +14,10 @@ import numpy as np
 from foldwise.events import Counts
 from foldwise.plan import Plan
 from foldwise.reduce import OuterResult
-from foldwise.stats import Interval, nested_interval
+from foldwise.report import text
+from foldwise.report.metric import MetricReport, plain, show
+from foldwise.stats import nested_interval
 from foldwise.trial import Params, Trial
-
-
-@dataclass(frozen=True)
-class MetricReport:
-    """One metric's scores.
-
-    Parameters
-    ----------
-    outer : tuple of float
-        Outer scores, in fold order.
-    mean, std : float
-        Of the outer scores (ddof=0); the mean is the nested score.
-    interval : Interval
-        95 % interval of the mean.
-    flat_best : float
-        Mean inner score of the final study's choice: what a search that is not nested would report.
-    optimism : float
-        ``flat_best`` minus ``mean``.
-    """
-
-    outer: tuple[float, ...]
-    mean: float
-    std: float
-    interval: Interval
-    flat_best: float
-    optimism: float
 
 
 @dataclass(frozen=True)
@@ -153,9 +129,38 @@ class Report:
         return json.dumps(self.to_dict(), allow_nan=False)
 
     def __str__(self) -> str:
-        from foldwise.report.text import report_text  # lazily: the text imports this module
+        return "\n\n".join(self._paragraphs())
 
-        return report_text(self)
+    def _paragraphs(self) -> list[str]:
+        done = f"{len(self.outer)} of {self.n_folds} outer folds"
+        parts = [f"{self.job} (seed {self.seed})"]
+        if self.partial:
+            parts.append(f"PARTIAL: {done} are complete, or a refit or the final study failed; do not quote these numbers.")
+        if self.outer:
+            parts += [text.outer_table(self.outer, list(self.scores), self.metric), text.metric_lines(self.scores)]
+        score = self.scores.get(self.metric)
+        if score is not None and self.outer and self.best_params is not None and not self.partial:
+            parts += [text.sentence(score, self.n_params) + " " + text.optimism_words(score)]
+        if self.outer:
+            parts.append(text.recurrence_lines(self.recurrence(), len(self.outer)))
+        if self.best_params is not None:
+            chosen = ", ".join(f"{name}={show(value)}" for name, value in sorted(self.best_params.items()))
+            parts.append(f"Final model, searched and fitted on all rows: {chosen}")
+        parts.append("\n".join(self._account()))
+        return parts
+
+    def _account(self) -> list[str]:
+        lines = [
+            f"{self.n_fits} fits run in {text.duration(self.seconds)}; a nested search that shares nothing would have run "
+            f"{self.n_fits_plain}."
+        ]
+        if self.n_fits_failed:
+            lines.append(f"{self.n_fits_failed} fits failed; their causes stand with their trials.")
+        for warning, count in sorted(self.warned.items(), key=lambda pair: -pair[1])[:5]:
+            lines.append(f"{count} fits warned: {warning}")
+        if self.mlflow_address:
+            lines.append(f"Tracked in MLflow: {self.mlflow_address}")
+        return lines
 
 
 def make_report(
@@ -211,27 +216,3 @@ def _metric_report(plan: Plan, metric: str, outer: Sequence[OuterResult], final:
     )
     flat = final.scores[metric].mean if final is not None and metric in final.scores else math.nan
     return MetricReport(scores, mean, float(np.std(scores)) if scores else math.nan, interval, flat, flat - mean)
-
-
-def plain(value: Any) -> Any:
-    """Return what JSON can hold: numbers, text, lists, dicts; NaN and infinities become None, objects their text."""
-    if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
-        value = value.item()
-    if value is None or isinstance(value, bool | int | str):
-        return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple | np.ndarray):
-        return [plain(item) for item in value]
-    return show(value)
-
-
-def show(value: Any) -> str:
-    """Show a param's value on one line: floats with four digits, objects without line breaks."""
-    if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
-        value = value.item()
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    return " ".join((value if isinstance(value, str) else repr(value)).split())

@@ -50,16 +50,25 @@ class Search(ABC):
 
 
 class ListedAsker(Asker):
-    """Asks for params that do not depend on results."""
+    """Asks for params that do not depend on results.
+
+    Parameters
+    ----------
+    params : iterable
+        Gives the same params each time it is iterated over; read as far as was asked.
+    n_trials : int
+        How many there are.
+    """
 
     def __init__(self, params: Iterable[Params], n_trials: int) -> None:
-        self._params: Iterator[Params] = iter(params)
-        self._n_trials = n_trials
+        self._params, self._n_trials = params, n_trials
         self._asked = 0
+        self._left: Iterator[Params] | None = None
 
     def ask(self, n: int) -> list[Trial]:  # noqa: D102
-        n = min(n, self._n_trials - self._asked)
-        trials = [Trial(self._asked + i, params) for i, params in enumerate(islice(self._params, n))]
+        if self._left is None:
+            self._left = islice(iter(self._params), self._asked, self._n_trials)
+        trials = [Trial(self._asked + i, params) for i, params in enumerate(islice(self._left, n))]
         self._asked += len(trials)
         return trials
 
@@ -69,3 +78,6 @@ class ListedAsker(Asker):
     @property
     def done(self) -> bool:  # noqa: D102
         return self._asked >= self._n_trials
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_left": None}  # where an iterator stands cannot be stored, how far it got can

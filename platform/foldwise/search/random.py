@@ -33,14 +33,22 @@ class RandomSearch(Search):
         return min(wanted, n_points)
 
     def open(self, space: SearchSpace, n_trials: int, seed: int) -> Asker:  # noqa: D102
-        return ListedAsker(_draws(space, n_trials, seed), n_trials)
+        return ListedAsker(_Draws(space, n_trials, seed), n_trials)
 
 
-def _draws(space: SearchSpace, n_trials: int, seed: int) -> Iterator[dict[str, Any]]:
-    draws = space.draws()
-    if space.is_finite or not space.is_conditional:
-        yield from ParameterSampler(draws, n_trials, random_state=seed)
-        return
-    marked = [{**draw, _SUBSPACE: [index]} for index, draw in enumerate(draws)]
-    for drawn in ParameterSampler(marked, n_trials, random_state=seed):
-        yield space.prune(drawn, drawn.pop(_SUBSPACE))
+@dataclass(frozen=True)
+class _Draws:
+    """The same draws each time they are iterated over."""
+
+    space: SearchSpace
+    n_trials: int
+    seed: int
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        draws = self.space.draws()
+        if self.space.is_finite or not self.space.is_conditional:
+            yield from ParameterSampler(draws, self.n_trials, random_state=self.seed)
+            return
+        marked = [{**draw, _SUBSPACE: [index]} for index, draw in enumerate(draws)]
+        for drawn in ParameterSampler(marked, self.n_trials, random_state=self.seed):
+            yield self.space.prune(drawn, drawn.pop(_SUBSPACE))

@@ -1,0 +1,85 @@
+"""foldwise: tune as hard as you like in one job, and still publish its score.
+
+The flow, and the modules it lives in::
+
+    job.yaml -> Job -> Problem -> Plan -> Study x (K outer + 1 final)
+                                           | ask             ^ tell, in trial order
+                                           v                 |
+                                         Trial -> Fits -> queue -> executors (map, on Ray) -> FitResults -> reduce -> Trial
+                                                           ^                                    |
+                                                           +------------- ledger <--------------+
+    Studies done -> outer refits -> Report + the final model
+    Every step emits an Event; progress and MLflow only listen.
+
+1 describe: dimension, space. 2 open: data. 3 plan: folds, scoring, problem, plan. 4 ask: search. 5 map: fit, ledger, queue,
+executors. 6 reduce: reduce, stats. 7 show: report, tracking. 8 the loop: studies, run, launch. 9 faces: estimator, job, cli.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from foldwise.data import Dataset as Dataset
+    from foldwise.dimension import Categorical as Categorical
+    from foldwise.dimension import Float as Float
+    from foldwise.dimension import Int as Int
+    from foldwise.errors import FoldwiseError as FoldwiseError
+    from foldwise.errors import InputError as InputError
+    from foldwise.errors import RunError as RunError
+    from foldwise.estimator import NestedSearchCV as NestedSearchCV
+    from foldwise.executors import SerialExecutor as SerialExecutor
+    from foldwise.executors.ray import RayExecutor as RayExecutor
+    from foldwise.job import Job as Job
+    from foldwise.plan import Plan as Plan
+    from foldwise.problem import Problem as Problem
+    from foldwise.report import Report as Report
+    from foldwise.run import Run as Run
+    from foldwise.search import GridSearch as GridSearch
+    from foldwise.search import RandomSearch as RandomSearch
+    from foldwise.search.optuna import OptunaSearch as OptunaSearch
+    from foldwise.space import SearchSpace as SearchSpace
+
+_HOMES = {
+    "Categorical": "dimension",
+    "Dataset": "data",
+    "Float": "dimension",
+    "FoldwiseError": "errors",
+    "GridSearch": "search",
+    "InputError": "errors",
+    "Int": "dimension",
+    "Job": "job",
+    "NestedSearchCV": "estimator",
+    "OptunaSearch": "search.optuna",
+    "Plan": "plan",
+    "Problem": "problem",
+    "RandomSearch": "search",
+    "RayExecutor": "executors.ray",
+    "Report": "report",
+    "Run": "run",
+    "RunError": "errors",
+    "SearchSpace": "space",
+    "SerialExecutor": "executors",
+}
+
+__all__ = sorted(_HOMES)
+
+try:
+    __version__ = version("foldwise")
+except PackageNotFoundError:  # run from the source root without being installed
+    __version__ = "0+unknown"
+
+
+def __getattr__(name: str) -> Any:
+    """Import public names when they are first used, so that ``import foldwise`` stays fast."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'foldwise' has no attribute {name!r}")
+    value = getattr(import_module(f"foldwise.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

@@ -1,0 +1,377 @@
+"""Step 9, a face: NestedSearchCV, for those who know scikit-learn's searches."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, MetaEstimatorMixin
+from sklearn.utils import Tags, get_tags
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
+
+from foldwise.data import Dataset
+from foldwise.errors import InputTypeError
+from foldwise.executors import make_executor
+from foldwise.launch import n_at_once, run_plan
+from foldwise.plan import FINAL, Plan
+from foldwise.problem import make_problem
+from foldwise.reduce import cv_results
+from foldwise.report import Report
+from foldwise.report.frames import outer_frame, trials_frame
+from foldwise.report.progress import ProgressLines
+from foldwise.run import Run, native_studies
+from foldwise.scoring import scorers_by_name
+from foldwise.search import make_search
+
+
+def _model_has(name: str) -> Callable[[NestedSearchCV], bool]:
+    """Let a method exist where the model has it."""
+
+    def check(self: NestedSearchCV) -> bool:
+        if not self.refit:
+            raise AttributeError(f"{name} needs a final model, and refit is False; use refit=True")
+        getattr(self.best_estimator_ if hasattr(self, "best_estimator_") else self.estimator, name)
+        return True
+
+    return check
+
+
+class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
+    """Search for params inside an outer cross-validation loop, so that the score may be published.
+
+    The inner loop chooses, the outer loop judges the whole procedure on rows that had no part in the choice, and a final
+    study over all rows gives the model. With ``inner_cv="shared"`` the inner folds are the other outer folds, so that
+    fits serve several studies and each runs once.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Any scikit-learn estimator.
+    space : mapping, list of mappings, str or SearchSpace
+        Name -> `Float`, `Int`, `Categorical`, list, scipy, Optuna or Ray Tune object; a list is a union; text is the
+        name of a shipped space or a YAML file's path.
+    search : str or Search, default="random"
+        "grid", "random", "optuna" or a Search.
+    n_trials : int, optional
+        Trials per study; None: all of a grid, else 50. A grid is never cut.
+    batch : int, default=8
+        Trials that an adapting study asks before it must be told; part of the result.
+    outer_cv : int, splitter or iterable, default=5
+        The outer loop, as scikit-learn's ``cv``. With groups an int means a group splitter.
+    inner_cv : "shared", int or splitter, default="shared"
+        The inner loop.
+    scoring : str, callable, list or dict, optional
+        As scikit-learn takes it.
+    refit : bool, str or callable, default=True
+        The metric that chooses; with several metrics True means the first. False: no final model.
+    return_train_score : bool, default=False
+        Whether to score on train rows too.
+    error_score : float or "raise", default=nan
+        Score of a fit that fails.
+    n_jobs : int, optional
+        At most so many fits at once; None and -1: as many as there is room for.
+    verbose : int, default=0
+        1: how it goes, 2: each trial, 3: each fit; to standard output.
+    resources : mapping, optional
+        Of one running fit: cpu, gpu (a fraction shares one), memory (bytes or "4GiB"), Ray's custom ones.
+    executor : str or Executor, default="ray"
+        "ray", "serial" or an Executor.
+    tracking : str, optional
+        MLflow tracking URI; None: not tracked.
+    experiment : str, optional
+        MLflow experiment; None: "foldwise".
+    random_state : int, RandomState or None
+        Every seed derives from it. None: one is drawn and kept as ``seed_``.
+
+    Attributes
+    ----------
+    outer_scores_ : dict of str to array of shape (n_outer,)
+        Outer scores per metric.
+    nested_score_ : float
+        Mean outer score of the metric that chooses: the score to publish.
+    interval_ : (float, float) or None
+        95 % interval of ``nested_score_``; the report says why there is none.
+    optimism_ : float
+        Best mean of the final study minus ``nested_score_``.
+    outer_results_ : DataFrame
+        Per outer fold: fold, scores, inner_best, params, n_train, n_test, seconds.
+    trials_ : DataFrame
+        All trials of all studies.
+    studies_ : dict
+        Each study's search as it ended; for Optuna its study.
+    best_estimator_, best_params_, best_score_, best_index_, cv_results_, refit_time_, scorer_, n_splits_, multimetric_
+        The final study's, as scikit-learn has them.
+    plan_ : Plan
+        What was planned; ``plan_.n_fits`` distinct fits, None where a search adapts.
+    n_fits_ : int
+        Fits run by this call.
+    seed_ : int
+        The seed that was used.
+    run_id_ : str or None
+        The MLflow run.
+
+    References
+    ----------
+    G. C. Cawley and N. L. C. Talbot. On over-fitting in model selection and subsequent selection bias in performance
+    evaluation. JMLR 11, 2010.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.svm import SVC
+    >>> import foldwise as fw
+    >>> search = fw.NestedSearchCV(SVC(), {"C": [1, 10, 100], "gamma": [0.01, 0.1]}, search="grid", executor="serial")
+    >>> search = search.fit(*load_iris(return_X_y=True))
+    >>> round(search.nested_score_, 3), search.n_fits_
+    (0.973, 91)
+    """
+
+    def __init__(
+        self,
+        estimator: Any,
+        space: Any,
+        *,
+        search: Any = "random",
+        n_trials: int | None = None,
+        batch: int = 8,
+        outer_cv: Any = 5,
+        inner_cv: Any = "shared",
+        scoring: Any = None,
+        refit: Any = True,
+        return_train_score: bool = False,
+        error_score: Any = np.nan,
+        n_jobs: int | None = None,
+        verbose: int = 0,
+        resources: Mapping[str, Any] | None = None,
+        executor: Any = "ray",
+        tracking: str | None = None,
+        experiment: str | None = None,
+        random_state: Any = None,
+    ) -> None:
+        self.estimator = estimator
+        self.space = space
+        self.search = search
+        self.n_trials = n_trials
+        self.batch = batch
+        self.outer_cv = outer_cv
+        self.inner_cv = inner_cv
+        self.scoring = scoring
+        self.refit = refit
+        self.return_train_score = return_train_score
+        self.error_score = error_score
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+        self.resources = resources
+        self.executor = executor
+        self.tracking = tracking
+        self.experiment = experiment
+        self.random_state = random_state
+
+    def plan(self, X: Any, y: Any = None, *, groups: Any = None, **fit_params: Any) -> Plan:
+        """Plan the search without running anything; the arguments are those of `fit`.
+
+        Returns
+        -------
+        Plan
+            Counted and printable: ``print(plan.explain())``.
+
+        Raises
+        ------
+        InputError
+            If an argument is wrong.
+        """
+        given = {name: value for name, value in fit_params.items() if value is not None}
+        problem = make_problem(
+            Dataset(X, y, groups, given),
+            self.estimator,
+            self.space,
+            search=make_search(self.search),
+            n_trials=self.n_trials,
+            batch=self.batch,
+            outer_cv=self.outer_cv,
+            inner_cv=self.inner_cv,
+            scoring=self.scoring,
+            refit=self.refit,
+            return_train_score=self.return_train_score,
+            error_score=self.error_score,
+            resources=self.resources,
+            random_state=self.random_state,
+            name=self.experiment or "foldwise",
+        )
+        return Plan.of(problem)
+
+    def fit(self, X: Any, y: Any = None, *, groups: Any = None, **fit_params: Any) -> NestedSearchCV:
+        """Run the nested search.
+
+        Parameters
+        ----------
+        X : array, sparse matrix, frame or list of shape (n_rows, ...)
+            Features.
+        y : array-like of shape (n_rows,) or (n_rows, n_outputs), optional
+            Targets.
+        groups : array-like of shape (n_rows,), optional
+            Rows of one group never stand on both sides of a fold, in either loop.
+        **fit_params
+            Handed to the estimator's ``fit``; what has a value per row is sliced with the rows.
+
+        Returns
+        -------
+        NestedSearchCV
+            This object.
+
+        Raises
+        ------
+        InputError
+            If an argument or the data is wrong; nothing is started.
+        StudyFailedError
+            If no trial of a study finished; it is also of the causes' common type.
+        FitFailedError
+            If a fit failed and ``error_score="raise"``.
+        """
+        if not isinstance(self.verbose, int | np.integer):
+            raise InputTypeError("verbose", f"expected an integer >= 0, got {self.verbose!r}")
+        n_jobs = n_at_once(self.n_jobs)
+        executor = make_executor(self.executor)
+        plan = self.plan(X, y, groups=groups, **fit_params)
+        listeners = [ProgressLines(verbose=int(self.verbose))] if self.verbose else []
+        run, report, run_id = run_plan(
+            plan, executor, n_jobs=n_jobs, listeners=listeners, tracking=self.tracking, experiment=self.experiment or "foldwise"
+        )
+        self._keep(run, report, run_id)
+        for warning, count in report.warned.items():
+            warnings.warn(f"{warning} ({count} of {report.n_fits} fits)", _category(warning), stacklevel=2)
+        return self
+
+    def _keep(self, run: Run, report: Report, run_id: str | None) -> None:
+        """Keep what was learned."""
+        plan = run.plan
+        final = run.studies[FINAL]
+        scoring = plan.problem.scoring
+        self._report = report
+        self.plan_, self.n_fits_, self.seed_, self.run_id_ = plan.described(), report.n_fits, report.seed, run_id
+        score = report.scores[report.metric]
+        self.outer_scores_ = {name: np.array(one.outer) for name, one in report.scores.items()}
+        self.nested_score_, self.interval_, self.optimism_ = score.mean, score.interval.ends, score.optimism
+        self.outer_results_ = outer_frame(report.outer)
+        self.trials_ = trials_frame({name: live.trials for name, live in run.studies.items()})
+        self.studies_ = native_studies(run)
+        self.multimetric_, self.n_splits_ = not scoring.single, len(final.study.folds)
+        self.scorer_ = scorers_by_name(plan.problem.estimator, self.scoring)
+        self.cv_results_ = cv_results(final.trials, single=scoring.single)
+        assert final.chosen is not None
+        self.best_index_, self.best_params_ = final.chosen.number, dict(final.chosen.params)
+        if not callable(self.refit):
+            self.best_score_ = float(final.chosen.scores[scoring.refit].mean)
+        if run.model is not None:
+            self.best_estimator_, self.refit_time_ = run.model.model, run.model.fit_seconds
+            if hasattr(self.best_estimator_, "feature_names_in_"):
+                self.feature_names_in_ = self.best_estimator_.feature_names_in_
+
+    def report(self) -> Report:
+        """Return the report; print it to read it.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If `fit` was not called.
+        """
+        check_is_fitted(self, "outer_scores_")
+        return self._report
+
+    # --- the final model ---
+
+    def _model(self, needed_by: str) -> Any:
+        if not self.refit:
+            raise AttributeError(f"{needed_by} needs a final model, and refit is False; use refit=True")
+        check_is_fitted(self, "best_estimator_")
+        return self.best_estimator_
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """Score the final model by the metric that chose, on rows that it has not seen.
+
+        Returns
+        -------
+        float
+            The score.
+        """
+        model = self._model("score")
+        scorer = self.scorer_
+        if isinstance(scorer, Mapping):
+            scorer = scorer[self.plan_.problem.scoring.objective]
+        value = scorer(model, X) if y is None else scorer(model, X, y)
+        return float(value[self.refit]) if isinstance(value, Mapping) else value
+
+    @available_if(_model_has("predict"))
+    def predict(self, X: Any) -> Any:
+        """Predict by the final model."""
+        return self._model("predict").predict(X)
+
+    @available_if(_model_has("predict_proba"))
+    def predict_proba(self, X: Any) -> Any:
+        """Predict class probabilities by the final model, shape (n_rows, n_classes)."""
+        return self._model("predict_proba").predict_proba(X)
+
+    @available_if(_model_has("predict_log_proba"))
+    def predict_log_proba(self, X: Any) -> Any:
+        """Predict logarithms of class probabilities by the final model."""
+        return self._model("predict_log_proba").predict_log_proba(X)
+
+    @available_if(_model_has("decision_function"))
+    def decision_function(self, X: Any) -> Any:
+        """Call the final model's decision function."""
+        return self._model("decision_function").decision_function(X)
+
+    @available_if(_model_has("score_samples"))
+    def score_samples(self, X: Any) -> Any:
+        """Call the final model's ``score_samples``."""
+        return self._model("score_samples").score_samples(X)
+
+    @available_if(_model_has("transform"))
+    def transform(self, X: Any) -> Any:
+        """Transform by the final model."""
+        return self._model("transform").transform(X)
+
+    @available_if(_model_has("inverse_transform"))
+    def inverse_transform(self, X: Any) -> Any:
+        """Transform back by the final model."""
+        return self._model("inverse_transform").inverse_transform(X)
+
+    @property
+    def classes_(self) -> Any:
+        """Class labels, of shape (n_classes,); only where the final model has them."""
+        _model_has("classes_")(self)
+        return self.best_estimator_.classes_
+
+    @property
+    def n_features_in_(self) -> int:
+        """Number of features seen by `fit`; only once it was called."""
+        try:
+            check_is_fitted(self, "best_estimator_")
+        except ValueError as error:
+            raise AttributeError(f"{type(self).__name__} object has no n_features_in_ attribute.") from error
+        return int(self.best_estimator_.n_features_in_)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        of_estimator = get_tags(self.estimator)
+        tags.estimator_type = of_estimator.estimator_type
+        tags.classifier_tags = of_estimator.classifier_tags
+        tags.regressor_tags = of_estimator.regressor_tags
+        tags.target_tags = of_estimator.target_tags
+        tags.input_tags = of_estimator.input_tags
+        tags.array_api_support = False
+        return tags
+
+
+def _category(warning: str) -> type[Warning]:
+    """Find the category of a fit's warning by name, where it is loaded."""
+    name = warning.partition(":")[0]
+    for module in ("builtins", "sklearn.exceptions", "numpy.exceptions"):
+        category = getattr(sys.modules.get(module), name, None)
+        if isinstance(category, type) and issubclass(category, Warning):
+            return category
+    return UserWarning

@@ -1,0 +1,56 @@
+"""What every executor is."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Sequence
+
+from foldwise.plan import Plan
+from foldwise.resources import Resources
+from foldwise.trial import Fit, FitResult
+
+
+class Executor(ABC):
+    """Runs chunks of fits somewhere, and hands over their results as they complete.
+
+    An executor serves one run at a time: `open`, then `submit` and `results` in turn, then `close`. After `close` it may
+    be opened again.
+    """
+
+    def check(self, resources: Resources) -> None:
+        """Refuse, before anything starts, resources that cannot exist where it runs.
+
+        Raises
+        ------
+        ResourcesError
+            If so.
+        """
+
+    @abstractmethod
+    def open(self, plan: Plan, n_jobs: int | None = None) -> None:
+        """Make ready to run a plan's fits, at most ``n_jobs`` at once (None: as many as there is room for)."""
+
+    @property
+    @abstractmethod
+    def slots(self) -> int:
+        """How many chunks to keep in flight, so that no core waits."""
+
+    @abstractmethod
+    def submit(self, chunk: Sequence[Fit]) -> None:
+        """Take fits on the same train rows, to be run one after the other."""
+
+    @abstractmethod
+    def results(self, timeout: float | None = None) -> list[FitResult]:
+        """Wait, for ``timeout`` seconds at most, until something is finished, and return all that is."""
+
+    @abstractmethod
+    def cancel(self, keys: Collection[str]) -> None:
+        """Give up fits that were submitted; nothing more is heard of them."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of the run; results that were not taken are lost."""
+
+    def waits_for(self) -> str | None:
+        """Say why nothing runs yet, or None if something does."""
+        return None

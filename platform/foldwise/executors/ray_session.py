@@ -1,0 +1,141 @@
+"""The one Ray of this process: started late and once, or joined, and stopped with the process if it was started here."""
+
+from __future__ import annotations
+
+import atexit
+import glob
+import os
+import secrets
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from foldwise.errors import ClusterError, ResourcesError
+from foldwise.resources import Resources
+
+_DEFAULTS = {
+    "RAY_AUTH_MODE": "token",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",  # a task without GPUs sees none
+    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_DEDUP_LOGS": "1",
+}
+_ACCELERATORS = ("/dev/nvidia[0-9]*", "/dev/kfd", "/dev/dxg", "/dev/accel*", "/dev/davinci[0-9]*", "/dev/dri/renderD*")
+
+
+def set_environment() -> None:
+    """Set what Ray reads from the environment when it is first imported or started, where the user has not."""
+    for name, value in _DEFAULTS.items():
+        os.environ.setdefault(name, value)
+
+
+class RaySession:
+    """Ray, as this process sees it.
+
+    A Ray that this class starts has processes that die with the *thread* that started them, so a thread of its own holds
+    it until the process ends. It listens on every interface whatever it is told, so it is closed by a random token.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._holder: threading.Thread | None = None
+        self._stop = threading.Event()
+
+    def ensure(self, address: str | None) -> Any:
+        """Return the ``ray`` module, connected: to a Ray that runs already, the one at an address, or a private one.
+
+        Raises
+        ------
+        ClusterError
+            If it cannot be started or joined.
+        """
+        with self._lock:
+            set_environment()
+            address = address or os.environ.get("RAY_ADDRESS")
+            if address in (None, "local"):
+                # No file is written where the token comes from the environment.
+                os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+            import ray  # lazily: the environment must be set first, and the import takes a second
+
+            if not ray.is_initialized():
+                self._start(ray, address)
+            return ray
+
+    def stop(self) -> None:
+        """Stop the Ray that was started here; one that was joined is left alone."""
+        with self._lock:
+            if self._holder is not None:
+                self._stop.set()
+                self._holder.join(timeout=30)
+                self._holder = None
+
+    def _start(self, ray: Any, address: str | None) -> None:
+        ready = threading.Event()
+        failure: list[BaseException] = []
+        self._stop.clear()
+
+        def hold() -> None:
+            try:
+                ray.init(address=address or "local", log_to_driver=False, logging_level="error", include_dashboard=None if address else False)
+            except BaseException as error:  # handed to the thread that waits
+                failure.append(error)
+                return
+            finally:
+                ready.set()
+            self._stop.wait()
+            ray.shutdown()
+
+        self._holder = threading.Thread(target=hold, name="foldwise-ray", daemon=True)
+        self._holder.start()
+        ready.wait()
+        if failure:
+            self._holder = None
+            what = f"the Ray at {address!r} to be reached; check the address and RAY_AUTH_TOKEN" if address else "Ray to start"
+            raise ClusterError(f"expected {what}, got {type(failure[0]).__name__}: {failure[0]}") from failure[0]
+
+
+SESSION = RaySession()
+atexit.register(SESSION.stop)
+
+
+def check_locally(resources: Resources) -> None:
+    """Refuse what this machine cannot have, without starting Ray."""
+    n_cpus = os.cpu_count() or 1
+    if resources.cpu > n_cpus:
+        raise ResourcesError("resources.cpu", f"expected at most the {n_cpus} cores of this machine, got {resources.cpu:g}")
+    if resources.gpu and not any(glob.glob(pattern) for pattern in _ACCELERATORS):
+        raise ResourcesError("resources.gpu", f"expected 0 on a machine without a GPU, got {resources.gpu:g}; set gpu: 0, or join a cluster")
+
+
+def check_feasible(resources: Resources, nodes: list[Mapping[str, Any]]) -> None:
+    """Refuse what no single node could ever give.
+
+    Parameters
+    ----------
+    resources : Resources
+        Of one fit.
+    nodes : list of mapping
+        As ``ray.nodes()`` gives them.
+    """
+    wanted = resources.amounts()
+    totals = [node["Resources"] for node in nodes if node["Alive"]]
+    if any(all(total.get(name, 0) >= amount for name, amount in wanted.items()) for total in totals):
+        return
+    most = {name: max((total.get(name, 0) for total in totals), default=0) for name in wanted}
+    short = next((name for name in wanted if wanted[name] > most[name]), "resources")
+    raise ResourcesError(
+        f"resources.{short.lower()}",
+        f"expected what one node can give, got {_listed(wanted)}; the most that any of {len(totals)} nodes has: {_listed(most)}",
+    )
+
+
+def count_slots(resources: Resources, nodes: list[Mapping[str, Any]]) -> int:
+    """Count how many fits fit on the nodes at once."""
+    wanted = resources.amounts()
+    return sum(
+        min(int(node["Resources"].get(name, 0) / amount + 1e-9) for name, amount in wanted.items()) for node in nodes if node["Alive"]
+    )
+
+
+def _listed(amounts: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {amount:g}" for name, amount in amounts.items())

@@ -1,0 +1,48 @@
+"""The serial executor: in this process, one fit after the other. The oracle of all others."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection, Sequence
+
+from foldwise.errors import ResourcesError
+from foldwise.executors.base import Executor
+from foldwise.fit import Workshop
+from foldwise.plan import Plan
+from foldwise.resources import Resources
+from foldwise.trial import Fit, FitResult
+
+
+class SerialExecutor(Executor):
+    """Runs fits in this process, in the order submitted."""
+
+    def __init__(self) -> None:
+        self._workshop: Workshop | None = None
+        self._waiting: deque[tuple[Fit, ...]] = deque()
+
+    def check(self, resources: Resources) -> None:  # noqa: D102
+        if resources.gpu or resources.custom:
+            asked = {name: amount for name, amount in resources.amounts().items() if name not in {"CPU", "memory"}}
+            raise ResourcesError("resources", f"expected cpu and memory only with executor='serial', got {asked}; use executor='ray'")
+
+    def open(self, plan: Plan, n_jobs: int | None = None) -> None:  # noqa: D102
+        self._workshop = Workshop.of(plan)
+
+    @property
+    def slots(self) -> int:  # noqa: D102
+        return 1
+
+    def submit(self, chunk: Sequence[Fit]) -> None:  # noqa: D102
+        self._waiting.append(tuple(chunk))
+
+    def results(self, timeout: float | None = None) -> list[FitResult]:  # noqa: D102
+        assert self._workshop is not None
+        return self._workshop.run(self._waiting.popleft()) if self._waiting else []
+
+    def cancel(self, keys: Collection[str]) -> None:  # noqa: D102
+        left = (tuple(fit for fit in chunk if fit.key not in keys) for chunk in self._waiting)
+        self._waiting = deque(chunk for chunk in left if chunk)
+
+    def close(self) -> None:  # noqa: D102
+        self._waiting.clear()
+        self._workshop = None

@@ -1,0 +1,66 @@
+"""Trials and outer results as data frames."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from foldwise.reduce import OuterResult
+from foldwise.trial import Trial
+
+
+def trials_frame(studies: Mapping[str, Sequence[Trial]]) -> pd.DataFrame:
+    """Lay out all trials of all studies, one per row.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns study, trial, state, started, seconds, params, param_<name>, inner_<metric>, inner_<metric>_std,
+        split<i>_<metric>, error.
+    """
+    rows: list[dict[str, Any]] = []
+    for study, trials in studies.items():
+        for trial in trials:
+            row: dict[str, Any] = {
+                "study": study,
+                "trial": trial.number,
+                "state": None if trial.state is None else trial.state.value,
+                "started": pd.Timestamp(trial.started, unit="s", tz="UTC"),
+                "seconds": trial.seconds,
+                "params": dict(trial.params),
+            }
+            row |= {f"param_{name}": value for name, value in trial.params.items()}
+            for metric, scores in trial.scores.items():
+                row |= {f"inner_{metric}": scores.mean, f"inner_{metric}_std": scores.std}
+                row |= {f"split{i}_{metric}": score for i, score in enumerate(scores.held_out)}
+                row |= {f"split{i}_train_{metric}": score for i, score in enumerate(scores.train)}
+            row["error"] = None if trial.error is None else str(trial.error)
+            rows.append(row)
+    names = list(dict.fromkeys(name for row in rows for name in row if name != "error"))
+    return pd.DataFrame(rows, columns=[*names, "error"])
+
+
+def outer_frame(outer: Sequence[OuterResult]) -> pd.DataFrame:
+    """Lay out the outer results, one per row.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns fold, <metric>..., inner_best, params, n_train, n_test, seconds.
+    """
+    return pd.DataFrame(
+        [
+            {
+                "fold": one.fold,
+                **one.scores,
+                "inner_best": one.inner_best,
+                "params": dict(one.params),
+                "n_train": one.n_train,
+                "n_test": one.n_test,
+                "seconds": one.seconds,
+            }
+            for one in outer
+        ]
+    )

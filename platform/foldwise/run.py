@@ -1,0 +1,287 @@
+"""Step 8, the loop: ask -> map -> reduce -> tell, until every study is judged.
+
+One flat queue holds the fits of all studies; the loop lives here, in the driver, and nothing on a worker waits. A command
+line, a notebook and a cluster job drive the same `Run`.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from foldwise.errors import FitFailedError, RunError, StudyFailedError, failed
+from foldwise.events import Counts, Event, FitEnded, Listener, RunEnded, RunStarted, RunWaits, StudyEnded, TrialEnded
+from foldwise.executors import Executor
+from foldwise.ledger import Ledger, MemoryLedger
+from foldwise.plan import FINAL, Plan, Study
+from foldwise.queue import FitQueue, Waiter
+from foldwise.reduce import choose, judge, reduce_trial
+from foldwise.report import Report, make_report
+from foldwise.studies import LiveStudy
+from foldwise.trial import Fit, FitResult, Trial
+
+_PATIENCE = 1.0  # seconds between looks at what keeps an executor waiting
+_MOST_CAUSES = 5
+
+
+class Run:
+    """A plan being carried out.
+
+    Parameters
+    ----------
+    plan : Plan
+        What to run.
+    executor : Executor
+        Where fits run; opened and closed here.
+    ledger : Ledger, optional
+        Finished fits; one that lives as long as the run, if left out.
+    listeners : iterable of callable
+        Each is handed every event.
+    n_jobs : int, optional
+        At most so many fits at once.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.svm import SVC
+    >>> import foldwise as fw
+    >>> search = fw.NestedSearchCV(SVC(), {"C": [1, 10]}, search="grid", executor="serial")
+    >>> run = Run(search.plan(*load_iris(return_X_y=True)), fw.SerialExecutor())
+    >>> while run.step():
+    ...     pass
+    >>> run.report().n_fits
+    31
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        executor: Executor,
+        ledger: Ledger | None = None,
+        listeners: Iterable[Listener] = (),
+        n_jobs: int | None = None,
+    ) -> None:
+        self.plan = plan
+        self.counts = Counts(at_most=plan.n_fits_at_most)
+        self.model: FitResult | None = None
+        self._executor, self._n_jobs = executor, n_jobs
+        self._ledger = MemoryLedger() if ledger is None else ledger
+        self._listeners = tuple(listeners)
+        self._queue = FitQueue()
+        self._metrics = plan.problem.scoring.metrics
+        self._warned: Counter[str] = Counter()
+        self._started = self._seconds = 0.0
+        self._is_open = False
+        self._waited: str | None = None
+        self.studies = {study.name: self._live(study) for study in plan.studies}
+
+    # --- driving ---
+
+    def execute(self) -> Report:
+        """Run to the end and return the report.
+
+        Raises
+        ------
+        StudyFailedError
+            If no trial of a study finished.
+        FitFailedError
+            If a fit failed and the problem's ``error_score`` is "raise".
+        KeyboardInterrupt
+            If interrupted; `report` then gives what is complete.
+        """
+        try:
+            while self.step():
+                pass
+        except BaseException as error:
+            self.abort(error)
+            raise
+        return self.report()
+
+    def step(self) -> bool:
+        """Ask, map, reduce and tell once; returns whether anything is left to do."""
+        if not self._is_open:
+            self._open()
+        self._ask()
+        self._submit()
+        for result in self._executor.results(timeout=_PATIENCE):
+            self._finish(result)
+        self._say_waiting()
+        if not self._is_done:
+            return True
+        self._close(None)
+        return False
+
+    def abort(self, error: BaseException | None = None) -> None:
+        """Stop asking, give up what runs, and keep what is finished."""
+        if self._is_open:
+            self._executor.cancel(self._queue.clear())
+            self._close(error, interrupted=error is None or isinstance(error, KeyboardInterrupt))
+
+    def report(self) -> Report:
+        """Report the outer folds that are complete; flagged as partial if any is missing."""
+        outer = [live.outer for live in self.studies.values() if live.outer is not None]
+        return make_report(
+            self.plan,
+            metrics=self._metrics,
+            outer=outer,
+            final=self.studies[FINAL].chosen,
+            n_asked={name: live.n_asked for name, live in self.studies.items()},
+            counts=self.counts,
+            seconds=time.monotonic() - self._started if self._is_open else self._seconds,
+            partial=not self._is_done,
+            warned=self._warned,
+        )
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Names of the metrics; a callable's are known with its first scores."""
+        return self._metrics
+
+    # --- ask ---
+
+    def _ask(self) -> None:
+        """Ask each study for trials, as long as the queue is short or the search must be told of whole batches."""
+        problem = self.plan.problem
+        asked = True
+        while asked:
+            asked = False
+            for live in self.studies.values():
+                room = 2 * self._executor.slots - len(self._queue)
+                if live.asker.done or not (live.is_idle if problem.search.adapts else room > 0):
+                    continue
+                n_trials = problem.batch if problem.search.adapts else math.ceil(room / len(live.study.folds))
+                fits = live.ask(n_trials, self.plan)
+                asked = asked or bool(fits)
+                for number, fold, fit in fits:
+                    self._want(fit, lambda result, s=live, n=number, f=fold: self._settle(s, n, f, result))
+
+    def _want(self, fit: Fit, waiter: Waiter) -> None:
+        """Answer a fit from the ledger, or queue it once for all who want it."""
+        found = self._ledger.find(fit)
+        if found is not None:
+            self._count(shared=1)
+            waiter(found)
+        elif not self._queue.add(fit, waiter):
+            self._count(shared=1)
+
+    # --- map ---
+
+    def _submit(self) -> None:
+        while len(self._queue) and self._queue.n_running < self._executor.slots:
+            self._executor.submit(self._queue.next_chunk())
+
+    def _finish(self, result: FitResult) -> None:
+        """Keep a result, then tell all who wait for it."""
+        fit = self._queue.running(result.key)
+        if result.error is not None and self.plan.problem.error_score == "raise":
+            raise failed(FitFailedError, f"a fit failed: {result.error}\n{result.error.traceback}", [result.error])
+        if not fit.keep_model:
+            self._ledger.put([result])
+        if not self._metrics and result.scores:
+            self._metrics = tuple(next(iter(result.scores.values())))
+        self._warned.update(f"{category.rpartition(':')[2]}: {words}" for category, words in result.warned)
+        self._count(run=1, failed=int(result.error is not None))
+        self._emit(FitEnded(result, fit.params, self.counts))
+        for waiter in self._queue.settle(result):
+            waiter(result)
+
+    # --- reduce and tell ---
+
+    def _settle(self, live: LiveStudy, number: int, fold: int, result: FitResult) -> None:
+        trial = live.settle(number, fold, result)
+        if trial is None:
+            return
+        live.tell()
+        self._emit(TrialEnded(live.study.name, trial, self.counts))
+        if live.is_searched:
+            self._choose(live)
+
+    def _choose(self, live: LiveStudy) -> None:
+        """Choose among a study's trials, and have the choice judged or, in the final study, fitted on all rows."""
+        chosen = choose(live.trials, self.plan.problem.scoring.refit)
+        if chosen is None:
+            raise self._study_failed(live)
+        live.chosen = chosen
+        judged = live.study.judged
+        if judged is not None:
+            self._want(self.plan.fit(chosen.params, judged.train), lambda result: self._judge(live, chosen, result))
+            return
+        self._emit(StudyEnded(live.study.name, chosen, tuple(live.trials), None))
+        if self.plan.problem.refit:
+            self._want(self.plan.fit(chosen.params, self.plan.whole, keep_model=True), self._keep_model)
+
+    def _judge(self, live: LiveStudy, chosen: Trial, result: FitResult) -> None:
+        assert live.study.judged is not None
+        live.outer = judge(
+            self.plan.studies.index(live.study), live.study.judged, self.plan.rows, chosen, live.trials, result,
+            metrics=self._metrics, objective=self.plan.problem.scoring.objective,
+        )  # fmt: skip
+        self._emit(StudyEnded(live.study.name, chosen, tuple(live.trials), live.outer))
+
+    def _keep_model(self, result: FitResult) -> None:
+        if result.error is not None:
+            raise failed(RunError, f"the final model could not be fitted: {result.error}", [result.error])
+        self.model = result
+
+    def _study_failed(self, live: LiveStudy) -> RunError:
+        causes = [trial.error for trial in live.trials if trial.error is not None]
+        counted = Counter(str(cause) for cause in causes)
+        listed = "; ".join(f"{count} x {cause}" for cause, count in counted.most_common(_MOST_CAUSES))
+        return failed(
+            StudyFailedError,
+            f"none of the {len(live.trials)} trials of study {live.study.name} has a score: {listed or 'all scores are NaN'}",
+            causes,
+        )
+
+    # --- opening, closing, telling ---
+
+    def _live(self, study: Study) -> LiveStudy:
+        problem = self.plan.problem
+
+        def reduce(trial: Trial, results: Sequence[FitResult]) -> Trial:
+            score = problem.error_score
+            return reduce_trial(
+                trial, study.folds, results, metrics=self._metrics, objective=problem.scoring.objective,
+                error_score=math.nan if isinstance(score, str) else score, train_scores=problem.return_train_score,
+            )  # fmt: skip
+
+        return LiveStudy(study, problem.search.open(problem.space, problem.n_trials, self.plan.search_seed), reduce)
+
+    def _open(self) -> None:
+        self._started = time.monotonic()
+        self._emit(RunStarted(self.plan, time.time()))
+        self._is_open = True
+        self._executor.open(self.plan, self._n_jobs)
+
+    @property
+    def _is_done(self) -> bool:
+        judged = all(live.chosen and (live.outer or live.study.judged is None) for live in self.studies.values())
+        return judged and (self.model is not None or not self.plan.problem.refit)
+
+    def _close(self, error: BaseException | None, *, interrupted: bool = False) -> None:
+        self._seconds = time.monotonic() - self._started
+        self._is_open = False
+        self._executor.close()
+        self._emit(RunEnded(self.report(), self.model, interrupted, error))
+
+    def _count(self, **more: int) -> None:
+        self.counts = replace(self.counts, **{name: getattr(self.counts, name) + n for name, n in more.items()})
+
+    def _say_waiting(self) -> None:
+        reason = self._executor.waits_for()
+        if reason is not None and reason != self._waited:
+            self._emit(RunWaits(reason))
+        self._waited = reason
+
+    def _emit(self, event: Event) -> None:
+        for listener in self._listeners:
+            listener(event)
+
+
+def native_studies(run: Run) -> dict[str, Any]:
+    """Map studies to their searches as they ended: for Optuna its own study objects."""
+    return {name: live.asker.native for name, live in run.studies.items()}
