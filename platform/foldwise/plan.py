@@ -185,6 +185,13 @@ class Plan:
 
     # --- words ---
 
+    def summary(self) -> dict[str, int | None]:
+        """Return the counts, for machines."""
+        return {
+            "n_studies": len(self.studies), "n_trials": self.n_trials, "n_fits": self.n_fits,
+            "n_fits_at_most": self.n_fits_at_most, "n_fits_plain": self.n_fits_plain,
+        }  # fmt: skip
+
     def explain(self) -> str:
         """Say in plain lines what will run."""
         problem, dataset = self.problem, self.problem.dataset

@@ -1,0 +1,169 @@
+"""Step 9, a face: the command line. Heavy imports wait until a command needs them, so that ``--help`` answers at once."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from foldwise.errors import FoldwiseError, InputError
+
+DONE, FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+app = typer.Typer(
+    name="foldwise",
+    help="Tune as hard as you like in one job, and still publish its score: nested cross-validated search on Ray.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+JobPath = Annotated[Path, typer.Argument(metavar="JOB.yaml", help="The job file.")]
+Settings = Annotated[
+    list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the job; the value is read as YAML.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object for machines.")]
+Tracking = Annotated[str | None, typer.Option("--tracking", metavar="URI", help="MLflow tracking URI.")]
+
+
+@app.command()
+def run(
+    job: JobPath,
+    settings: Settings = [],  # noqa: B006  (typer reads it)
+    as_json: AsJson = False,
+    address: Annotated[str | None, typer.Option(help="A running Ray to join, as host:port or auto.")] = None,
+) -> None:
+    """Run a job and report its honest score."""
+    from foldwise.job import DEFAULT_TRACKING  # lazily: see the module's docstring
+
+    loaded = _load(job, settings)
+    tracking = _environment_tracking() or DEFAULT_TRACKING
+    report = loaded.run(listeners=[_progress(loaded.spec.verbose)], address=address, tracking=tracking)
+    _out(report.to_json() if as_json else str(report))
+    raise typer.Exit(FAILED if report.partial else DONE)
+
+
+@app.command()
+def plan(job: JobPath, settings: Settings = [], as_json: AsJson = False) -> None:  # noqa: B006
+    """Say what a job would run, without running anything."""
+    planned = _load(job, settings).plan()
+    if as_json:
+        _out(json.dumps({"job": planned.problem.name, "seed": planned.problem.seed, **planned.summary()}))
+    else:
+        _out(planned.explain())
+
+
+@app.command()
+def validate(job: JobPath, settings: Settings = []) -> None:  # noqa: B006
+    """Check a job: its keys, its code, its data, its folds."""
+    planned = _load(job, settings).plan()
+    _out(f"{job}: valid, {planned.n_fits_at_most} fits{'' if planned.n_fits is not None else ' at most'}")
+
+
+@app.command()
+def report(
+    target: Annotated[str, typer.Argument(metavar="JOB", help="A job file, a job's name or an MLflow run id.")],
+    tracking: Tracking = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print the report of a job that was run and tracked."""
+    from foldwise.job import DEFAULT_TRACKING, Job  # lazily: see the module's docstring
+    from foldwise.tracking import find_report  # lazily: MLflow takes seconds to import
+
+    uri = tracking or _environment_tracking() or DEFAULT_TRACKING
+    name = target
+    if Path(target).suffix in {".yaml", ".yml"}:
+        loaded = Job.load(target)
+        name, uri = loaded.name, tracking or loaded.tracking_uri(uri) or uri
+    _out(find_report(uri, name, "report.json" if as_json else "report.txt"))
+
+
+@app.command()
+def ui(
+    tracking: Tracking = None,
+    port: Annotated[int, typer.Option(help="Port on the loopback interface.")] = 5000,
+) -> None:
+    """Open the MLflow UI on this machine's loopback interface."""
+    from foldwise.job import DEFAULT_TRACKING  # lazily: see the module's docstring
+    from foldwise.tracking import serve_ui  # lazily: MLflow takes seconds to import
+
+    raise typer.Exit(serve_ui(tracking or _environment_tracking() or DEFAULT_TRACKING, port))
+
+
+@app.command()
+def spaces(name: Annotated[str | None, typer.Argument(help="Print this one.")] = None) -> None:
+    """List the search spaces that ship with foldwise, or print one."""
+    from foldwise.space import find_space, shipped_spaces  # lazily: see the module's docstring
+
+    if name is not None:
+        _out(find_space(name).read_text(encoding="utf-8").rstrip())
+        return
+    found = shipped_spaces()
+    width = max(map(len, found), default=0)
+    for one, path in found.items():
+        first = path.read_text(encoding="utf-8").splitlines()[0]
+        _out(f"{one:<{width}}  {first.removeprefix('#').strip()}")
+
+
+def main() -> NoReturn:
+    """Run the command line; every expected error is one line and an exit code."""
+    try:
+        app(standalone_mode=False)
+    except FoldwiseError as error:
+        _err(f"error: {_one_line(error)}")
+        sys.exit(WRONG_INPUT if isinstance(error, InputError) else FAILED)
+    except KeyboardInterrupt:
+        _err("interrupted")
+        sys.exit(INTERRUPTED)
+    except typer.Exit as done:
+        sys.exit(done.exit_code)
+    except typer.Abort:
+        sys.exit(INTERRUPTED)
+    except Exception as error:
+        show = getattr(error, "show", None)  # a wrong option, which click words itself
+        if show is None:
+            raise
+        show()
+        sys.exit(WRONG_INPUT)
+    sys.exit(DONE)
+
+
+def _load(path: Path, settings: list[str]) -> Any:
+    from foldwise.job import Job, parse_overrides  # lazily: see the module's docstring
+
+    return Job.load(path, parse_overrides(settings))
+
+
+def _progress(verbose: int) -> Any:
+    from rich.console import Console  # lazily: see the module's docstring
+
+    from foldwise.report.progress import ProgressBar, ProgressLines  # lazily: likewise
+
+    console = Console(stderr=True)
+    if console.is_terminal and verbose < 2:
+        return ProgressBar(console)
+    return ProgressLines(sys.stderr, max(verbose, 1))
+
+
+def _environment_tracking() -> str | None:
+    return os.environ.get("MLFLOW_TRACKING_URI")
+
+
+def _one_line(error: FoldwiseError) -> str:
+    return " ".join(str(error).split("\n")[0].split()) if isinstance(error, InputError) else str(error)
+
+
+def _out(text: str) -> None:
+    typer.echo(text)
+
+
+def _err(text: str) -> None:
+    typer.echo(text, err=True)
+
+
+if __name__ == "__main__":
+    main()

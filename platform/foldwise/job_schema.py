@@ -1,0 +1,135 @@
+"""What a job file may hold: names, types and defaults. Validated here, opened by `foldwise.job`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, ValidationError, model_validator
+
+from foldwise.errors import InputError, nearest
+
+
+class _Spec(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DataSpec(_Spec):
+    """Where the data comes from; see `foldwise.data.load_dataset`."""
+
+    loader: StrictStr | None = None
+    args: dict[str, Any] = Field(default_factory=dict)
+    path: StrictStr | None = None
+    target: StrictStr | None = None
+    drop: list[StrictStr] = Field(default_factory=list)
+    groups: StrictStr | None = None
+    fit_params: dict[str, StrictStr] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _one_source(self) -> DataSpec:
+        if (self.loader is None) == (self.path is None):
+            given = "both" if self.loader else "neither"
+            raise ValueError(f"expected one of loader and path, got {given}")
+        if self.path is not None and self.args:
+            raise ValueError(f"expected args with a loader only, got {self.args!r}")
+        return self
+
+
+class SearchSpec(_Spec):
+    """How params are searched; further keys are the method's own options (``sampler``)."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    method: StrictStr = "random"
+    trials: StrictInt | None = None
+    batch: StrictInt = 8
+
+
+class FoldsSpec(_Spec):
+    """Both loops' folds: a number, ``shared`` (inner), or ``{use: module:Class, ...}``."""
+
+    outer: StrictInt | dict[str, Any] = 5
+    inner: StrictInt | StrictStr | dict[str, Any] = "shared"
+    repeats: StrictInt = 1
+
+
+class TrackingSpec(_Spec):
+    """Where trials are tracked; an absent URI means ``MLFLOW_TRACKING_URI`` or ``sqlite:///mlflow.db``."""
+
+    uri: StrictStr | None = None
+    experiment: StrictStr | None = None
+
+
+class JobSpec(_Spec):
+    """A job file."""
+
+    name: StrictStr | None = None
+    data: DataSpec
+    estimator: StrictStr | dict[str, Any]
+    space: StrictStr | dict[str, Any] | list[dict[str, Any]]
+    search: SearchSpec = Field(default_factory=SearchSpec)
+    folds: FoldsSpec = Field(default_factory=FoldsSpec)
+    scoring: StrictStr | list[StrictStr] | dict[str, StrictStr] | None = None
+    refit: StrictBool | StrictStr = True
+    return_train_score: StrictBool = False
+    error_score: float | StrictStr = float("nan")
+    n_jobs: StrictInt | None = None
+    resources: dict[str, Any] = Field(default_factory=dict)
+    executor: StrictStr = "ray"
+    tracking: TrackingSpec | StrictBool | None = None
+    seed: StrictInt | None = None
+    verbose: StrictInt = 0
+
+
+def validate_spec(data: Any, source: str) -> JobSpec:
+    """Check a job file's content.
+
+    Raises
+    ------
+    InputError
+        One line: the file, the key's path, what was expected and what was given.
+    """
+    if not isinstance(data, dict):
+        raise InputError("", f"expected the keys of a job (data, estimator, space, ...), got {data!r}", source)
+    try:
+        return JobSpec.model_validate(data)
+    except ValidationError as error:
+        raise _one_line(error, source) from None
+
+
+_WORDS = {
+    "missing": "expected this key, which is required, got none",
+    "string_type": "expected text",
+    "int_type": "expected an integer",
+    "bool_type": "expected true or false",
+    "list_type": "expected a list",
+    "dict_type": "expected keys and values",
+    "float_type": "expected a number",
+    "float_parsing": "expected a number",
+    "model_type": "expected keys and values",
+    "model_attributes_type": "expected keys and values",
+}
+_SPECS: dict[str, type[BaseModel]] = {
+    "": JobSpec, "data": DataSpec, "search": SearchSpec, "folds": FoldsSpec, "tracking": TrackingSpec,
+}  # fmt: skip
+
+
+def _one_line(error: ValidationError, source: str) -> InputError:
+    # Of a union's several complaints, an unknown key says most.
+    problems = sorted(error.errors(include_url=False), key=lambda p: (p["type"] != "extra_forbidden", len(p["loc"])))
+    problem = problems[0]
+    keys = [str(part) for part in problem["loc"] if not _is_branch(part)]
+    place, given = ".".join(keys), problem["input"]
+    if problem["type"] == "extra_forbidden":
+        known = _SPECS.get(".".join(keys[:-1]), JobSpec).model_fields
+        return InputError(place, f"expected a known key, got {keys[-1]!r}; {nearest(keys[-1], known)}", source)
+    if problem["type"] == "value_error":
+        return InputError(place, str(problem["ctx"]["error"]), source)
+    same_place = [p for p in problems if [str(part) for part in p["loc"] if not _is_branch(part)] == keys]
+    words = list(dict.fromkeys(_WORDS.get(p["type"], "expected " + p["msg"]).removeprefix("expected ") for p in same_place))
+    shown = "" if problem["type"] == "missing" else f", got {given!r}"
+    return InputError(place, f"expected {' or '.join(words)}{shown}", source)
+
+
+def _is_branch(part: int | str) -> bool:
+    """Tell whether a part of an error's place names a branch of a union rather than a key."""
+    return isinstance(part, str) and (part.endswith("Spec") or "[" in part or part in {"str", "int", "bool", "float"})
