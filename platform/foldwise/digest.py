@@ -54,8 +54,11 @@ def digest(*values: Any) -> str:
     False
     """
     sink = hashlib.blake2b(digest_size=_BYTES)
-    for value in values:
-        _feed(sink, value, ())
+    try:
+        for value in values:
+            _feed(sink, value, ())
+    except RecursionError:
+        raise InputTypeError(type(value).__name__, "expected a value that is nested less deep, or does not contain itself") from None
     return sink.hexdigest()
 
 
@@ -80,8 +83,15 @@ def code_version(owner: type | types.FunctionType) -> str:
     """Return the version of the code that a class or function belongs to.
 
     That is the version of the installed distribution that owns its module or, for code that no distribution owns (a
-    module of the user's, a notebook), a key of the module's source.
+    module of the user's, a notebook), a key of the module's source. A class brings the code of those it inherits from.
     """
+    if isinstance(owner, type) and len(owner.__mro__) > 2:
+        return digest(sorted({_own_version(base) for base in owner.__mro__}))
+    return _own_version(owner)
+
+
+@functools.cache
+def _own_version(owner: type | types.FunctionType) -> str:
     module = sys.modules.get(owner.__module__)
     file = getattr(module, "__file__", None) or ""
     top = owner.__module__.partition(".")[0]
@@ -110,14 +120,17 @@ def _code_of(owner: type | types.FunctionType) -> Any:
 
 
 def _constants(code: types.CodeType) -> list[Any]:
-    return [
-        [c.co_code, _constants(c)] if isinstance(c, types.CodeType) else repr(c) for c in code.co_consts
-    ] + list(code.co_names)
+    inner = [[c.co_code, _constants(c)] if isinstance(c, types.CodeType) else c for c in code.co_consts]
+    return [inner, code.co_names]
 
 
 # --- one writer per kind of value -------------------------------------------------------------------------------------
 
 _Path = tuple[int, ...]
+"""Identities of the values around this one, which it must not contain."""
+
+_FROZEN = -1
+"""Stands in the path of all that is within an estimator that is cloned with what it has learned."""
 
 
 def _feed(sink: _Sink, value: Any, path: _Path) -> None:
@@ -153,10 +166,18 @@ def _feed_set(sink: _Sink, value: Iterable[Any], path: _Path) -> None:
 
 
 def _feed_array(sink: _Sink, value: np.ndarray, path: _Path) -> None:
+    if isinstance(value, np.ma.MaskedArray):
+        _tag(sink, "masked")
+        _feed_array(sink, np.ma.getmaskarray(value), path)
+    if value.dtype.names:
+        _tag(sink, f"array-fields{value.shape}")
+        _feed(sink, {name: value[name] for name in value.dtype.names}, path)
+        return
     if value.dtype.hasobject or value.dtype.kind == "T":
+        _guard(value, path)
         _tag(sink, f"array-object{value.shape}")
         for item in value.ravel().tolist():
-            _feed(sink, item, path)
+            _feed(sink, item, (*path, id(value)))
         return
     _tag(sink, f"array-{value.dtype.str}{value.shape}")
     contiguous = np.ascontiguousarray(value)
@@ -172,6 +193,9 @@ def _feed_scalar(sink: _Sink, value: np.generic, path: _Path) -> None:
 
 
 def _feed_random_state(sink: _Sink, value: np.random.RandomState, path: _Path) -> None:
+    if value is np.random.mtrand._rand:  # the global one, which scipy's distributions hold, is no content of theirs
+        _tag(sink, "RandomState-global")
+        return
     _tag(sink, "RandomState")
     _feed(sink, value.get_state(legacy=False), path)
 
@@ -182,9 +206,10 @@ def _feed_class(sink: _Sink, value: type, path: _Path) -> None:
 
 
 def _feed_function(sink: _Sink, value: types.FunctionType, path: _Path) -> None:
+    _guard(value, path)
     _tag(sink, "function", f"{value.__module__}.{value.__qualname__}".encode())
     _tag(sink, "code", code_version(value).encode())
-    if value.__name__ == "<lambda>":
+    if "<" in value.__qualname__:  # a lambda or a local function, whose name may stand for several
         _feed(sink, _code_of(value), path)
     cells = [cell.cell_contents for cell in value.__closure__ or ()]
     _feed(sink, [value.__defaults__, value.__kwdefaults__, cells], (*path, id(value)))
@@ -195,6 +220,14 @@ def _feed_builtin(sink: _Sink, value: Any, path: _Path) -> None:
     owner = getattr(value, "__self__", None)
     if owner is not None and not isinstance(owner, types.ModuleType):
         _feed(sink, owner, path)
+
+
+def _feed_ufunc(sink: _Sink, value: np.ufunc, path: _Path) -> None:
+    for owner in ("numpy", "scipy.special"):
+        if getattr(sys.modules.get(owner), value.__name__, None) is value:
+            _tag(sink, "ufunc", f"{owner}.{value.__name__}".encode())
+            return
+    raise InputTypeError("ufunc", f"expected a ufunc of NumPy or SciPy, got {value!r}; use a function that is defined in a module")
 
 
 def _feed_partial(sink: _Sink, value: functools.partial[Any], path: _Path) -> None:
@@ -232,6 +265,11 @@ def _feed_sparse(sink: _Sink, value: Any, path: _Path) -> None:
 
 
 def _feed_estimator(sink: _Sink, value: Any, path: _Path) -> None:
+    """Feed the class and the params, which are all that a clone keeps; of a frozen one also what it has learned."""
+    clone = getattr(type(value), "__sklearn_clone__", None)
+    if _FROZEN in path or getattr(clone, "__qualname__", "BaseEstimator").partition(".")[0] != "BaseEstimator":
+        _feed_object(sink, value, (*path, _FROZEN))
+        return
     _guard(value, path)
     _feed_class(sink, type(value), path)
     _feed(sink, value.get_params(deep=False), (*path, id(value)))
@@ -278,7 +316,7 @@ _WRITERS: dict[type, _Writer] = {
     bool: lambda sink, value, path: _tag(sink, "bool", bytes([value])),
     int: _feed_int,
     float: _feed_float,
-    complex: lambda sink, value, path: _feed_sequence(sink, (value.real, value.imag), path),
+    complex: lambda sink, value, path: _tag(sink, "complex", struct.pack(">dd", value.real, value.imag)),
     str: lambda sink, value, path: _tag(sink, "str", value.encode("utf-8", "surrogatepass")),
     bytes: lambda sink, value, path: _tag(sink, "bytes", value),
     list: _feed_sequence,
@@ -291,8 +329,8 @@ _WRITERS: dict[type, _Writer] = {
     functools.partial: _feed_partial,
     types.FunctionType: _feed_function,
     types.BuiltinFunctionType: _feed_builtin,
-    np.ufunc: lambda sink, value, path: _tag(sink, "ufunc", value.__name__.encode()),
-    range: lambda sink, value, path: _feed_sequence(sink, (value.start, value.stop, value.step), path),
+    np.ufunc: _feed_ufunc,
+    range: lambda sink, value, path: _feed(sink, ["range", value.start, value.stop, value.step], path),
 }
 
 

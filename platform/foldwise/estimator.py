@@ -243,7 +243,8 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
         )
         self._keep(run, report, run_id)
         for warning, count in report.warned.items():
-            warnings.warn(f"{warning} ({count} of {report.n_fits} fits)", _category(warning), stacklevel=2)
+            category, _, words = warning.partition(": ")
+            warnings.warn(f"{words} ({count} of {report.n_fits} fits)", _category(category), stacklevel=2)
         return self
 
     def _keep(self, run: Run, report: Report, run_id: str | None) -> None:
@@ -367,9 +368,8 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
         return tags
 
 
-def _category(warning: str) -> type[Warning]:
+def _category(name: str) -> type[Warning]:
     """Find the category of a fit's warning by name, where it is loaded."""
-    name = warning.partition(":")[0]
     for module in ("builtins", "sklearn.exceptions", "numpy.exceptions"):
         category = getattr(sys.modules.get(module), name, None)
         if isinstance(category, type) and issubclass(category, Warning):

@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, clone, is_classifier
+from sklearn.utils import get_tags
 
 from foldwise.data import Dataset
 from foldwise.digest import digest
-from foldwise.errors import InputError, InputTypeError, SpaceError, nearest
+from foldwise.errors import DataError, InputError, InputTypeError, SpaceError, nearest
 from foldwise.folds import NestedFolds, nested_folds
 from foldwise.resources import Resources
 from foldwise.scoring import Scoring, make_scoring
@@ -115,6 +116,9 @@ def make_problem(
         With the argument's name as its ``place``, if one is wrong.
     """
     _check_estimator(estimator)
+    if dataset.y is None and get_tags(estimator).target_tags.required:
+        name_of = type(estimator).__name__
+        raise DataError("y", f"expected targets, got None ({name_of} requires y to be passed, but the target y is None)")
     whole_space = _space(space)
     _check_names(whole_space, estimator)
     _check_count("n_trials", n_trials, optional=True)

@@ -50,6 +50,10 @@ class Dataset:
     name: str = "data"
 
     def __post_init__(self) -> None:
+        for field_name in ("X", "y"):
+            values = getattr(self, field_name)
+            if hasattr(values, "__array__") and not hasattr(values, "shape"):
+                object.__setattr__(self, field_name, np.asarray(values))
         n_rows = _length(self.X, "X")
         if n_rows == 0:
             raise DataError("X", "expected at least one row, got Found array with 0 sample(s)")

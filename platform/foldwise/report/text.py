@@ -13,7 +13,7 @@ from rich.table import Table
 from foldwise.reduce import OuterResult
 from foldwise.report.metric import MetricReport, show
 
-_WIDTH = 116
+_WIDTH = 120
 
 
 def outer_table(outer: Sequence[OuterResult], metrics: Sequence[str], metric: str) -> str:
@@ -24,7 +24,7 @@ def outer_table(outer: Sequence[OuterResult], metrics: Sequence[str], metric: st
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column(f"inner best ({metric})" if len(metrics) > 1 else "inner best", justify="right", no_wrap=True)
     table.add_column("rows", justify="right", no_wrap=True)
-    table.add_column("chosen params")
+    table.add_column("chosen params", overflow="fold")
     for one in outer:
         params = ", ".join(f"{name}={show(value)}" for name, value in sorted(one.params.items()))
         if one.error is not None:

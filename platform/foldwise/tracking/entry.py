@@ -1,0 +1,245 @@
+"""What MLflow is told of a job, a study and a trial: plain data within MLflow's limits. Nothing here knows MLflow."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from foldwise.errors import Failure
+from foldwise.events import StudyEnded
+from foldwise.plan import Plan
+from foldwise.report import Report
+from foldwise.trial import Trial, TrialState
+
+LONGEST_PARAM, LONGEST_TAG, LONGEST_NAME = 6000, 8000, 250
+
+KEY, JOB, STUDY, TRIAL = "foldwise.key", "foldwise.job", "foldwise.study", "foldwise.trial"
+STATE, MODEL, SEARCH, ERROR = "foldwise.state", "foldwise.model", "foldwise.search", "foldwise.error"
+NOTE = "mlflow.note.content"
+
+RUNNING, COMPLETE, PARTIAL, FAILED, KILLED = "RUNNING", "COMPLETE", "PARTIAL", "FAILED", "KILLED"
+
+Metrics = tuple[tuple[str, float, int], ...]
+"""Name, value and step."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One run as MLflow is told of it.
+
+    Parameters
+    ----------
+    key, name : str
+        What it is found by again, and what people see.
+    tags, params : mapping of str to str
+        Cut to MLflow's limits.
+    metrics : tuple of (str, float, int)
+        Name, finite value, step.
+    started, ended : float
+        Seconds since the epoch; ``ended`` is None while it runs.
+    status : str
+        RUNNING, FINISHED, FAILED or KILLED.
+    """
+
+    key: str
+    name: str
+    tags: Mapping[str, str]
+    started: float
+    ended: float | None = None
+    status: str = RUNNING
+    params: Mapping[str, str] = field(default_factory=dict)
+    metrics: Metrics = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """Makes the entries of one plan; ``started`` is when its run began."""
+
+    plan: Plan
+    started: float
+
+    # --- keys and tags ---
+
+    @property
+    def job_key(self) -> str:
+        """Key of the job's run."""
+        return self.plan.problem.key
+
+    def key(self, study: str, trial: int | None = None) -> str:
+        """Key of a study's run, or of a trial's."""
+        return f"{self.job_key}/{study}" if trial is None else f"{self.job_key}/{study}/{trial}"
+
+    def _tags(self, key: str, state: str, *, study: str | None = None, trial: int | None = None) -> dict[str, str]:
+        problem = self.plan.problem
+        tags = {
+            KEY: key,
+            JOB: problem.name,
+            STUDY: study,
+            TRIAL: None if trial is None else str(trial),
+            STATE: state,
+            MODEL: type(problem.estimator).__name__,
+            SEARCH: problem.search.method,
+        }
+        return {name: cut(value, LONGEST_TAG) for name, value in tags.items() if value is not None}
+
+    # --- the three levels ---
+
+    def job(self) -> Entry:
+        """Tell of the job as it starts."""
+        problem, studies = self.plan.problem, self.plan.studies
+        inner = sorted({len(study.folds) for study in studies if study.judged is not None})
+        objective = problem.scoring.refit
+        params = {
+            "search": problem.search.method,
+            "n_trials": problem.n_trials,
+            "outer_folds": sum(study.judged is not None for study in studies),
+            "inner_folds": "shared" if problem.folds.shared else "-".join(map(str, inner)),
+            "seed": problem.seed,
+            "estimator": type(problem.estimator).__name__,
+            "metric": objective if isinstance(objective, str) else "chosen by a function",
+        }
+        tags = self._tags(self.job_key, RUNNING)
+        return Entry(self.job_key, problem.name, tags, self.started, params=_params(params))
+
+    def job_ended(
+        self, report: Report | None, ended: float, *, interrupted: bool, error: BaseException | None
+    ) -> Entry:
+        """Tell of the job as it ends."""
+        if error is not None:
+            state, status = FAILED, "FAILED"
+        elif interrupted:
+            state, status = KILLED, "KILLED"
+        else:
+            state, status = (PARTIAL if report is None or report.partial else COMPLETE), "FINISHED"
+        tags = self._tags(self.job_key, state)
+        if error is not None:
+            tags |= error_tags(f"{type(error).__name__}: {error}")
+        params: dict[str, Any] = {}
+        metrics: Metrics = ()
+        if report is not None:
+            params = {f"best_{name}": value for name, value in (report.best_params or {}).items()}
+            metrics = _metrics(_job_metrics(report))
+        return Entry(self.job_key, self.plan.problem.name, tags, self.started, ended, status, _params(params), metrics)
+
+    def study(self, study: str, started: float) -> Entry:
+        """Tell of a study as it starts."""
+        key = self.key(study)
+        return Entry(key, study, self._tags(key, RUNNING, study=study), started)
+
+    def study_ended(self, event: StudyEnded, ended: float) -> Entry:
+        """Tell of a study as it ends."""
+        outer, key = event.outer, self.key(event.study)
+        error: Failure | None = None if outer is None else outer.error
+        tags = self._tags(key, COMPLETE if error is None else FAILED, study=event.study)
+        if error is not None:
+            tags |= error_tags(str(error), error.traceback)
+        metrics: dict[str, float] = {"n_trials": len(event.trials)}
+        if outer is None:
+            metrics |= {"inner_best": event.chosen.value, "seconds": sum(trial.seconds for trial in event.trials)}
+        else:
+            metrics |= {"inner_best": outer.inner_best, "seconds": outer.seconds}
+            metrics |= {f"outer_{metric}": score for metric, score in outer.scores.items()}
+        return Entry(
+            key, event.study, tags, _first_start(event.trials, self.started), ended, "FINISHED" if error is None else "FAILED",
+            _params(event.chosen.params), _metrics((name, value, 0) for name, value in metrics.items()),
+        )  # fmt: skip
+
+    def trial(self, study: str, trial: Trial, heard: float) -> Entry:
+        """Tell of a trial, of which was heard at some time."""
+        key = self.key(study, trial.number)
+        state = trial.state or TrialState.COMPLETE
+        tags = self._tags(key, state.value, study=study, trial=trial.number)
+        if trial.error is not None:
+            tags |= error_tags(str(trial.error), trial.error.traceback)
+        started = trial.started if math.isfinite(trial.started) else heard
+        # Fits that overlap end sooner than their seconds add up to, and what was heard of has ended.
+        ended = max(started, min(started + trial.seconds, heard))
+        status = "FAILED" if state is TrialState.FAILED else "FINISHED"
+        metrics = _metrics(_trial_metrics(trial))
+        return Entry(key, f"{study}/{trial.number}", tags, started, ended, status, _params(trial.params), metrics)
+
+
+def _trial_metrics(trial: Trial) -> Iterator[tuple[str, float, int]]:
+    for metric, scores in trial.scores.items():
+        if scores.held_out:
+            yield f"inner_{metric}", scores.mean, 0
+            yield f"inner_{metric}_std", scores.std, 0
+        for fold, score in enumerate(scores.held_out):
+            yield f"fold_{metric}", score, fold
+    yield "seconds", trial.seconds, 0
+
+
+def _job_metrics(report: Report) -> Iterator[tuple[str, float, int]]:
+    for metric, score in {} if report.partial else report.scores.items():
+        low, high = score.interval.ends or (math.nan, math.nan)
+        yield f"{metric}_nested", score.mean, 0
+        yield f"{metric}_std", score.std, 0
+        yield f"{metric}_interval_low", low, 0
+        yield f"{metric}_interval_high", high, 0
+        yield f"{metric}_flat_best", score.flat_best, 0
+        yield f"{metric}_optimism", score.optimism, 0
+    for name in ("n_fits", "n_fits_shared", "n_fits_failed", "n_fits_plain", "seconds"):
+        yield name, getattr(report, name), 0
+
+
+def _first_start(trials: tuple[Trial, ...], otherwise: float) -> float:
+    return min((trial.started for trial in trials if math.isfinite(trial.started)), default=otherwise)
+
+
+# --- within MLflow's limits ---
+
+
+def _metrics(found: Any) -> Metrics:
+    return tuple((as_name(name), float(value), step) for name, value, step in found if math.isfinite(value))
+
+
+def _params(params: Mapping[str, Any]) -> dict[str, str]:
+    return {as_name(name): cut(as_text(value), LONGEST_PARAM) for name, value in params.items()}
+
+
+def as_name(name: str) -> str:
+    """Return a name that MLflow takes, on Windows too.
+
+    Examples
+    --------
+    >>> as_name("svc__C"), as_name("f1@k (macro)")
+    ('svc__C', 'f1_k _macro_')
+    """
+    plain = re.sub(r"[^\w.\- ]", "_", name)[:LONGEST_NAME]
+    return plain if plain.strip(". ") else f"_{plain}"
+
+
+def as_text(value: Any) -> str:
+    """Show a param's value in full on one line.
+
+    Examples
+    --------
+    >>> as_text(0.1), as_text("rbf"), as_text(None)
+    ('0.1', 'rbf', 'None')
+    """
+    if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
+        value = value.item()
+    return " ".join((value if isinstance(value, str) else repr(value)).split())
+
+
+def cut(text: str, longest: int) -> str:
+    """Cut a text, saying so.
+
+    Examples
+    --------
+    >>> cut("a" * 100, 40)
+    'aaaaaaaaa ... (cut from 100 characters)'
+    """
+    if len(text) <= longest:
+        return text
+    mark = f" ... (cut from {len(text)} characters)"
+    return text[: longest - len(mark)] + mark
+
+
+def error_tags(line: str, traceback: str = "") -> dict[str, str]:
+    """Tell of an error: its line as a tag, and with its traceback as the run's note."""
+    note = f"{line}\n\n```\n{cut(traceback, LONGEST_TAG // 2)}\n```" if traceback else line
+    return {ERROR: cut(" ".join(line.split()), LONGEST_TAG), NOTE: cut(note, LONGEST_TAG)}
