@@ -42,8 +42,10 @@ def run(
 
     loaded = _load(job, settings)
     tracking = _environment_tracking() or DEFAULT_TRACKING
+    result = sys.stdout
+    sys.stdout = sys.stderr  # what loaders, estimators and Ray print must not stand among the result
     report = loaded.run(listeners=[_progress(loaded.spec.verbose)], address=address, tracking=tracking)
-    _out(report.to_json() if as_json else str(report))
+    typer.echo(report.to_json() if as_json else str(report), file=result)
     raise typer.Exit(FAILED if report.partial else DONE)
 
 

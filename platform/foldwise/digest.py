@@ -275,9 +275,16 @@ def _feed_estimator(sink: _Sink, value: Any, path: _Path) -> None:
     _feed(sink, value.get_params(deep=False), (*path, id(value)))
 
 
+def _feed_frozen(sink: _Sink, value: Any, path: _Path) -> None:
+    """Feed a scipy frozen distribution: its family and arguments, not the generator that it would draw from by default."""
+    _feed(sink, [type(value.dist), value.dist.name, list(value.args), dict(value.kwds)], path)
+
+
 def _feed_object(sink: _Sink, value: Any, path: _Path) -> None:
     """Feed what an object hands over when it is copied: its class, arguments and state."""
-    _guard(value, path)
+    if id(value) in path:  # an object may hold itself, as one of its bound methods does
+        _tag(sink, "again", str(len(path) - path.index(id(value))).encode())
+        return
     inner = (*path, id(value))
     try:
         parts = value.__reduce_ex__(4)
@@ -286,7 +293,10 @@ def _feed_object(sink: _Sink, value: Any, path: _Path) -> None:
             type(value).__name__, f"expected a value with content that can be compared, got {value!r} ({error})"
         ) from None
     if isinstance(parts, str):
-        _tag(sink, "global", f"{type(value).__module__}.{parts}".encode())
+        module = getattr(value, "__module__", None) or type(value).__module__
+        _tag(sink, "global", f"{module}.{parts}".encode())
+        if hasattr(value, "__wrapped__"):  # a decorated function, such as a cached one
+            _feed(sink, value.__wrapped__, inner)
         return
     _feed_class(sink, type(value), inner)
     builder, arguments, *state = parts
@@ -348,4 +358,6 @@ def _writer_by_kind(value: Any) -> _Writer:
         return _feed_frame if hasattr(value, "columns") else _feed_series
     if hasattr(value, "tocsr"):
         return _feed_sparse
+    if all(hasattr(value, part) for part in ("rvs", "dist", "args", "kwds")):
+        return _feed_frozen
     return _feed_object

@@ -10,6 +10,7 @@ import math
 import numbers
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -48,8 +49,6 @@ class Float:
 
     def __post_init__(self) -> None:
         _check_bounds(self, numbers.Real)
-        if self.step is not None and not self.step <= self.high - self.low:
-            raise SpaceError("", f"expected step <= high - low, got {self!r}")
 
     def points(self) -> list[float]:
         """List the points of a grid over this dimension."""
@@ -59,20 +58,23 @@ class Float:
                 "", f"expected points for a grid, got {self!r}, which has infinitely many; give a list, for example "
                 f"np.{maker}({self.low:g}, {self.high:g}, 5){'' if self.log else ', or step='}"
             )
-        return [float(self.low + i * self.step) for i in range(self._n_steps())]
+        return [self._point(number) for number in range(self._n_points())]
 
     def rvs(self, random_state: np.random.RandomState) -> float:
         """Draw a value, as scipy's distributions do."""
         if self.step is not None:
-            return float(self.low + int(random_state.randint(self._n_steps())) * self.step)
+            return self._point(int(random_state.randint(self._n_points())))
         if self.log:
             drawn = math.exp(random_state.uniform(math.log(self.low), math.log(self.high)))
             return float(min(max(drawn, self.low), self.high))
         return float(random_state.uniform(self.low, self.high))
 
-    def _n_steps(self) -> int:
-        assert self.step is not None
-        return math.floor((self.high - self.low) / self.step + 1e-9) + 1
+    def _n_points(self) -> int:
+        return int((_decimal(self.high) - _decimal(self.low)) // _decimal(self.step)) + 1
+
+    def _point(self, number: int) -> float:
+        """Compute a point as it would be written: 0.3, not 0.1 + 2 * 0.1."""
+        return float(_decimal(self.low) + number * _decimal(self.step))
 
 
 @dataclass(frozen=True)
@@ -118,9 +120,9 @@ class Int:
         """Draw a value, as scipy's distributions do."""
         if self.log:  # each whole number owns the stretch of half a unit around it
             drawn = math.exp(random_state.uniform(math.log(self.low - 0.5), math.log(self.high + 0.5)))
-            return min(max(round(drawn), self.low), self.high)
+            return int(min(max(round(drawn), self.low), self.high))
         step = self.step or 1
-        return self.low + int(random_state.randint((self.high - self.low) // step + 1)) * step
+        return int(self.low + int(random_state.randint((self.high - self.low) // step + 1)) * step)
 
 
 @dataclass(frozen=True)
@@ -139,9 +141,9 @@ class Categorical:
     when: When | None = None
 
     def __post_init__(self) -> None:
-        if isinstance(self.choices, str) or not isinstance(self.choices, Sequence | np.ndarray):
+        if isinstance(self.choices, str | bytes) or not isinstance(self.choices, Sequence | np.ndarray):
             raise SpaceError("", f"expected a list of values, got {self.choices!r}; write [{self.choices!r}] for a single one")
-        if np.ndim(self.choices) > 1 and isinstance(self.choices, np.ndarray):
+        if isinstance(self.choices, np.ndarray) and self.choices.ndim != 1:
             raise SpaceError("", f"expected a list of values, got an array of shape {self.choices.shape}")
         if len(self.choices) == 0:
             raise SpaceError("", "expected at least one value, got an empty list")
@@ -188,7 +190,9 @@ class Distribution:
             low, high = self.frozen.support()
             if family == "randint":
                 return Int(int(low), int(high), when=self.when)
-            return Float(float(low), float(high), log=family != "uniform", when=self.when)
+            shifted = family != "uniform" and not (low > 0 and math.isclose(self.frozen.median(), math.sqrt(low * high)))
+            if not shifted:  # a shifted loguniform is not uniform in the logarithm
+                return Float(float(low), float(high), log=family != "uniform", when=self.when)
         raise SpaceError(
             "", f"expected a distribution with bounds, got {_name_of(self.frozen)}; use Float(low, high) or Int(low, high), "
             "or search='random'"
@@ -229,6 +233,14 @@ def _from_optuna(value: Any) -> Dimension:
             raise SpaceError("", f"expected a Float, Int or CategoricalDistribution of Optuna, got {other}")
 
 
+_RAY_TUNE_NAMES = {
+    ("Float", "Normal"): "randn",
+    ("Float", "LogUniform"): "loguniform",
+    ("Integer", "LogUniform"): "lograndint",
+    ("Function", "CallSampler"): "sample_from",
+}
+
+
 def _from_ray_tune(value: Any) -> Dimension:
     sampler = value.get_sampler() if hasattr(value, "get_sampler") else value
     step = getattr(sampler, "q", None)
@@ -237,21 +249,30 @@ def _from_ray_tune(value: Any) -> Dimension:
     log = how == "LogUniform"
     if kind == "Categorical":
         return Categorical(list(value.categories))
-    if how not in {"Uniform", "LogUniform"} or kind not in {"Float", "Integer"} or (log and step not in (None, 1)):
+    if how not in {"Uniform", "LogUniform"} or (log and step is not None):
+        name = ("q" if step is not None else "") + _RAY_TUNE_NAMES.get((kind, how), kind)
         raise SpaceError(
-            "", f"expected a Ray Tune domain with an exact counterpart (uniform, quniform, loguniform, randint, qrandint, "
-            f"lograndint, choice, grid_search), got {value.domain_str if hasattr(value, 'domain_str') else kind} ({how}"
-            f"{', quantized' if step is not None else ''}); use Float, Int or a list"
+            "", "expected a Ray Tune domain with an exact counterpart (uniform, quniform, loguniform, randint, qrandint, "
+            f"lograndint, choice, grid_search), got {name}; use Float, Int or a list"
         )
-    if kind == "Integer":  # Ray Tune's upper bound is left out, except where it rounds to multiples
-        return Int(value.lower, value.upper - (step is None), log=log, step=None if step in (None, 1) else int(step))
-    if step is not None and not math.isclose(value.lower / step, round(value.lower / step), abs_tol=1e-9):
-        raise SpaceError("", f"expected quniform's lower bound to be a multiple of q, got lower={value.lower}, q={step}; use Float(step=)")
-    return Float(value.lower, value.upper, log=log, step=step)
+    if kind == "Float":
+        return Float(value.lower, value.upper, log=log, step=step)
+    if step in (None, 1):  # the upper bound is left out
+        return _whole(value.lower, value.upper - 1, log, None)
+    return _whole(math.ceil(value.lower / step) * step, math.floor(value.upper / step) * step, log, int(step))
+
+
+def _whole(low: int, high: int, log: bool, step: int | None) -> Dimension:
+    """Make an Int, or a single value where the bounds leave no other."""
+    return Categorical([low]) if low == high else Int(low, high, log=log, step=step)
 
 
 def _name_of(frozen: Any) -> str:
     return getattr(getattr(frozen, "dist", None), "name", None) or type(frozen).__name__
+
+
+def _decimal(number: float | None) -> Decimal:
+    return Decimal(str(number))
 
 
 def _check_bounds(dimension: Float | Int, kind: type) -> None:
@@ -271,5 +292,5 @@ def _check_bounds(dimension: Float | Int, kind: type) -> None:
         raise SpaceError("", f"expected low > 0 with log, got low={low!r}")
     if log and step is not None:
         raise SpaceError("", f"expected step or log, not both, got step={step!r}, log=True")
-    if step is not None and not step > 0:
-        raise SpaceError("", f"expected step > 0, got {step!r}")
+    if step is not None and not 0 < _decimal(step) <= _decimal(high) - _decimal(low):
+        raise SpaceError("", f"expected 0 < step <= high - low, got step={step!r}, low={low!r}, high={high!r}")

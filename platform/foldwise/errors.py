@@ -27,8 +27,8 @@ class InputError(FoldwiseError, ValueError):
     """
 
     def __init__(self, place: str, problem: str, source: str | None = None) -> None:
-        self.place, self.problem, self.source = place, problem, source
-        super().__init__(": ".join(part for part in (source, place, problem) if part))
+        self.place, self.problem, self.source = place, " ".join(problem.split()), source
+        super().__init__(": ".join(part for part in (source, place, self.problem) if part))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.place, self.problem, self.source)
@@ -114,7 +114,8 @@ def failed(error: type[RunError], message: str, causes: Iterable[Failure]) -> Ru
     if not (isinstance(kind, type) and issubclass(kind, Exception)) or issubclass(error, kind):
         return error(message)
     try:
-        both = type(error.__name__, (error, kind), {"__module__": error.__module__})
+        # A KeyError's own text would be the repr of its message.
+        both = type(error.__name__, (error, kind), {"__module__": error.__module__, "__str__": Exception.__str__})
         return both(message)  # type: ignore[no-any-return]
     except TypeError:  # a built-in type with another layout or signature
         return error(message)

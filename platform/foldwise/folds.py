@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import copy
 import numbers
-from collections import Counter
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from sklearn.model_selection import (
-    BaseCrossValidator,
     GroupKFold,
     PredefinedSplit,
     StratifiedGroupKFold,
@@ -24,7 +23,7 @@ from sklearn.model_selection import (
 from sklearn.utils.multiclass import type_of_target
 
 from foldwise.data import Dataset
-from foldwise.digest import derive_seed
+from foldwise.digest import derive_seed, digest_rows
 from foldwise.errors import FoldsError
 
 
@@ -101,7 +100,7 @@ def nested_folds(
         _check_classes(dataset)
     folds = _nest(dataset, outer_cv, inner_cv, stratify, seed, repeats)
     if stratify:
-        _check_every_class(dataset, folds, outer_cv, inner_cv, seed)
+        _check_every_class(dataset, folds, outer_cv, inner_cv, seed, repeats)
     return folds
 
 
@@ -148,6 +147,8 @@ def _inner_splitter(dataset: Dataset, cv: Any, stratify: bool, seed: int, rows: 
 
 def _splitter(dataset: Dataset, cv: Any, stratify: bool, seed: int, place: str) -> Any:
     """Make a splitter that splits alike each time it is asked, on a copy of the user's."""
+    if isinstance(cv, type):
+        raise FoldsError(place, f"expected an instance, got the class {cv.__name__}; write {cv.__name__}()")
     if isinstance(cv, bool) or not (isinstance(cv, numbers.Integral) or hasattr(cv, "split") or _is_iterable(cv)):
         raise FoldsError(place, f"expected a number of folds, a splitter or a list of (train, held-out) rows, got {cv!r}")
     if isinstance(cv, numbers.Integral):
@@ -195,7 +196,9 @@ def _as_rows(pair: Any, place: str) -> tuple[np.ndarray, np.ndarray]:
 def _split(dataset: Dataset, splitter: Any, rows: np.ndarray, place: str) -> tuple[Fold, ...]:
     whole = len(rows) == dataset.n_rows and bool((rows == np.arange(len(rows))).all())
     try:
-        pairs = [(np.asarray(a), np.asarray(b)) for a, b in dataset.splits(splitter, None if whole else rows)]
+        with warnings.catch_warnings():  # that groups do not straddle is checked below, whatever the splitter knows of them
+            warnings.filterwarnings("ignore", "The groups parameter is ignored", UserWarning)
+            pairs = [(np.asarray(a), np.asarray(b)) for a, b in dataset.splits(splitter, None if whole else rows)]
     except FoldsError:
         raise
     except Exception as error:  # a splitter says in words of its own what it cannot do
@@ -265,7 +268,8 @@ def _repeats(outer: Sequence[Fold], n_rows: int) -> list[list[Fold]]:
         runs[-1].append(fold)
         taken[fold.held_out] = True
     sizes = {len(run) for run in runs}
-    if len(sizes) > 1 or (len(runs) > 1 and sizes == {1}):
+    parts = {digest_rows(np.sort(np.concatenate([fold.held_out for fold in run]))) for run in runs}
+    if len(parts) > 1:
         raise FoldsError(
             "inner_cv", f"expected outer folds that part the rows to share them, got held-out sets that overlap; {fix} for "
             "the inner loop"
@@ -291,45 +295,52 @@ def _check_classes(dataset: Dataset) -> None:
         raise FoldsError("y", f"expected at least two classes, got 1 class, {classes[0]!r}, in all {dataset.n_rows} rows")
 
 
-def _check_every_class(dataset: Dataset, folds: NestedFolds, outer_cv: Any, inner_cv: Any, seed: int) -> None:
-    lacking = _lacking_class(_labels(dataset), folds)
+def _check_every_class(dataset: Dataset, folds: NestedFolds, outer_cv: Any, inner_cv: Any, seed: int, repeats: int) -> None:
+    labels = _labels(dataset)
+    inner = tuple(fold for study in folds.inner for fold in study)
+    lacking, place = _lacking_class(labels, folds.outer), "outer_cv"
+    if lacking is None:
+        lacking, place = _lacking_class(labels, inner), "outer_cv" if folds.shared else "inner_cv"
     if lacking is None:
         return
     label = np.unique(np.asarray(dataset.y).ravel())[lacking]
-    count = Counter(_labels(dataset).tolist())[lacking]
-    best = _largest_that_works(dataset, outer_cv, inner_cv, seed)
+    count = int((labels == lacking).sum())
+
+    def holds_every_class(cv: Any) -> bool:
+        outer, inner = (cv, inner_cv) if place == "outer_cv" else (outer_cv, cv)
+        try:
+            tried = _nest(dataset, outer, inner, True, seed, repeats)
+        except FoldsError:
+            return False
+        return _lacking_class(labels, (*tried.outer, *(fold for study in tried.inner for fold in study))) is None
+
     raise FoldsError(
-        "outer_cv" if folds.shared else "inner_cv",
-        f"expected every train set to hold every class, got one without class {label!r}, which has {count} of "
-        f"{dataset.n_rows} rows; "
-        + (f"the largest number of folds that works is {best}" if best else "no number of folds works: merge or drop the class"),
+        place, f"expected every train set to hold every class, got one without class {label!r}, which has {count} of "
+        f"{dataset.n_rows} rows; {_advice(outer_cv if place == 'outer_cv' else inner_cv, holds_every_class)}"
     )
 
 
-def _lacking_class(labels: np.ndarray, folds: NestedFolds) -> int | None:
+def _lacking_class(labels: np.ndarray, folds: Sequence[Fold]) -> int | None:
     n_classes = labels.max() + 1
-    for fold in (*folds.outer, *(inner for study in folds.inner for inner in study)):
+    for fold in folds:
         counts = np.bincount(labels[fold.train], minlength=n_classes)
         if not counts.all():
             return int(np.argmin(counts))
     return None
 
 
-def _largest_that_works(dataset: Dataset, outer_cv: Any, inner_cv: Any, seed: int) -> int | None:
-    """Try fewer folds, of the kind that was asked for, until no train set lacks a class."""
-    labels = _labels(dataset)
-    n_folds = outer_cv if isinstance(outer_cv, numbers.Integral) else getattr(outer_cv, "n_splits", None)
+def _advice(cv: Any, works: Callable[[Any], bool]) -> str:
+    """Look for fewer folds, of the kind that was asked for, with which no train set lacks a class."""
+    n_folds = cv if isinstance(cv, numbers.Integral) else getattr(cv, "n_splits", None)
     if not isinstance(n_folds, numbers.Integral):
-        return None
+        return "use a stratified splitter with fewer folds, or merge or drop the class"
     for fewer in range(int(n_folds) - 1, 1, -1):
         smaller: Any = fewer
-        if isinstance(outer_cv, BaseCrossValidator):
-            smaller = copy.deepcopy(outer_cv)
+        if not isinstance(cv, numbers.Integral):
+            smaller = copy.deepcopy(cv)
             smaller.n_splits = fewer
-        try:
-            folds = _nest(dataset, smaller, inner_cv, True, seed, 1)
-        except FoldsError:
-            continue
-        if _lacking_class(labels, folds) is None:
-            return fewer
-    return None
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            if works(smaller):
+                return f"the largest number of folds that works is {fewer}"
+    return "no smaller number of folds works: use a stratified splitter, or merge or drop the class"

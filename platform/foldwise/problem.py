@@ -223,4 +223,4 @@ def _set_by_a_value(name: str, sub: Mapping[str, Any]) -> bool:
 def configured(estimator: Any, params: Params) -> Any:
     """Clone an estimator and set params on it, cloning those that are estimators themselves."""
     fresh = clone(estimator)
-    return fresh.set_params(**clone(dict(params), safe=False)) if params else fresh
+    return fresh.set_params(**{name: clone(value, safe=False) for name, value in params.items()}) if params else fresh

@@ -83,7 +83,9 @@ def reduce_trial(
     )
 
 
-def choose(trials: Sequence[Trial], refit: str | Callable[[Mapping[str, Any]], int]) -> Trial | None:
+def choose(
+    trials: Sequence[Trial], refit: str | Callable[[Mapping[str, Any]], int], *, single: bool = False
+) -> Trial | None:
     """Choose a trial: the best mean over the inner folds.
 
     Parameters
@@ -92,11 +94,13 @@ def choose(trials: Sequence[Trial], refit: str | Callable[[Mapping[str, Any]], i
         Reduced, in the order asked.
     refit : str or callable
         The metric that chooses, or a function from ``cv_results_`` to an index, as scikit-learn's.
+    single : bool, default=False
+        Whether there is one metric, which that function knows as "score".
 
     Returns
     -------
     Trial or None
-        Of equal means the first asked. A NaN never wins; None if all are.
+        Of equal means the first asked. What is not finite never wins; None if no mean is.
 
     Raises
     ------
@@ -104,12 +108,12 @@ def choose(trials: Sequence[Trial], refit: str | Callable[[Mapping[str, Any]], i
         If a callable gives no index of a trial.
     """
     if callable(refit):
-        index = refit(cv_results(trials))
+        index = refit(cv_results(trials, single=single))
         if isinstance(index, bool) or not isinstance(index, int | np.integer) or not 0 <= index < len(trials):
             raise InputError("refit", f"expected an index from 0 to {len(trials) - 1} from the callable, got {index!r}")
         return trials[int(index)]
     means = [trial.scores[refit].mean if refit in trial.scores else math.nan for trial in trials]
-    usable = [(mean, trial) for mean, trial in zip(means, trials, strict=True) if not math.isnan(mean)]
+    usable = [(mean, trial) for mean, trial in zip(means, trials, strict=True) if math.isfinite(mean)]
     return max(usable, key=lambda pair: pair[0])[1] if usable else None
 
 
@@ -153,12 +157,13 @@ def cv_results(trials: Sequence[Trial], *, single: bool = False) -> dict[str, An
     columns["params"] = [dict(trial.params) for trial in trials]
     for metric in _metrics_of(trials):
         name = "score" if single else metric
-        held_out = np.array([trial.scores[metric].held_out for trial in trials], dtype=np.float64)
+        nothing = (math.nan,) * len(trials[0].fit_seconds)
+        held_out = np.array([t.scores[metric].held_out if metric in t.scores else nothing for t in trials], dtype=np.float64)
         _split(columns, f"test_{name}", held_out)
         _store(columns, f"test_{name}", held_out)
         columns[f"rank_test_{name}"] = _ranks(columns[f"mean_test_{name}"])
-        if trials[0].scores[metric].train:
-            train = np.array([trial.scores[metric].train for trial in trials], dtype=np.float64)
+        if any(trial.scores[metric].train for trial in trials if metric in trial.scores):
+            train = np.array([t.scores[metric].train if metric in t.scores else nothing for t in trials], dtype=np.float64)
             _split(columns, f"train_{name}", train)
             _store(columns, f"train_{name}", train)
     return columns
@@ -177,7 +182,8 @@ def _store(columns: dict[str, Any], name: str, values: Any) -> None:
     array = np.array(values, dtype=np.float64)
     means = np.average(array, axis=1)
     columns[f"mean_{name}"] = means
-    columns[f"std_{name}"] = np.sqrt(np.average((array - means[:, np.newaxis]) ** 2, axis=1))
+    with np.errstate(invalid="ignore"):  # a score may be infinite
+        columns[f"std_{name}"] = np.sqrt(np.average((array - means[:, np.newaxis]) ** 2, axis=1))
 
 
 def _ranks(means: np.ndarray) -> np.ndarray:
@@ -189,7 +195,7 @@ def _ranks(means: np.ndarray) -> np.ndarray:
 
 
 def _param_columns(params: Sequence[Params]) -> dict[str, Any]:
-    """Make a masked array per param: masked where it does not exist, of a number's type where all are numbers."""
+    """Make a masked array per param, as scikit-learn does: masked where it does not exist, text and sequences as objects."""
     columns: dict[str, Any] = {}
     for name in dict.fromkeys(name for one in params for name in one):
         values = [one.get(name) for one in params]
@@ -198,7 +204,7 @@ def _param_columns(params: Sequence[Params]) -> dict[str, Any]:
         dtype: Any = object
         try:
             inferred = np.asarray(found)
-            if inferred.ndim == 1 and inferred.dtype.kind in "iufb":
+            if inferred.ndim == 1 and inferred.dtype.kind != "U":
                 dtype = inferred.dtype
         except (ValueError, TypeError):
             pass

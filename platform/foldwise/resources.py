@@ -43,7 +43,7 @@ class Resources:
         Raises
         ------
         ResourcesError
-            If an amount is no amount, or GPUs above 1 are not whole.
+            If an amount is no amount, or one above 1 is not whole.
         """
         if isinstance(given, Resources):
             return given
@@ -61,7 +61,7 @@ class Resources:
             if isinstance(amount, bool) or not isinstance(amount, numbers.Real) or not 0 <= amount < math.inf:
                 raise ResourcesError(f"resources.{name}", f"expected a number >= 0, got {amount!r}")
         cpu, gpu = amounts.pop("cpu", 1), amounts.pop("gpu", 0)
-        for name, amount in (("cpu", cpu), ("gpu", gpu)):
+        for name, amount in (("cpu", cpu), ("gpu", gpu), *amounts.items()):
             if amount > 1 and amount != int(amount):
                 raise ResourcesError(f"resources.{name}", f"expected a whole number above 1, got {amount!r}")
         if cpu == 0 and gpu == 0 and not amounts:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from sklearn.base import ClassifierMixin, is_classifier, is_regressor
+from sklearn.base import ClassifierMixin, RegressorMixin, is_classifier, is_regressor
 from sklearn.metrics import check_scoring, get_scorer_names
 
 from foldwise.errors import InputError, InputTypeError, nearest
@@ -71,10 +71,14 @@ class Scoring:
         ------
         TypeError
             If a scorer returns something other than a number.
+        InputError
+            If it returns several, and ``refit`` names none of them.
         """
         raw = self.scorer(estimator, X) if y is None else self.scorer(estimator, X, y)
         if not isinstance(raw, Mapping):
             raw = {self.objective: raw}
+        elif self.objective not in raw:
+            raise InputError("refit", f"expected the metric that chooses, got {self.refit!r}; {nearest(self.objective, raw)}")
         scores: dict[str, float] = {}
         errors: dict[str, str] = {}
         for name, value in raw.items():
@@ -112,7 +116,7 @@ def make_scoring(estimator: Any, scoring: Any, refit: Any) -> Scoring:
         If a scorer is unknown or ``refit`` names no metric.
     """
     if isinstance(scoring, str | list | tuple | set):
-        names = [scoring] if isinstance(scoring, str) else list(scoring)
+        names = [scoring] if isinstance(scoring, str) else sorted(scoring) if isinstance(scoring, set) else list(scoring)
         _check_names(names)
         several = not isinstance(scoring, str)
     elif isinstance(scoring, Mapping):
@@ -125,7 +129,8 @@ def make_scoring(estimator: Any, scoring: Any, refit: Any) -> Scoring:
     if not names:
         raise InputError("scoring", f"expected at least one metric, got {scoring!r}")
     try:
-        scorer = check_scoring(estimator, _plain(scoring), raise_exc=False) if several else check_scoring(estimator, scoring)
+        whole = dict(scoring) if isinstance(scoring, Mapping) else names
+        scorer = check_scoring(estimator, whole, raise_exc=False) if several else check_scoring(estimator, scoring)
     except (TypeError, ValueError) as error:
         raise InputTypeError("scoring", f"expected scorers for {type(estimator).__name__}, got {scoring!r}: {error}") from error
     metrics = tuple(names)
@@ -156,10 +161,6 @@ def scorers_by_name(estimator: Any, scoring: Any) -> Any:
     return check_scoring(estimator, scoring)
 
 
-def _plain(scoring: Any) -> Any:
-    return dict(scoring) if isinstance(scoring, Mapping) else list(scoring)
-
-
 def _check_names(names: list[Any]) -> None:
     known = get_scorer_names()
     for name in names:
@@ -187,7 +188,7 @@ def _default_metric(estimator: Any) -> str:
     """Name the metric behind an estimator's own ``score``, where scikit-learn defines it."""
     if is_classifier(estimator) and _own_score(estimator) is ClassifierMixin.score:
         return "accuracy"
-    return "r2" if is_regressor(estimator) else "score"
+    return "r2" if is_regressor(estimator) and _own_score(estimator) is RegressorMixin.score else "score"
 
 
 def _own_score(estimator: Any) -> Any:

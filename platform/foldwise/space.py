@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from foldwise.dimension import Categorical, Dimension, Float, Int, to_dimension
+from foldwise.dimension import Categorical, Dimension, Distribution, Float, Int, to_dimension
 from foldwise.errors import InputError, SpaceError, nearest
 from foldwise.trial import Params
 from foldwise.yaml_file import read_yaml
@@ -82,6 +82,19 @@ class SearchSpace:
         """
         return [grid for sub in self.subspaces for grid in _plain_grids(sub)]
 
+    def check_bounded(self) -> None:
+        """Check that every dimension is a list or has bounds, which a model-based search needs.
+
+        Raises
+        ------
+        SpaceError
+            If one is a distribution without an exact counterpart.
+        """
+        for sub in self.subspaces:
+            for name, dimension in sub.items():
+                if isinstance(dimension, Distribution):
+                    _placed(name, dimension.bounded)
+
     def draws(self) -> list[dict[str, Any]]:
         """List the mappings that ``ParameterSampler`` draws from; conditions are for `prune` to apply."""
         if self.is_finite:
@@ -138,11 +151,15 @@ def _exists(dimension: Dimension, chosen: Params) -> bool:
 
 
 def _allowed(wanted: Any) -> list[Any]:
-    return list(wanted) if isinstance(wanted, list | tuple | set | frozenset) else [wanted]
+    """List the values that a condition names; a tuple is a value itself (``hidden_layer_sizes=(50, 50)``)."""
+    return list(wanted) if isinstance(wanted, list | set | frozenset) else [wanted]
 
 
 def _same(one: Any, other: Any) -> bool:
-    return one is other or (type(one) is type(other) or isinstance(one, numbers.Number)) and bool(np.all(one == other))
+    one, other = (value.item() if isinstance(value, np.generic) else value for value in (one, other))
+    if isinstance(one, bool) or isinstance(other, bool) or not isinstance(one, numbers.Number):
+        return one is other or (type(one) is type(other) and bool(np.all(one == other)))
+    return isinstance(other, numbers.Number) and one == other
 
 
 def _by_dependency(sub: Subspace) -> list[str]:
@@ -195,9 +212,13 @@ def _check_condition(dimension: Dimension, sub: Subspace) -> None:
         if not isinstance(owner, Categorical | Int):
             raise SpaceError("", f"expected when to name a Categorical or an Int, got {parent!r}, which is {owner!r}")
         for value in _allowed(wanted):
-            known = owner.points() if not (isinstance(owner, Int) and owner.log) else range(owner.low, owner.high + 1)
-            if not any(_same(value, one) for one in known):
-                raise SpaceError("", f"expected when to give a value that {parent!r} can have, got {value!r}; {nearest(value, known)}")
+            if isinstance(owner, Int):
+                can_have = isinstance(value, numbers.Integral) and value in range(owner.low, owner.high + 1, owner.step or 1)
+                hint = repr(owner)
+            else:
+                can_have, hint = any(_same(value, one) for one in owner.choices), nearest(value, owner.choices)
+            if not can_have:
+                raise SpaceError("", f"expected when to give a value that {parent!r} can have, got {value!r}; {hint}")
 
 
 # --- YAML -------------------------------------------------------------------------------------------------------------
@@ -283,7 +304,8 @@ def find_space(name: str | Path, beside: Path | None = None) -> Path:
 def load_space(name: str | Path, beside: Path | None = None, build: Callable[[Any, str], Any] | None = None) -> SearchSpace:
     """Load a space from its YAML file, by path or name."""
     path = find_space(name, beside)
+    data = read_yaml(path)
     try:
-        return space_from_yaml(read_yaml(path), build)
-    except SpaceError as error:
+        return space_from_yaml(data, build)
+    except InputError as error:
         raise error.moved(error.place, source=str(path)) from None

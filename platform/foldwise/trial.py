@@ -108,7 +108,8 @@ class FoldScores:
     def std(self) -> float:
         """Standard deviation over the inner folds (ddof=0), computed as scikit-learn computes it."""
         scores = np.asarray(self.held_out, dtype=np.float64)
-        return float(np.sqrt(np.average((scores - np.average(scores)) ** 2)))
+        with np.errstate(invalid="ignore"):  # a score may be infinite
+            return float(np.sqrt(np.average((scores - np.average(scores)) ** 2)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -55,6 +56,8 @@ class Dataset:
             if hasattr(values, "__array__") and not hasattr(values, "shape"):
                 object.__setattr__(self, field_name, np.asarray(values))
         n_rows = _length(self.X, "X")
+        if getattr(self.X, "format", None) in {"coo", "dia", "bsr", "dok", "lil"}:  # sparse, without quick access to rows
+            object.__setattr__(self, "X", self.X.tocsr())
         if n_rows == 0:
             raise DataError("X", "expected at least one row, got Found array with 0 sample(s)")
         for place, values in (("y", self.y), ("groups", self.groups)):
@@ -64,11 +67,16 @@ class Dataset:
                     " (Found input variables with inconsistent numbers of samples)"
                 )
         if self.groups is not None:
-            object.__setattr__(self, "groups", np.asarray(self.groups))
             _refuse_missing(self.groups, "groups")
+            object.__setattr__(self, "groups", np.asarray(self.groups))
+            if self.groups.ndim != 1:
+                raise DataError("groups", f"expected one group per row, got an array of shape {self.groups.shape}")
         if self.y is not None:
             _check_target(self.y)
         object.__setattr__(self, "fit_params", dict(self.fit_params))
+        for name, values in self.fit_params.items():
+            if name.endswith("sample_weight") and np.ndim(values) and not self._is_by_row(values):
+                raise DataError(f"fit_params.{name}", f"expected as many values as X has rows, {n_rows}, got {_length(values, name)}")
 
     @property
     def n_rows(self) -> int:
@@ -107,7 +115,9 @@ class Dataset:
         """
         X = take_rows(self.X, rows)
         if against is not None:
-            X = X[:, against]
+            if len(self.shape) != 2 or self.shape[0] != self.shape[1]:
+                raise DataError("X", f"expected a square kernel matrix, got shape {self.shape}")
+            X = X.iloc[:, against] if hasattr(X, "iloc") else X[:, against]
         y = None if self.y is None else take_rows(self.y, rows)
         return X, y, {k: take_rows(v, rows) if self._is_by_row(v) else v for k, v in self.fit_params.items()}
 
@@ -130,18 +140,16 @@ class Dataset:
     def _is_by_row(self, value: Any) -> bool:
         if isinstance(value, str | bytes | Mapping) or not (hasattr(value, "__len__") or hasattr(value, "shape")):
             return False
-        return np.ndim(value) != 0 and _length(value, "fit_params") == self.n_rows
+        return np.shape(value)[:1] == (self.n_rows,) if hasattr(value, "shape") else len(value) == self.n_rows
 
 
 def take_rows(values: Any, rows: np.ndarray) -> Any:
-    """Return a copy of some rows of an array, sparse matrix, frame, series or list."""
+    """Return a copy of some rows of an array, sparse matrix, frame, series or list (and of a list's rows)."""
     if hasattr(values, "iloc"):
         return values.iloc[rows]
-    if hasattr(values, "tocsr"):
-        return values.tocsr()[rows] if values.format in {"coo", "dia", "bsr"} else values[rows]
     if hasattr(values, "shape"):
         return values[rows]
-    return [values[row] for row in rows]
+    return [copy.copy(values[row]) for row in rows]
 
 
 def _length(values: Any, place: str) -> int:
@@ -157,7 +165,10 @@ def _length(values: Any, place: str) -> int:
 def _check_target(y: Any) -> None:
     if hasattr(y, "tocsr"):
         raise InputTypeError("y", "expected a dense array; sparse data was passed, use y.toarray()")
-    values = np.asarray(y)
+    try:
+        values = np.asarray(y)
+    except ValueError as error:
+        raise DataError("y", f"expected one target per row, or as many in each row, got rows that differ ({error})") from None
     if np.iscomplexobj(values):
         raise DataError("y", "expected real numbers or labels; Complex data not supported")
     _refuse_missing(y, "y")
@@ -166,15 +177,24 @@ def _check_target(y: Any) -> None:
         raise DataError("y", f"expected finite numbers, got inf at row {at} (y contains infinity); drop such rows")
 
 
-def _refuse_missing(values: Any, place: str) -> None:
+def _missing(values: Any) -> np.ndarray:
     if hasattr(values, "isna"):
-        missing = np.asarray(values.isna())
-    else:
-        array = np.asarray(values)
-        if array.dtype.kind in "OfcmM":
-            missing = np.asarray([[v is None or v != v for v in np.atleast_1d(row)] for row in array])
-        else:
-            return
+        return np.asarray(values.isna())
+    array = np.asarray(values)
+    if array.dtype.kind in "fc":
+        return np.isnan(array)
+    if array.dtype.kind in "mM":
+        return np.isnat(array)
+    if array.dtype.kind != "O":
+        return np.zeros(array.shape, dtype=bool)
+    import pandas as pd  # lazily: only it knows all that stands for a missing value among objects
+
+    return np.asarray(pd.isna(array))
+
+
+def _refuse_missing(values: Any, place: str) -> None:
+    missing = _missing(values)
+    missing = missing.reshape(len(missing), -1).any(axis=1)
     if missing.any():
         at = int(np.argwhere(missing)[0][0])
         raise DataError(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ def load_dataset(
     loader: str | None = None,
     args: Mapping[str, Any] | None = None,
     path: Path | None = None,
-    target: str | None = None,
+    target: str | Sequence[str] | None = None,
     drop: Sequence[str] = (),
     groups: str | None = None,
     fit_params: Mapping[str, str] | None = None,
@@ -33,9 +35,9 @@ def load_dataset(
         Arguments of the loader.
     path : Path, optional
         A csv, tsv, parquet or npz file; csv and tsv may be compressed (``.gz``, ``.bz2``, ``.xz``, ``.zip``).
-    target : str, optional
+    target : str or list of str, optional
         Column of y (of an npz file: array of y, "y" if left out). A list names several outputs.
-    drop : sequence of str
+    drop : str or sequence of str
         Columns that are left out.
     groups : str, optional
         Column of the groups, which is no feature then.
@@ -52,17 +54,17 @@ def load_dataset(
     DataError
         If the file or a column is missing; ``place`` is the argument.
     """
-    roles = {"groups": groups, **(fit_params or {})}
     if path is not None:
         name, loaded = path.name, _read(path)
     else:
         assert loader is not None
         name, loaded = loader.partition(":")[2], _call(loader, args or {})
-    X, y, extra = _unpack(loaded, target)
-    columns = {role: _column(X, extra, column, role) for role, column in roles.items() if column is not None}
-    X = _without(X, [*drop, *(c for c in roles.values() if c is not None and _has_column(X, c))])
-    group_values = columns.pop("groups", None)
-    return Dataset(X, y, group_values, columns, name)
+    X, y, extra = _unpack(loaded, target, "loader" if path is None else "path")
+    by_row = {role: _column(X, extra, column, f"fit_params.{role}") for role, column in (fit_params or {}).items()}
+    group_values = None if groups is None else _column(X, extra, groups, "groups")
+    roles = [column for column in (groups, *(fit_params or {}).values()) if column is not None and _has_column(X, column)]
+    X = _without(X, [*([drop] if isinstance(drop, str) else drop), *roles])
+    return Dataset(X, y, group_values, by_row, name)
 
 
 def _call(loader: str, args: Mapping[str, Any]) -> Any:
@@ -70,33 +72,39 @@ def _call(loader: str, args: Mapping[str, Any]) -> Any:
     if not callable(function):
         raise DataError("loader", f"expected a function, got {loader!r}, which is {type(function).__name__}")
     try:
-        return function(**args)
+        with suppress(ValueError):  # some built-in functions do not tell their arguments
+            inspect.signature(function).bind(**args)
     except TypeError as error:
         raise DataError("args", f"expected arguments that {loader} takes, got {dict(args)!r} ({error})") from error
+    try:
+        return function(**args)
     except Exception as error:  # a user's loader may raise anything
         raise DataError("loader", f"expected {loader} to return data, got {type(error).__name__}: {error}") from error
 
 
-def _unpack(loaded: Any, target: str | None) -> tuple[Any, Any, Mapping[str, Any]]:
+def _unpack(loaded: Any, target: str | Sequence[str] | None, place: str) -> tuple[Any, Any, Mapping[str, Any]]:
     """Split what was loaded into X, y and whatever else may be named."""
     if isinstance(loaded, tuple) and len(loaded) == 2:
         return loaded[0], loaded[1], {}
     if isinstance(loaded, Mapping):  # a Bunch, or the arrays of an npz file
-        wanted = target or ("target" if "target" in loaded else "y")
+        wanted = target if isinstance(target, str) else "target" if "target" in loaded else "y"
         features = next((key for key in ("data", "X") if key in loaded), None)
         if features is None:
-            raise DataError("loader", f"expected data and target, got {', '.join(map(str, loaded))}")
-        if wanted in loaded:
+            raise DataError(place, f"expected arrays named X (or data) and y (or target), got {', '.join(map(str, loaded)) or 'none'}")
+        if wanted in loaded and (target is None or isinstance(target, str)):
             return loaded[features], loaded[wanted], loaded
-        if target is None or not _has_column(loaded[features], target):
+        if target is None or not hasattr(loaded[features], "columns"):
             raise DataError("target", f"expected an array that is there, got {wanted!r}; {nearest(wanted, loaded)}")
         loaded = loaded[features]
     if hasattr(loaded, "columns"):
         if target is None:
             raise DataError("target", f"expected the column of y, got none; Known: {', '.join(map(str, loaded.columns))}")
-        y = _column(loaded, {}, target, "target")
-        return loaded.drop(columns=[target]), y, {}
-    raise DataError("loader", f"expected a Bunch, (X, y) or a frame, got {type(loaded).__name__}")
+        if isinstance(target, str):
+            return loaded.drop(columns=[target], errors="ignore"), _column(loaded, {}, target, "target"), {}
+        for name in target:
+            _column(loaded, {}, name, "target")
+        return loaded.drop(columns=list(target)), loaded[list(target)], {}
+    raise DataError(place, f"expected a Bunch, (X, y) or a frame, got {type(loaded).__name__}")
 
 
 def _has_column(X: Any, column: str) -> bool:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import importlib.util
 import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.samplers import BaseSampler
+from optuna.samplers import BaseSampler, BruteForceSampler, GridSampler
 from optuna.trial import TrialState as OptunaState
 
 from foldwise.dimension import Categorical, Dimension, Distribution, Float, Int
@@ -53,17 +55,22 @@ class OptunaSearch(Search):
     adapts: ClassVar[bool] = True
 
     def check(self, space: SearchSpace, n_trials: int | None) -> int:  # noqa: D102
-        for sub in space.subspaces:
-            for dimension in sub.values():
-                if isinstance(dimension, Distribution):
-                    dimension.bounded()
+        space.check_bounded()
         if isinstance(self.sampler, BaseSampler):
+            if self.options:
+                raise InputError("options", f"expected none beside a sampler object, got {dict(self.options)!r}; set them on it")
             _check_seed(self.sampler)
         _rehearse(self.open(space, 3, 0))
         return n_trials or DEFAULT_TRIALS
 
     def open(self, space: SearchSpace, n_trials: int, seed: int) -> Asker:  # noqa: D102
         sampler = copy.deepcopy(self.sampler) if isinstance(self.sampler, BaseSampler) else self._named(space, seed)
+        if isinstance(sampler, GridSampler | BruteForceSampler):
+            raise InputError(
+                "sampler", f"expected a sampler that adapts, got {type(sampler).__name__}, which lists a grid; use search='grid', or "
+                "search='random' for its points in random order"
+            )
+        _check_packages(sampler)
         return _OptunaAsker(space, n_trials, sampler)
 
     def _named(self, space: SearchSpace, seed: int) -> BaseSampler:
@@ -72,7 +79,7 @@ class OptunaSearch(Search):
         classes = {
             name.removesuffix("Sampler").lower(): getattr(optuna.samplers, name)
             for name in optuna.samplers.__all__
-            if name.endswith("Sampler") and name not in {"BaseSampler", "PartialFixedSampler"}
+            if name.endswith("Sampler") and name not in {"BaseSampler", "BaseGASampler", "PartialFixedSampler"}
         }
         wanted = self.sampler.lower().removesuffix("sampler")
         if wanted not in classes:
@@ -81,27 +88,21 @@ class OptunaSearch(Search):
         if wanted == "tpe" and (space.is_conditional or len(space.subspaces) > 1):
             options.setdefault("group", True)  # conditional params are modelled in the groups they occur in
         if wanted == "grid":
-            raise InputError("sampler", "expected a sampler that adapts, got 'grid'; use search='grid'")
+            options.setdefault("search_space", {})
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
                 return classes[wanted](seed=seed, **options)  # type: ignore[no-any-return]
-        except ImportError as error:
-            raise _missing(self.sampler, error) from error
         except (TypeError, ValueError) as error:
-            raise InputError("sampler", f"expected options that {classes[wanted].__name__} takes, got {options!r} ({error})") from error
+            raise InputError("options", f"expected options that {classes[wanted].__name__} takes, got {options!r} ({error})") from error
 
 
 class _OptunaAsker(Asker):
     """One Optuna study in this process's memory."""
 
     def __init__(self, space: SearchSpace, n_trials: int, sampler: BaseSampler) -> None:
-        verbosity = optuna.logging.get_verbosity()
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
-        try:
+        with _logging_from(optuna.logging.WARNING):
             self._study = optuna.create_study(direction="maximize", sampler=sampler)
-        finally:
-            optuna.logging.set_verbosity(verbosity)
         self._space, self._n_trials = space, n_trials
         self._asked: dict[int, optuna.Trial] = {}
         self._n_asked = 0
@@ -170,18 +171,27 @@ def _labels(dimension: Categorical) -> list[Any]:
     return plain if len(set(keys)) == len(plain) == len(set(plain)) else [f"{i}: {c}" for i, c in enumerate(plain)]
 
 
+# --- checks -----------------------------------------------------------------------------------------------------------
+
+_PACKAGES = {"GPSampler": "torch", "CmaEsSampler": "cmaes"}
+"""What samplers import only once they have been told of enough trials."""
+
+
+def _check_packages(sampler: BaseSampler) -> None:
+    for base in type(sampler).__mro__:
+        package = _PACKAGES.get(base.__name__)
+        if package is not None and importlib.util.find_spec(package) is None:
+            raise MissingPackageError("sampler", f"expected the package {package}, which {base.__name__} needs; pip install {package}")
+
+
 def _check_seed(sampler: BaseSampler) -> None:
     """Refuse a sampler whose copies ask differently."""
     probe: Mapping[str, BaseDistribution] = {"x": FloatDistribution(0, 1), "c": CategoricalDistribution(list(range(1000)))}
-    if isinstance(sampler, optuna.samplers.GridSampler | optuna.samplers.BruteForceSampler):
-        return
     asked = []
     for _ in range(2):
-        study = optuna.create_study(sampler=copy.deepcopy(sampler))
-        try:
+        with _logging_from(optuna.logging.ERROR):
+            study = optuna.create_study(sampler=copy.deepcopy(sampler))
             asked.append([study.ask(dict(probe)).params for _ in range(2)])
-        except ImportError as error:
-            raise _missing(type(sampler).__name__, error) from error
     if asked[0] != asked[1]:
         name = type(sampler).__name__
         raise InputError(
@@ -193,13 +203,20 @@ def _check_seed(sampler: BaseSampler) -> None:
 def _rehearse(asker: Asker) -> None:
     """Ask a few trials of a copy that is thrown away, so that what a sampler lacks shows before anything runs."""
     try:
-        for value in (0.0, 1.0, 0.5):
-            for trial in asker.ask(1):
-                asker.tell([Trial(trial.number, trial.params, state=TrialState.COMPLETE, value=value)])
+        with _logging_from(optuna.logging.ERROR):
+            for value in (0.0, 1.0, 0.5):
+                for trial in asker.ask(1):
+                    asker.tell([Trial(trial.number, trial.params, state=TrialState.COMPLETE, value=value)])
     except ImportError as error:
-        raise _missing(type(getattr(asker.native, "sampler", asker)).__name__, error) from error
+        raise MissingPackageError("sampler", f"expected the packages that the sampler needs, got {error}") from error
 
 
-def _missing(sampler: str, error: ImportError) -> MissingPackageError:
-    package = getattr(error, "name", None) or str(error).splitlines()[0]
-    return MissingPackageError("sampler", f"expected the packages that {sampler!r} needs, got none of {package!r}; pip install {package}")
+@contextlib.contextmanager
+def _logging_from(level: int) -> Iterator[None]:
+    """Keep Optuna's log messages below a level from the terminal."""
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(max(level, verbosity))
+    try:
+        yield
+    finally:
+        optuna.logging.set_verbosity(verbosity)

@@ -18,7 +18,7 @@ LONGEST_PARAM, LONGEST_TAG, LONGEST_NAME = 6000, 8000, 250
 
 KEY, JOB, STUDY, TRIAL = "foldwise.key", "foldwise.job", "foldwise.study", "foldwise.trial"
 STATE, MODEL, SEARCH, ERROR = "foldwise.state", "foldwise.model", "foldwise.search", "foldwise.error"
-NOTE = "mlflow.note.content"
+NOTE, PARENT = "mlflow.note.content", "mlflow.parentRunId"
 
 RUNNING, COMPLETE, PARTIAL, FAILED, KILLED = "RUNNING", "COMPLETE", "PARTIAL", "FAILED", "KILLED"
 
@@ -104,18 +104,16 @@ class Entries:
         tags = self._tags(self.job_key, RUNNING)
         return Entry(self.job_key, problem.name, tags, self.started, params=_params(params))
 
-    def job_ended(
-        self, report: Report | None, ended: float, *, interrupted: bool, error: BaseException | None
-    ) -> Entry:
+    def job_ended(self, report: Report | None, ended: float, *, interrupted: bool, error: BaseException | None) -> Entry:
         """Tell of the job as it ends."""
-        if error is not None:
-            state, status = FAILED, "FAILED"
-        elif interrupted:
+        if interrupted:
             state, status = KILLED, "KILLED"
+        elif error is not None:
+            state, status = FAILED, "FAILED"
         else:
             state, status = (PARTIAL if report is None or report.partial else COMPLETE), "FINISHED"
         tags = self._tags(self.job_key, state)
-        if error is not None:
+        if state == FAILED:
             tags |= error_tags(f"{type(error).__name__}: {error}")
         params: dict[str, Any] = {}
         metrics: Metrics = ()

@@ -60,7 +60,7 @@ def _one_type(values: list[Any]) -> list[Any]:
     """Return numbers if all are numbers, else texts; None stays None."""
     values = [value.item() if getattr(value, "ndim", None) == 0 and hasattr(value, "item") else value for value in values]
     found = {type(value) for value in values if value is not None}
-    if found <= {bool} or found <= {int} and all(abs(value) < 2**63 for value in values if value is not None):
+    if found <= {bool} or (found <= {int} and all(abs(value) < 2**63 for value in values if value is not None)):
         return values
     if found <= {int, float}:
         return [None if value is None else float(value) for value in values]

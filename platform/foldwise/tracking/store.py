@@ -1,0 +1,319 @@
+"""Store: what is asked of MLflow, each call repeated a few times and found again by its key. Runs on the tracker's thread."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential
+
+from foldwise.errors import TrackingError
+from foldwise.tracking.entry import KEY, STATE, Entry
+
+_PAUSE = 5.0
+"""Seconds in which a store that could not be reached is left alone, so that a dead server costs little."""
+_PAGE = 1000
+_T = TypeVar("_T")
+
+_PASSING = {"ABORTED", "DEADLINE_EXCEEDED", "INTERNAL_ERROR", "IO_ERROR", "REQUEST_LIMIT_EXCEEDED", "RESOURCE_EXHAUSTED",
+            "TEMPORARILY_UNAVAILABLE"}  # fmt: skip
+_OF_FILES = (FileExistsError, FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A run that MLflow has.
+
+    Parameters
+    ----------
+    run_id : str
+        MLflow's id.
+    state : str or None
+        Its ``foldwise.state`` if it has ended; None while it is open.
+    ended : float or None
+        When, in seconds since the epoch.
+    params : frozenset of str
+        Those it holds: MLflow lets none be changed. Left out of a child that ended, since it is not written again.
+    fresh : bool
+        Whether it was made just now, with its tags.
+    """
+
+    run_id: str
+    state: str | None = None
+    ended: float | None = None
+    params: frozenset[str] = frozenset()
+    fresh: bool = False
+
+
+class Store:
+    """The runs of one experiment.
+
+    Parameters
+    ----------
+    uri : str or None
+        Of the tracking server or database; None: MLflow's own choice.
+    experiment : str
+        Name of the experiment.
+    """
+
+    def __init__(self, uri: str | None, experiment: str) -> None:
+        self._uri, self._experiment = uri, experiment
+        self._connection: tuple[Any, str] | None = None
+        self._may_exist: set[str] = set()
+        self._paused_until, self._why_paused = 0.0, ""
+        # No random wait: it would draw from the generator that a fit in this process may be using.
+        self._retrying = Retrying(
+            stop=stop_after_attempt(3),
+            wait=wait_exponential(multiplier=0.2, max=2),
+            retry=retry_if_exception(_may_pass),
+            reraise=True,
+        )
+
+    # --- runs ---
+
+    def find(self, key: str) -> Known | None:
+        """Return the run with a key, one that ended before one that is open."""
+        runs = self._search(f"tags.`{KEY}` = '{key}'")
+        return min((_known(run) for run in runs), key=lambda known: known.state is None, default=None)
+
+    def find_below(self, key: str) -> dict[str, Known]:
+        """Return all runs whose key lies below another, by key."""
+        found: dict[str, Known] = {}
+        for run in self._search(f"tags.`{KEY}` LIKE '{key}/%'"):
+            known, own = _known(run, slim=True), run.data.tags[KEY]
+            if own not in found or known.state is not None:
+                found[own] = known
+        return found
+
+    def create(self, entry: Entry) -> Known:
+        """Make a run with its tags; if an earlier try may have made it, that one is used."""
+
+        def make() -> Known:
+            if entry.key in self._may_exist and (made := self.find(entry.key)) is not None:
+                return made
+            client, experiment = self._connect()
+            self._may_exist.add(entry.key)
+            run = client.create_run(experiment, start_time=_ms(entry.started), tags=dict(entry.tags), run_name=entry.name)
+            return Known(run.info.run_id, fresh=True)
+
+        known = self._ask(make)
+        self._may_exist.discard(entry.key)
+        return known
+
+    def reopen(self, known: Known) -> None:
+        """Set a run back to RUNNING."""
+        client, _ = self._connect()
+        self._ask(lambda: client.update_run(known.run_id, status="RUNNING"))
+
+    def log(self, known: Known, entry: Entry) -> None:
+        """Write an entry's params, metrics and, on a run that was not made with them, tags: in one call, if it fits."""
+        from mlflow.entities import Metric, Param, RunTag
+
+        client, _ = self._connect()
+        at = _ms(entry.started if entry.ended is None else entry.ended)
+        params = [Param(name, value) for name, value in entry.params.items() if name not in known.params]
+        metrics = [Metric(name, value, at, step) for name, value, step in entry.metrics]
+        tags = [] if known.fresh else [RunTag(name, value) for name, value in entry.tags.items()]
+        self._ask(lambda: client.log_batch(known.run_id, metrics=metrics, params=params, tags=tags))  # splits what is too long
+
+    def tag(self, known: Known, tags: Mapping[str, str]) -> None:
+        """Set tags."""
+        from mlflow.entities import RunTag
+
+        client, _ = self._connect()
+        self._ask(lambda: client.log_batch(known.run_id, tags=[RunTag(name, value) for name, value in tags.items()]))
+
+    def end(self, known: Known, status: str, ended: float | None) -> None:
+        """End a run, at some time or now."""
+        client, _ = self._connect()
+        self._ask(lambda: client.set_terminated(known.run_id, status, None if ended is None else _ms(ended)))
+
+    # --- what a run holds ---
+
+    def artifact_names(self, known: Known) -> set[str]:
+        """Return the names of a run's artifacts, at the top."""
+        client, _ = self._connect()
+        return self._ask(lambda: {file.path for file in client.list_artifacts(known.run_id)})
+
+    def add_artifact(self, known: Known, path: Path) -> None:
+        """Keep a file with a run, in place of one of the same name."""
+        client, _ = self._connect()
+        self._ask(lambda: client.log_artifact(known.run_id, str(path)))
+
+    def add_dataset(self, known: Known, fields: Mapping[str, str]) -> None:
+        """Name the data that a run learned from; the same data is named once."""
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        client, _ = self._connect()
+        used = DatasetInput(Dataset(**fields), [InputTag("mlflow.data.context", "training")])
+        self._ask(lambda: client.log_inputs(known.run_id, datasets=[used]))
+
+    def has_model(self, known: Known) -> bool:
+        """Tell whether a run has put out a model that is complete."""
+        client, _ = self._connect()
+        outputs = self._ask(lambda: client.get_run(known.run_id)).outputs
+        ids = [output.model_id for output in (outputs.model_outputs if outputs else [])]
+        return any(str(self._ask(partial(client.get_logged_model, one)).status) == "READY" for one in ids)
+
+    def add_model(self, known: Known, folder: Path, tags: Mapping[str, str]) -> None:
+        """Log a saved model as a run's output."""
+        from mlflow.entities import LoggedModelOutput
+
+        client, experiment = self._connect()
+        model = self._ask(
+            lambda: client.create_logged_model(experiment, name="model", source_run_id=known.run_id, tags=dict(tags))
+        )
+        try:
+            self._ask(lambda: client.log_model_artifacts(model.model_id, str(folder)))
+        except Exception:
+            self._ask(lambda: client.finalize_logged_model(model.model_id, "FAILED"))
+            raise
+        self._ask(lambda: client.finalize_logged_model(model.model_id, "READY"))
+        self._ask(lambda: client.log_outputs(known.run_id, [LoggedModelOutput(model.model_id, 0)]))
+
+    def address(self, known: Known) -> str:
+        """Say where people see a run; without passwords."""
+        client, experiment = self._connect()
+        uri = without_password(str(client.tracking_uri))
+        if uri.startswith(("http://", "https://")):
+            return f"{uri.rstrip('/')}/#/experiments/{experiment}/runs/{known.run_id}"
+        file = sqlite_file(uri)
+        if file is not None and file.is_relative_to(Path.cwd()):
+            uri = f"sqlite:///{file.relative_to(Path.cwd()).as_posix()}"
+        return f"run {known.run_id} in {uri} (foldwise ui)"
+
+    # --- asking ---
+
+    def try_again(self) -> None:
+        """End the pause after a store could not be reached."""
+        self._paused_until = 0.0
+
+    def _search(self, condition: str) -> list[Any]:
+        client, experiment = self._connect()
+        runs: list[Any] = []
+        token: str | None = None
+        while True:
+            page = self._ask(partial(client.search_runs, [experiment], condition, max_results=_PAGE, page_token=token))
+            runs += page
+            token = page.token
+            if not token:
+                return runs
+
+    def _ask(self, call: Callable[[], _T]) -> _T:
+        """Make a call, again if it fails in a way that may pass."""
+        if time.monotonic() < self._paused_until:
+            raise TrackingError(self._why_paused)
+        try:
+            return self._retrying(call)
+        except Exception as error:
+            if _may_pass(error):
+                self._pause(error)
+            raise
+
+    def _pause(self, error: Exception) -> None:
+        self._paused_until, self._why_paused = time.monotonic() + _PAUSE, cause(error)
+
+    def _connect(self) -> tuple[Any, str]:
+        """Return the client and the experiment's id; the first call imports MLflow and may make the database."""
+        if self._connection is None:
+            try:
+                self._connection = self._ask(lambda: _open(self._uri, self._experiment))
+            except Exception as error:
+                self._pause(error)
+                raise
+        return self._connection
+
+
+def _open(uri: str | None, name: str) -> tuple[Any, str]:
+    prepare_mlflow()
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+    client = MlflowClient(tracking_uri=uri)
+    experiment = client.get_experiment_by_name(name)
+    if experiment is None:
+        try:
+            location = _artifact_location(str(client.tracking_uri), name)
+            return client, client.create_experiment(name, artifact_location=location)
+        except MlflowException as error:
+            experiment = client.get_experiment_by_name(name)  # someone else may have made it meanwhile
+            if experiment is None or error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+    if experiment.lifecycle_stage == "deleted":
+        client.restore_experiment(experiment.experiment_id)
+    return client, experiment.experiment_id
+
+
+def prepare_mlflow() -> None:
+    """Set MLflow's environment before it is imported, where the user has not: quiet, and failing within seconds.
+
+    MLflow's own retries wait for minutes and may make a run twice; foldwise repeats calls itself.
+    """
+    for name, value in {
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_LOGGING_LEVEL": "ERROR",
+        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
+        "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+    }.items():
+        os.environ.setdefault(name, value)
+
+
+def _artifact_location(uri: str, experiment: str) -> str | None:
+    """Put the artifacts of a SQLite database beside it; MLflow would put them into the working folder."""
+    file = sqlite_file(uri)
+    if file is None:
+        return None
+    return (file.parent / "mlruns" / (re.sub(r"[^\w.-]+", "-", experiment).strip(".-") or "experiment")).as_uri()
+
+
+def sqlite_file(uri: str) -> Path | None:
+    """Return the file of a SQLite database, None for anything else."""
+    scheme, _, path = uri.partition(":///")
+    if scheme.partition("+")[0] != "sqlite" or not path.partition("?")[0]:
+        return None
+    return Path(path.partition("?")[0]).absolute()
+
+
+def without_password(text: str) -> str:
+    """Take user names and passwords out of the addresses in a text.
+
+    Examples
+    --------
+    >>> without_password("https://ann:secret@mlflow.example:5000/x")
+    'https://mlflow.example:5000/x'
+    """
+    return re.sub(r"(?<=://)[^/\s'\"]*@", "", text)
+
+
+def cause(error: BaseException) -> str:
+    """Say in one line why a call failed; without passwords."""
+    line = without_password(" ".join(str(error).split())) or "no message"
+    line = line if isinstance(error, TrackingError) else f"{type(error).__name__}: {line}"
+    return line if len(line) <= 300 else f"{line[:140]} ... {line[-155:]}"
+
+
+def _may_pass(error: BaseException) -> bool:
+    """Tell whether the same call may do better in a moment."""
+    if isinstance(error, OSError):  # what requests raises is one, too
+        return not isinstance(error, _OF_FILES)
+    return getattr(error, "error_code", None) in _PASSING
+
+
+def _known(run: Any, *, slim: bool = False) -> Known:
+    is_open = run.info.status in {"RUNNING", "SCHEDULED"}
+    state = None if is_open else run.data.tags.get(STATE, run.info.status)
+    params = frozenset() if slim and not is_open else frozenset(run.data.params)
+    ended = None if run.info.end_time is None else run.info.end_time / 1000
+    return Known(run.info.run_id, state, ended, params)
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)

@@ -1,0 +1,132 @@
+"""The Ray executor beyond the common suite: resources, lost workers, other Rays."""
+
+import os
+import subprocess
+import sys
+import textwrap
+
+import pytest
+from sklearn.datasets import load_iris
+
+import foldwise as fw
+from foldwise.errors import ResourcesError
+from foldwise.executors.ray_session import SESSION, check_feasible, check_locally, count_slots
+from foldwise.resources import Resources
+from foldwise.testing import FaultyEstimator
+
+IRIS = load_iris(return_X_y=True)
+
+
+def node(alive=True, **resources):
+    return {"Alive": alive, "Resources": {"CPU": 4.0, "memory": 8e9, **resources}}
+
+
+def test_a_request_larger_than_every_node_is_an_error_that_says_so():
+    nodes = [node(), node(GPU=1.0), node(alive=False, GPU=8.0)]
+    check_feasible(Resources(cpu=4, gpu=1), nodes)
+    with pytest.raises(ResourcesError, match=r"resources\.gpu: expected what one node can give, got CPU 1, GPU 2; .*CPU 4, GPU 1"):
+        check_feasible(Resources(gpu=2), nodes)
+    with pytest.raises(ResourcesError, match=r"resources\.license"):
+        check_feasible(Resources(custom={"license": 1}), nodes)
+
+
+def test_fits_are_counted_per_node():
+    nodes = [node(), node(GPU=1.0), node(alive=False, CPU=64.0)]
+    assert count_slots(Resources(), nodes) == 8
+    assert count_slots(Resources(cpu=3), nodes) == 2
+    assert count_slots(Resources(gpu=0.25), nodes) == 4
+    assert count_slots(Resources(memory=int(4e9)), nodes) == 4
+
+
+def test_what_this_machine_cannot_have_is_refused_before_ray_starts(monkeypatch):
+    monkeypatch.setattr("foldwise.executors.ray_session.glob.glob", lambda pattern: [])
+    with pytest.raises(ResourcesError, match=r"resources\.gpu: expected 0 on a machine without a GPU, got 0\.5"):
+        check_locally(Resources(gpu=0.5))
+    with pytest.raises(ResourcesError, match=r"resources\.cpu: expected at most the \d+ cores"):
+        check_locally(Resources(cpu=1024))
+
+
+def test_a_fit_that_kills_its_worker_fails_alone_and_others_finish(tmp_path):
+    counter = tmp_path / "counter"
+    search = fw.NestedSearchCV(
+        FaultyEstimator(counter=str(counter)), {"fault": ["exit", None]}, search="grid", outer_cv=2, inner_cv=2, refit=False,
+        random_state=0,
+    ).fit(*IRIS)  # fmt: skip
+    states = search.trials_.groupby("trial")["state"].unique()
+    assert states[0].tolist() == ["FAILED"]
+    assert states[1].tolist() == ["COMPLETE"]
+    assert search.trials_["error"][0].startswith("WorkerLost: the worker was lost 3 times")
+    n_distinct = 4 + 2  # inner folds of both outer studies, and the two outer train sets
+    assert counter.stat().st_size == n_distinct * (3 + 1)
+
+
+def test_a_worker_that_is_lost_now_and_then_changes_nothing(tmp_path):
+    search = fw.NestedSearchCV(
+        FaultyEstimator("exit", times=2, counter=str(tmp_path / "counter")), {"bias": [0.0, 0.1]}, search="grid", outer_cv=3,
+        random_state=0,
+    ).fit(*IRIS)  # fmt: skip
+    assert set(search.trials_["state"]) == {"COMPLETE"}
+    assert search.best_params_ == {"bias": 0.1}
+
+
+def test_a_private_ray_is_closed_by_a_token_and_serves_later_calls():
+    ray = SESSION.ensure(None)
+    assert os.environ["RAY_AUTH_MODE"] == "token"
+    assert len(os.environ["RAY_AUTH_TOKEN"]) >= 32
+    before = ray.get_runtime_context().gcs_address
+    fw.NestedSearchCV(FaultyEstimator(), {"bias": [0.0]}, search="grid", outer_cv=3).fit(*IRIS)
+    assert SESSION.ensure(None).get_runtime_context().gcs_address == before
+
+
+def run_script(body, **environment):
+    head = "import os\nimport foldwise as fw\nfrom sklearn.datasets import load_iris\nX, y = load_iris(return_X_y=True)\n"
+    script = head + textwrap.dedent(body)
+    variables = {k: v for k, v in os.environ.items() if not k.startswith("RAY_")} | environment
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=150, env=variables, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_ray_of_the_users_is_joined_and_left_alone_and_threads_follow_the_cpus():
+    out = run_script("""
+        import secrets
+        os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(16), RAY_USAGE_STATS_ENABLED="0")
+        import ray
+        ray.init(address="local", num_cpus=3, resources={"license": 2}, include_dashboard=False, log_to_driver=False)
+        from sklearn.dummy import DummyClassifier
+
+        class Threads(DummyClassifier):
+            def fit(self, X, y):
+                import threadpoolctl
+                pools = threadpoolctl.threadpool_info()
+                assert pools and {pool["num_threads"] for pool in pools} == {2}, pools
+                return super().fit(X, y)
+
+        options = {"search": "grid", "outer_cv": 3, "error_score": "raise"}
+        search = fw.NestedSearchCV(Threads(), {"strategy": ["prior"]}, resources={"cpu": 2, "license": 1}, **options).fit(X, y)
+        serial = fw.NestedSearchCV(Threads(), {"strategy": ["prior"]}, resources={"cpu": 2}, executor="serial", **options).fit(X, y)
+        assert (search.outer_scores_["score"] == serial.outer_scores_["score"]).all()
+        try:
+            fw.NestedSearchCV(Threads(), {"strategy": ["prior"]}, resources={"cpu": 1, "license": 3}, **options).fit(X, y)
+        except fw.InputError as error:
+            print(error)
+        assert ray.is_initialized() and ray.cluster_resources()["CPU"] == 3
+        """)
+    assert "resources.license: expected what one node can give, got CPU 1, license 3" in out
+
+
+def test_an_address_that_nobody_answers_is_an_error_with_the_fix():
+    out = run_script(
+        """
+        from sklearn.dummy import DummyClassifier
+        try:
+            fw.NestedSearchCV(DummyClassifier(), {"strategy": ["prior"]}, executor=fw.RayExecutor("127.0.0.1:9")).fit(X, y)
+        except fw.RunError as error:
+            print(str(error).splitlines()[0])
+        """,
+        RAY_gcs_rpc_server_connect_timeout_s="1",
+        RAY_gcs_server_request_timeout_seconds="1",
+        RAY_NUM_REDIS_GET_RETRIES="1",
+    )
+    assert "127.0.0.1:9" in out
+    assert "check the address" in out
