@@ -242,6 +242,8 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
             plan, executor, n_jobs=n_jobs, listeners=listeners, tracking=self.tracking, experiment=self.experiment or "foldwise"
         )
         self._keep(run, report, run_id)
+        if report.model_error is not None:
+            warnings.warn(f"the final model could not be fitted: {report.model_error}", RuntimeWarning, stacklevel=2)
         for warning, count in report.warned.items():
             category, _, words = warning.partition(": ")
             warnings.warn(f"{words} ({count} of {report.n_fits} fits)", _category(category), stacklevel=2)
@@ -267,7 +269,7 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
         self.best_index_, self.best_params_ = final.chosen.number, dict(final.chosen.params)
         if not callable(self.refit):
             self.best_score_ = float(final.chosen.scores[scoring.refit].mean)
-        if run.model is not None:
+        if run.model is not None and run.model.error is None:
             self.best_estimator_, self.refit_time_ = run.model.model, run.model.fit_seconds
             if hasattr(self.best_estimator_, "feature_names_in_"):
                 self.feature_names_in_ = self.best_estimator_.feature_names_in_

@@ -133,6 +133,7 @@ class Run:
             counts=self.counts,
             seconds=time.monotonic() - self._started if self._is_open else self._seconds,
             partial=not self._is_done,
+            model_error=None if self.model is None else self.model.error,
             warned=self._warned,
         )
 
@@ -223,8 +224,6 @@ class Run:
         self._emit(StudyEnded(live.study.name, chosen, tuple(live.trials), live.outer))
 
     def _keep_model(self, result: FitResult) -> None:
-        if result.error is not None:
-            raise failed(RunError, f"the final model could not be fitted: {result.error}", [result.error])
         self.model = result
 
     def _study_failed(self, live: LiveStudy) -> RunError:

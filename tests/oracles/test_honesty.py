@@ -73,7 +73,7 @@ def test_no_study_is_told_of_anything_that_saw_its_outer_fold(tmp_path, inner_cv
         fitted.setdefault(path.name.split("-")[0], set()).add(frozenset(np.load(path).tolist()))
     saw = {digest(np.load(path)): frozenset(np.load(path).tolist()) for path in tmp_path.glob("*.fit.npy")}
     assert set(fitted) <= set(saw)
-    for study, heard in zip(plan.studies, told, strict=True):
+    for study, heard in zip(plan.studies, told[-len(plan.studies) :], strict=True):
         assert len(heard) == 3
         if study.name == FINAL:
             continue
@@ -132,7 +132,9 @@ def assert_null(flat, nested):
 
 
 def test_noise_scores_at_chance_in_a_few_data_sets():
-    assert_null(*null_scores(12, "shared"))
+    flat, nested = null_scores(15, "shared")
+    assert abs(nested.mean() - 0.5) < 4 * nested.std(ddof=1) / np.sqrt(len(nested))
+    assert flat.mean() - 0.5 > 2 * flat.std(ddof=1) / np.sqrt(len(flat))
 
 
 @pytest.mark.slow

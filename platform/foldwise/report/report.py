@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from foldwise.errors import Failure
 from foldwise.events import Counts
 from foldwise.plan import Plan
 from foldwise.reduce import OuterResult
@@ -47,7 +48,9 @@ class Report:
     seconds : float
         Wall time.
     partial : bool
-        Whether an outer fold or the final study is missing.
+        Whether an outer fold, the final study or its model is missing.
+    model_error : Failure or None
+        Why the final model could not be fitted.
     warned : mapping of str to int
         Warnings of the fits and how many fits gave them.
     mlflow_run_id, mlflow_address : str or None
@@ -69,6 +72,7 @@ class Report:
     n_fits_plain: int
     seconds: float
     partial: bool
+    model_error: Failure | None = None
     warned: Mapping[str, int] = field(default_factory=dict)
     mlflow_run_id: str | None = None
     mlflow_address: str | None = None
@@ -95,6 +99,7 @@ class Report:
             "n_fits_failed": self.n_fits_failed,
             "n_fits_plain": self.n_fits_plain,
             "best_params": plain(self.best_params),
+            "model_error": None if self.model_error is None else str(self.model_error),
             "mlflow_run_id": self.mlflow_run_id,
             "scores": {
                 name: {
@@ -135,7 +140,7 @@ class Report:
         done = f"{len(self.outer)} of {self.n_folds} outer folds"
         parts = [f"{self.job} (seed {self.seed})"]
         if self.partial:
-            parts.append(f"PARTIAL: {done} are complete, or a refit or the final study failed; do not quote these numbers.")
+            parts.append(f"PARTIAL: {done} are complete, {self._missing()}; do not quote these numbers.")
         if self.outer:
             parts += [text.outer_table(self.outer, list(self.scores), self.metric), text.metric_lines(self.scores)]
         score = self.scores.get(self.metric)
@@ -143,11 +148,21 @@ class Report:
             parts += [text.sentence(score, self.n_params) + " " + text.optimism_words(score)]
         if self.outer:
             parts.append(text.recurrence_lines(self.recurrence(), len(self.outer)))
-        if self.best_params is not None:
+        if self.model_error is not None:
+            parts.append(f"The final model could not be fitted: {self.model_error}")
+        elif self.best_params is not None:
             chosen = ", ".join(f"{name}={show(value)}" for name, value in sorted(self.best_params.items()))
             parts.append(f"Final model, searched and fitted on all rows: {chosen}")
         parts.append("\n".join(self._account()))
         return parts
+
+    def _missing(self) -> str:
+        n_failed = sum(one.error is not None for one in self.outer)
+        if n_failed:
+            return f"{n_failed} of them without a score, since the refit failed"
+        if self.best_params is None:
+            return "the final study is not"
+        return "the final model is missing" if len(self.outer) == self.n_folds else "the others are not"
 
     def _account(self) -> list[str]:
         lines = [
@@ -173,6 +188,7 @@ def make_report(
     counts: Counts,
     seconds: float,
     partial: bool,
+    model_error: Failure | None,
     warned: Mapping[str, int],
 ) -> Report:
     """Reduce the outer results and the final study's choice to a report."""
@@ -194,7 +210,8 @@ def make_report(
         n_fits_failed=counts.failed,
         n_fits_plain=plan.plain_fits(n_asked),
         seconds=seconds,
-        partial=partial or any(result.error is not None for result in outer),
+        partial=partial or model_error is not None or any(result.error is not None for result in outer),
+        model_error=model_error,
         warned=dict(warned),
     )
 

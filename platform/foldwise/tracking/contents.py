@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import getpass
+import contextlib
 import json
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +16,7 @@ import numpy as np
 from foldwise.data import Dataset
 from foldwise.errors import TrackingError
 from foldwise.events import RunEnded
-from foldwise.tracking.entry import LONGEST_TAG, STATE, Entries, cut
+from foldwise.tracking.entry import LONGEST_TAG, STATE, Entries, cut, user_name
 from foldwise.tracking.model import save_model
 from foldwise.tracking.store import Known, Store
 from foldwise.tracking.table import write_trials
@@ -69,7 +69,10 @@ class Contents:
         return replace(report, mlflow_run_id=job.run_id, mlflow_address=self._store.address(job))
 
     def _write_files(self, of: Entries, job: _Job, files: Mapping[str, _Make], *, missing_only: bool) -> None:
-        there = self._store.artifact_names(job()) if missing_only else set()
+        there: set[str] = set()
+        if missing_only:
+            with contextlib.suppress(Exception):  # if the store fails, so does the writing below, and that is counted
+                there = self._store.artifact_names(job())
         for name, make in files.items():
             if name not in there:
                 self._once(of.key(name), partial(self._write_file, job, name, make))
@@ -108,7 +111,7 @@ def dataset_fields(dataset: Dataset) -> dict[str, str]:
         "name": dataset.name[:500],
         "digest": dataset.digest,
         "source_type": "code",
-        "source": json.dumps({"tags": {"mlflow.source.name": "foldwise", "mlflow.user": _user()}}),
+        "source": json.dumps({"tags": {"mlflow.source.name": "foldwise", "mlflow.user": user_name()}}),
         "profile": json.dumps({"num_rows": dataset.n_rows, "num_elements": size}),
         **({"schema": schema} if len(schema) < _LONGEST_SCHEMA else {}),
     }
@@ -128,10 +131,3 @@ def _schema(X: Any, y: Any) -> dict[str, Any]:
             if hasattr(part, "dtype") and hasattr(part, "shape")
         }
     }
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user may have no name
-        return "unknown"

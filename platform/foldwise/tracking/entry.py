@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import math
 import re
 from collections.abc import Iterator, Mapping
@@ -101,7 +102,7 @@ class Entries:
             "estimator": type(problem.estimator).__name__,
             "metric": objective if isinstance(objective, str) else "chosen by a function",
         }
-        tags = self._tags(self.job_key, RUNNING)
+        tags = self._tags(self.job_key, RUNNING) | {"mlflow.user": user_name(), "mlflow.source.name": "foldwise"}
         return Entry(self.job_key, problem.name, tags, self.started, params=_params(params))
 
     def job_ended(self, report: Report | None, ended: float, *, interrupted: bool, error: BaseException | None) -> Entry:
@@ -229,7 +230,7 @@ def cut(text: str, longest: int) -> str:
     Examples
     --------
     >>> cut("a" * 100, 40)
-    'aaaaaaaaa ... (cut from 100 characters)'
+    'aaaaaaaaaa ... (cut from 100 characters)'
     """
     if len(text) <= longest:
         return text
@@ -241,3 +242,11 @@ def error_tags(line: str, traceback: str = "") -> dict[str, str]:
     """Tell of an error: its line as a tag, and with its traceback as the run's note."""
     note = f"{line}\n\n```\n{cut(traceback, LONGEST_TAG // 2)}\n```" if traceback else line
     return {ERROR: cut(" ".join(line.split()), LONGEST_TAG), NOTE: cut(note, LONGEST_TAG)}
+
+
+def user_name() -> str:
+    """Return who runs this, as MLflow shows it."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        return "unknown"

@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import warnings
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from foldwise.data import Dataset
-from foldwise.digest import code_version
 from foldwise.errors import TrackingError
 
 _EXAMPLE_ROWS = 5
@@ -78,23 +78,12 @@ def requirements(model: Any, form: str, X: Any) -> list[str]:
 
     MLflow would find out by loading it in another process, which takes seconds.
     """
-    parts = [model, X, *model.get_params(deep=True).values()] if hasattr(model, "get_params") else [model, X]
-    owners = [part if isinstance(part, type) else type(part) for part in parts]
-    found = {_version_of(owner) for owner in owners} | {_distribution(name) for name in ("numpy", "scikit-learn", form)}
-    return sorted(one for one in found if "==" in one)
-
-
-def _version_of(owner: type) -> str:
-    try:
-        return code_version(owner)
-    except Exception:  # a class without a module or a source
-        return ""
-
-
-def _distribution(name: str) -> str:
-    from importlib import metadata
-
-    return f"{name}=={metadata.version(name)}"
+    parts = [model, X, *(model.get_params(deep=True).values() if hasattr(model, "get_params") else ())]
+    classes = [part if isinstance(part, type) else type(part) for part in parts]
+    packages = {base.__module__.partition(".")[0] for owner in classes for base in owner.__mro__}
+    owners = metadata.packages_distributions()
+    names = {owners[package][0] for package in packages if package in owners} | {"numpy", "scikit-learn", form}
+    return sorted(f"{name}=={metadata.version(name)}" for name in names)
 
 
 @contextlib.contextmanager

@@ -138,15 +138,14 @@ class Projection:
         self._write_study(event, at)
 
     def _write_study(self, event: StudyEnded, at: float) -> None:
-        entry = self._of.study_ended(event, at)
-
         def write() -> None:
+            entry = self._of.study_ended(event, at)
             known = self._study(event.study, entry.started)
             if known.state != entry.tags[STATE]:
                 self._store.log(replace(known, fresh=False), _without_old_error(entry, known))
                 self._store.end(known, entry.status, entry.ended)
 
-        self._attempt(entry.key, write)
+        self._attempt(self._of.key(event.study), write)
 
     def _abandon(self, known: Known, status: str, at: float) -> None:
         """End a study's run that did not come to its end; it is taken up again when the job continues."""
@@ -158,9 +157,9 @@ class Projection:
 
     def _end_trial(self, study: str, trial: Trial, heard: float) -> None:
         _, heard = self._trials.setdefault(study, {}).setdefault(trial.number, (trial, heard))
-        entry = self._of.trial(study, trial, heard)
 
         def write() -> None:
+            entry = self._of.trial(study, trial, heard)
             parent = self._study(study, entry.started)
             known = self._found.get(entry.key)
             if known is None:
@@ -169,7 +168,7 @@ class Projection:
                 self._store.log(known, _without_old_error(entry, known))
                 self._store.end(known, entry.status, entry.ended)
 
-        self._attempt(entry.key, write)
+        self._attempt(self._of.key(study, trial.number), write)
 
     def _trials_by_study(self) -> dict[str, list[Trial]]:
         names = [study.name for study in self._of.plan.studies if study.name in self._trials]

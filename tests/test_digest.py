@@ -1,0 +1,448 @@
+"""Equal content has an equal key, in every process; what differs has another."""
+
+import collections
+import copy
+import datetime
+import decimal
+import functools
+import inspect
+import math
+import os
+import pathlib
+import pickle
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse as sp
+import scipy.special
+import scipy.stats
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from optuna.samplers import TPESampler
+from sklearn.base import BaseEstimator
+from sklearn.frozen import FrozenEstimator
+from sklearn.metrics import check_scoring, f1_score, make_scorer
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.svm import SVC
+
+from foldwise.digest import code_version, derive_seed, digest, digest_rows
+from foldwise.errors import InputTypeError
+
+ONE_PROCESS_EACH = """
+import numpy as np, pandas as pd, scipy.sparse, scipy.stats, functools
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.metrics import check_scoring
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.svm import SVC
+from foldwise.digest import derive_seed, digest
+frame = pd.DataFrame({"a": [1, 2, None], "b": ["x", None, "y"], "c": pd.Categorical(["u", "v", "u"]),
+                      "d": pd.to_datetime(["2020-01-01"] * 3), "e": pd.array([1, None, 3], dtype="Int64")})
+pipe = make_pipeline(StandardScaler(), FunctionTransformer(np.log1p), SVC(random_state=np.random.RandomState(3)))
+print(digest({"b": 1, "a": {"z", "y", "x"}, 3: None, (1, "k"): True}), digest(frame), digest(pipe),
+      digest(scipy.sparse.random(9, 4, 0.5, random_state=0)), digest(scipy.stats.loguniform(1e-3, 1)),
+      digest(check_scoring(SVC(), ["accuracy", "f1_macro"])), digest(RandomForestClassifier()),
+      digest(lambda x: x in {"p", "q", "r", "s"}), digest(functools.partial(max, key=len)),
+      derive_seed(7, "outer"))
+"""
+
+
+def keys_in_a_new_process(hash_seed):
+    environment = {**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(
+        [sys.executable, "-c", ONE_PROCESS_EACH], env=environment, capture_output=True, text=True, check=True
+    )
+    return done.stdout.split()
+
+
+def test_keys_are_equal_in_every_process():
+    first, second = keys_in_a_new_process("1"), keys_in_a_new_process("2")
+    assert len(first) == 10
+    assert first == second
+
+
+# --- equal ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"a": 1, "b": 2}, {"b": 2, "a": 1}),
+        ({1, 2, 3}, frozenset([3, 2, 1])),
+        (np.float64(0.1), 0.1),
+        (np.int64(3), 3),
+        (np.str_("rbf"), "rbf"),
+        (np.bool_(True), True),
+        (math.nan, float("nan")),
+        (np.arange(6).reshape(2, 3), np.asfortranarray(np.arange(6).reshape(2, 3))),
+        (np.arange(10)[::2], np.array([0, 2, 4, 6, 8])),
+        (sp.coo_array(([1, 2], ([0, 0], [0, 1])), shape=(1, 2)), sp.coo_array(([2, 1], ([0, 0], [1, 0])), shape=(1, 2))),
+        (SVC(C=1), SVC(C=1)),
+        (make_pipeline(StandardScaler(), SVC()), make_pipeline(StandardScaler(), SVC())),
+        (scipy.stats.uniform(0, 1), scipy.stats.uniform(0, 1)),
+        (TPESampler(seed=1), TPESampler(seed=1)),
+        (np.random.RandomState(1), np.random.RandomState(1)),
+        (np.random.default_rng(1), np.random.default_rng(1)),
+    ],
+    ids=repr,
+)
+def test_equal_content_has_an_equal_key(one, other):
+    assert digest(one) == digest(other)
+
+
+def test_a_fitted_estimator_has_the_key_of_its_params(iris):
+    assert digest(SVC().fit(*iris)) == digest(SVC())
+
+
+def test_a_scipy_distribution_does_not_bring_the_global_generator():
+    frozen = scipy.stats.norm(0, 1)
+    before = digest(frozen)
+    np.random.rand()  # noqa: NPY002
+    assert digest(frozen) == before
+
+
+def test_a_frames_row_labels_and_index_do_not_matter():
+    frame = pd.DataFrame({"a": [1, 2], "b": ["x", "y"]})
+    assert digest(frame) == digest(frame.set_index(pd.Index([7, 9])))
+
+
+# --- different --------------------------------------------------------------------------------------------------------
+
+AN_OBJECT_ARRAY = np.array([1, "a"], dtype=object)
+
+
+class Mine(BaseEstimator):
+    def __init__(self, depth=1, of=None):
+        self.depth, self.of = depth, of
+
+
+class Yours(BaseEstimator):
+    def __init__(self, depth=1, of=None):
+        self.depth, self.of = depth, of
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        (1, 1.0, True, "1", b"1", None, np.float32(2), 1 + 0j, decimal.Decimal(1)),
+        (0.0, -0.0),
+        (1 + 2j, (1.0, 2.0)),
+        (range(3), (0, 3, 1), [0, 1, 2], (0, 1, 2), range(0, 3, 2)),
+        ([], (), {}, set(), "", None, np.array([])),
+        ([[1], 2], [1, [2]], [1, 2], [[1, 2]]),
+        (("ab", "c"), ("a", "bc")),
+        ({"a": 1}, {"a": 2}, {"b": 1}, {"a": 1, "b": 1}, [("a", 1)]),
+        ({"a": 1}, {"a": True}, {"a": np.float64(1)}),
+        (np.zeros(4), np.zeros(4, np.float32), np.zeros((2, 2)), np.zeros((1, 4)), np.zeros(4, int), [0.0] * 4),
+        (np.array(["a", "b"]), np.array(["a", "c"]), np.array(["a", "b"], dtype=object)),
+        (np.array([1, 2], "datetime64[s]"), np.array([1, 2], "datetime64[ms]"), np.array([1, 2])),
+        (np.zeros(2, [("a", "f8")]), np.zeros(2, [("b", "f8")]), np.zeros(2, [("a", "i8")])),
+        (np.ma.array([1, 2], mask=[0, 1]), np.ma.array([1, 2], mask=[0, 0]), np.array([1, 2])),
+        (AN_OBJECT_ARRAY, AN_OBJECT_ARRAY[::-1], AN_OBJECT_ARRAY.reshape(2, 1)),
+        (SVC(), SVC(C=2), SVC(C=True), SVC(random_state=0), SVC(random_state=1), SVC(kernel="linear")),
+        (Mine(), Yours(), Mine(of=Mine()), Mine(of=Yours()), Mine(of=[Mine()])),
+        (SVC, SVC(), "SVC"),
+        (make_pipeline(StandardScaler(), SVC()), make_pipeline(StandardScaler(with_mean=False), SVC()), make_pipeline(SVC())),
+        (np.random.RandomState(1), np.random.RandomState(2)),
+        (np.random.default_rng(1), np.random.default_rng(2)),
+        (scipy.stats.uniform(0, 1), scipy.stats.uniform(0, 2), scipy.stats.loguniform(1, 2)),
+        (TPESampler(seed=1), TPESampler(seed=2), TPESampler(seed=1, n_startup_trials=3)),
+        (np.log1p, np.log, scipy.special.log1p, math.log1p),
+        (np.sum, np.mean),
+        (functools.partial(max, key=len), functools.partial(max, key=abs), functools.partial(min, key=len)),
+        (datetime.date(2020, 1, 1), datetime.date(2020, 1, 2)),
+        (pathlib.PurePosixPath("a"), pathlib.PurePosixPath("b"), "a"),
+        (SVC().fit, SVC(C=2).fit, SVC().score),
+        (check_scoring(SVC(), "accuracy"), check_scoring(SVC(), "f1_macro"), check_scoring(SVC(), ["accuracy"])),
+        (make_scorer(f1_score, average="macro"), make_scorer(f1_score, average="micro")),
+    ],
+)  # fmt: skip
+def test_different_content_has_a_different_key(values):
+    keys = [digest(value) for value in values]
+    assert len(set(keys)) == len(keys)
+
+
+def test_order_of_values_matters():
+    assert digest(1, 2) != digest(2, 1)
+    assert digest([1, 2]) != digest(1, 2)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda X: X.__setitem__((149, 3), X[149, 3] + 1e-12),
+        lambda X: X.__setitem__([0, 1], X[[1, 0]]),
+    ],
+)
+def test_a_changed_row_changes_the_key(iris, change):
+    X = iris[0].copy()
+    before = digest(X)
+    change(X)
+    assert digest(X) != before
+
+
+def whole_frame():
+    return pd.DataFrame(
+        {
+            "number": [1.0, 2.0, np.nan],
+            "text": ["x", None, "y"],
+            "class": pd.Categorical(["u", "v", "u"]),
+            "when": pd.to_datetime(["2020-01-01", "2020-01-02", None]),
+            "whole": pd.array([1, None, 3], dtype="Int64"),
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda f: f.rename(columns={"text": "words"}),
+        lambda f: f[["text", "number", "class", "when", "whole"]],
+        lambda f: f.assign(number=[1.0, 2.0, 3.0]),
+        lambda f: f.assign(number=f.number.astype("float32")),
+        lambda f: f.assign(text=["x", "", "y"]),
+        lambda f: f.assign(text=f.text.astype(object)),
+        lambda f: f.assign(**{"class": f["class"].cat.rename_categories(["u", "w"])}),
+        lambda f: f.assign(**{"class": f["class"].cat.as_ordered()}),
+        lambda f: f.assign(**{"class": f["class"].cat.add_categories(["w"])}),
+        lambda f: f.assign(when=f.when + pd.Timedelta("1s")),
+        lambda f: f.assign(whole=pd.array([1, 2, 3], dtype="Int64")),
+        lambda f: f.iloc[::-1],
+        lambda f: f.iloc[:2],
+    ],
+)
+def test_a_changed_frame_has_another_key(change):
+    assert digest(whole_frame()) == digest(whole_frame())
+    assert digest(change(whole_frame())) != digest(whole_frame())
+
+
+def test_equally_named_columns_are_told_apart():
+    one = pd.DataFrame([[1, 2]], columns=["a", "a"])
+    assert digest(one) != digest(one.iloc[:, ::-1])
+
+
+@pytest.mark.parametrize("form", [sp.csr_array, sp.csc_array, sp.csr_matrix])
+def test_a_changed_sparse_matrix_has_another_key(form):
+    dense = np.eye(3)
+    changed = dense.copy()
+    changed[0, 1] = 1
+    assert digest(form(dense)) == digest(form(dense))
+    assert digest(form(dense)) != digest(form(changed))
+    assert digest(form(dense)) != digest(form(dense.astype("float32")))
+
+
+def test_an_estimator_that_is_cloned_with_what_it_learned_is_keyed_by_it(iris):
+    X, y = iris
+    whole, half = FrozenEstimator(SVC().fit(X, y)), FrozenEstimator(SVC().fit(X[::2], y[::2]))
+    assert digest(whole) == digest(pickle.loads(pickle.dumps(whole)))
+    assert digest(whole) != digest(half)
+    assert digest(make_pipeline(whole)) != digest(make_pipeline(half))
+
+
+def test_a_default_that_was_given_is_the_default():
+    assert digest(SVC(C=1.0)) == digest(SVC())
+    assert digest(GridSearchCV(SVC(), {"C": [1]})) != digest(GridSearchCV(SVC(), {"C": [1]}, n_jobs=2))
+
+
+# --- code -------------------------------------------------------------------------------------------------------------
+
+
+def adder(amount):
+    return lambda x: x + amount
+
+
+def two_locals(flag):
+    if flag:
+
+        def local(x):
+            return x + 1
+
+    else:
+
+        def local(x):
+            return x - 1
+
+    return local
+
+
+def test_a_function_is_keyed_by_its_body_and_what_it_closes_over():
+    assert digest(adder(1)) == digest(adder(1))
+    assert digest(adder(1)) != digest(adder(2))
+    assert digest(lambda x: x + 1) != digest(lambda x: x + 2)
+    assert digest(lambda x: x.real) != digest(lambda x: x.imag)
+    assert digest(lambda x=1: x) != digest(lambda x=2: x)
+    assert digest(two_locals(True)) == digest(two_locals(True))
+    assert digest(two_locals(True)) != digest(two_locals(False))
+
+
+def test_a_decorated_function_is_keyed_by_what_it_wraps():
+    cached = functools.lru_cache(adder)
+    assert digest(cached) == digest(functools.lru_cache(adder))
+    assert digest(cached) != digest(functools.lru_cache(two_locals))
+
+
+def test_a_changed_module_of_the_users_changes_the_keys_of_its_classes(tmp_path):
+    script = "from sklearn.svm import SVC\nfrom foldwise.digest import digest\nfrom mine import Mine\nprint(digest(Mine()))"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path]), "PYTHONDONTWRITEBYTECODE": "1"}
+
+    def key_with(base, own):
+        (tmp_path / "base.py").write_text(f"class Base:\n    def __init__(self): self.a = 1\n    def f(self): return {base}\n")
+        (tmp_path / "mine.py").write_text(f"from base import Base\nclass Mine(Base):\n    def g(self): return {own}\n")
+        run = [sys.executable, "-c", script]
+        return subprocess.run(run, env=environment, capture_output=True, text=True, check=True).stdout
+
+    first = key_with(1, 1)
+    assert key_with(1, 1) == first
+    assert key_with(1, 2) != first
+    assert key_with(2, 1) != first  # what it inherits
+
+
+def test_the_version_of_installed_code_is_its_distributions():
+    import sklearn
+
+    assert code_version(f1_score) == f"scikit-learn=={sklearn.__version__}"
+    assert code_version(copy.deepcopy) == "python"
+    assert code_version(adder) == digest(inspect.getsource(sys.modules[__name__]))
+
+
+# --- what has no key --------------------------------------------------------------------------------------------------
+
+
+def a_list_in_itself():
+    values = [1]
+    values.append(values)
+    return values
+
+
+def a_dict_in_itself():
+    values = {}
+    values["a"] = [values]
+    return values
+
+
+def an_array_in_itself():
+    values = np.empty(1, dtype=object)
+    values[0] = values
+    return values
+
+
+def a_function_in_itself():
+    def again(n):
+        return again(n - 1)
+
+    return again
+
+
+def an_object_in_itself():
+    one = Mine()
+    one.of = [one]
+    return one
+
+
+def a_deep_list():
+    values = []
+    for _ in range(100_000):
+        values = [values]
+    return values
+
+
+@pytest.mark.parametrize(
+    "make",
+    [a_list_in_itself, a_dict_in_itself, an_array_in_itself, a_function_in_itself, an_object_in_itself, a_deep_list],
+)
+def test_a_value_that_contains_itself_is_refused(make):
+    with pytest.raises(InputTypeError, match="contain itself"):
+        digest(make())
+
+
+def test_the_same_value_may_stand_twice():
+    one = [1]
+    assert digest([one, one]) == digest([[1], [1]])
+
+
+@pytest.mark.parametrize(
+    "make", [threading.Lock, lambda: (i for i in [1]), lambda: sys, lambda: np.frompyfunc(abs, 1, 1), lambda: type.__dict__]
+)
+def test_what_cannot_be_compared_is_refused_by_its_type(make):
+    value = make()
+    with pytest.raises(InputTypeError, match=rf"^{type(value).__name__}: expected "):
+        digest({"a": value})
+
+
+# --- properties -------------------------------------------------------------------------------------------------------
+
+atoms = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5) | st.binary(max_size=5)
+values = st.recursive(
+    atoms,
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.tuples(inner, inner) | st.dictionaries(st.text(max_size=3), inner, max_size=3)
+    ),
+    max_leaves=10,
+)
+
+
+def identity_of(value):
+    """Write a value so that exactly equal content, types included, is equal."""
+    if isinstance(value, dict):
+        return "dict", sorted((repr(key), identity_of(item)) for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return type(value).__name__, [identity_of(item) for item in value]
+    return type(value).__name__, repr(value)
+
+
+@settings(max_examples=200)
+@given(values, values)
+def test_keys_are_equal_exactly_where_contents_are(one, other):
+    assert (digest(one) == digest(other)) == (identity_of(one) == identity_of(other))
+
+
+@given(values)
+def test_a_copy_has_the_same_key(value):
+    assert digest(copy.deepcopy(value)) == digest(pickle.loads(pickle.dumps(value))) == digest(value)
+
+
+@given(st.dictionaries(st.text(max_size=3), st.integers(), max_size=6), st.randoms())
+def test_the_order_of_a_dict_does_not_matter(mapping, random):
+    items = list(mapping.items())
+    random.shuffle(items)
+    assert digest(dict(items)) == digest(mapping)
+
+
+def test_rows_are_keyed_in_their_order_whatever_their_type():
+    assert digest_rows(np.array([1, 2, 3])) == digest_rows(np.array([1, 2, 3], dtype=np.int32))
+    assert digest_rows(np.array([1, 2, 3])) != digest_rows(np.array([1, 3, 2]))
+
+
+def test_seeds_are_spread_over_31_bits():
+    seeds = [derive_seed(0, i) for i in range(1000)]
+    assert len(set(seeds)) == 1000
+    assert all(0 <= seed < 2**31 for seed in seeds)
+    assert 0.45 < np.mean(seeds) / 2**31 < 0.55
+
+
+def test_ten_thousand_params_are_keyed_in_a_second():
+    started = time.process_time()
+    keys = {digest("a" * 32, {"svc__C": float(i), "svc__gamma": 0.1, "svc__kernel": "rbf"}) for i in range(10_000)}
+    assert len(keys) == 10_000
+    assert time.process_time() - started < 1.5
+
+
+def test_a_named_tuple_is_keyed_by_its_type():
+    one, other = collections.namedtuple("one", "a"), collections.namedtuple("other", "a")  # noqa: PYI024
+    assert digest(one(1)) == digest(one(1))
+    assert digest(one(1)) != digest(one(2))
+    assert digest(one(1)) != digest(other(1))
+
+
+@pytest.fixture(scope="module")
+def iris():
+    from sklearn.datasets import load_iris
+
+    return load_iris(return_X_y=True)
