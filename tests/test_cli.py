@@ -140,7 +140,7 @@ def test_an_interrupted_run_says_what_is_complete_and_ends_with_130(job):
             break
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=30)
-    assert process.returncode == 130
+    assert process.returncode == 130, err
     assert "PARTIAL" in out
     assert "interrupted" in err
 

@@ -197,7 +197,7 @@ WRONG = {
         "folds.inner: expected outer folds",
     ),
     "two outer folds": ({"folds": {"outer": 2}}, "folds.inner: expected at least 3 outer folds"),
-    "import that fails": ({"estimator": "sklearn.svm:SVD"}, "estimator: expected a name in sklearn.svm, got 'SVD'; did you mean SVC?"),
+    "import that fails": ({"estimator": "sklearn.svm:SVD"}, "estimator: expected a name in sklearn.svm, got 'SVD'; did you mean SVR?"),
     "module that is not there": ({"estimator": "nowhere:SVC"}, "estimator: expected a module that can be imported, got 'nowhere'"),
     "no module:name": ({"estimator": "SVC"}, "estimator: expected module:name, as in sklearn.svm:SVC, got 'SVC'"),
     "wrong argument": ({"estimator": {"use": "sklearn.svm:SVC", "D": 1}}, "estimator: expected arguments that sklearn.svm:SVC takes"),

@@ -44,9 +44,15 @@ def run(
     tracking = _environment_tracking() or DEFAULT_TRACKING
     result = sys.stdout
     sys.stdout = sys.stderr  # what loaders, estimators and Ray print must not stand among the result
-    report = loaded.run(listeners=[_progress(loaded.spec.verbose)], address=address, tracking=tracking)
-    typer.echo(report.to_json() if as_json else str(report), file=result)
-    raise typer.Exit(FAILED if report.partial else DONE)
+    try:
+        report = loaded.run(listeners=[_progress(loaded.spec.verbose)], address=address, tracking=tracking)
+        code = FAILED if report.partial else DONE
+    except KeyboardInterrupt as interrupted:
+        _err("interrupted")
+        report, code = getattr(interrupted, "report", None), INTERRUPTED
+    if report is not None:
+        typer.echo(report.to_json() if as_json else str(report), file=result)
+    raise typer.Exit(code)
 
 
 @app.command()
@@ -114,15 +120,13 @@ def spaces(name: Annotated[str | None, typer.Argument(help="Print this one.")] =
 def main() -> NoReturn:
     """Run the command line; every expected error is one line and an exit code."""
     try:
-        app(standalone_mode=False)
+        code = app(standalone_mode=False)
     except FoldwiseError as error:
         _err(f"error: {_one_line(error)}")
         sys.exit(WRONG_INPUT if isinstance(error, InputError) else FAILED)
     except KeyboardInterrupt:
         _err("interrupted")
         sys.exit(INTERRUPTED)
-    except typer.Exit as done:
-        sys.exit(done.exit_code)
     except typer.Abort:
         sys.exit(INTERRUPTED)
     except Exception as error:
@@ -131,7 +135,7 @@ def main() -> NoReturn:
             raise
         show()
         sys.exit(WRONG_INPUT)
-    sys.exit(DONE)
+    sys.exit(code or DONE)
 
 
 def _load(path: Path, settings: list[str]) -> Any:

@@ -28,6 +28,14 @@ _PATIENCE = 1.0  # seconds between looks at what keeps an executor waiting
 _MOST_CAUSES = 5
 
 
+class Interrupted(KeyboardInterrupt):
+    """The run was interrupted; ``report`` gives the outer folds that are complete."""
+
+    def __init__(self, report: Report) -> None:
+        super().__init__("interrupted")
+        self.report = report
+
+
 class Run:
     """A plan being carried out.
 
@@ -90,12 +98,15 @@ class Run:
             If no trial of a study finished.
         FitFailedError
             If a fit failed and the problem's ``error_score`` is "raise".
-        KeyboardInterrupt
-            If interrupted; `report` then gives what is complete.
+        Interrupted
+            If interrupted from the keyboard; it carries the report of what is complete.
         """
         try:
             while self.step():
                 pass
+        except KeyboardInterrupt as error:
+            self.abort(error)
+            raise Interrupted(self.report()) from None
         except BaseException as error:
             self.abort(error)
             raise

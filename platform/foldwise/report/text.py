@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
@@ -64,8 +65,8 @@ def metric_lines(scores: Mapping[str, MetricReport]) -> str:
     """Give each metric's nested mean, deviation, interval, flat best and optimism."""
     width = max(len(name) for name in scores)
     return "\n".join(
-        f"{name:<{width}}  nested {one.mean:.4f} +/- {one.std:.4f} ({interval_words(one)}); flat best {one.flat_best:.4f}, "
-        f"optimism {one.optimism:+.4f}"
+        f"{name:<{width}}  nested {one.mean:.4f} +/- {one.std:.4f} ({interval_words(one)})"
+        + ("" if math.isnan(one.flat_best) else f"; flat best {one.flat_best:.4f}, optimism {one.optimism:+.4f}")
         for name, one in scores.items()
     )
 
