@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from foldwise.data import Dataset
 from foldwise.errors import InputTypeError
 from foldwise.executors import make_executor
-from foldwise.launch import n_at_once, run_plan
+from foldwise.launch import DEFAULT_EXPERIMENT, n_at_once, run_plan
 from foldwise.plan import FINAL, Plan
 from foldwise.problem import make_problem
 from foldwise.reduce import cv_results
@@ -83,7 +83,7 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
     tracking : str, optional
         MLflow tracking URI; None: not tracked.
     experiment : str, optional
-        MLflow experiment; None: "foldwise".
+        MLflow experiment; None: that of the run that is active in the caller, else "foldwise".
     random_state : int, RandomState or None
         Every seed derives from it. None: one is drawn and kept as ``seed_``.
 
@@ -200,7 +200,7 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
             error_score=self.error_score,
             resources=self.resources,
             random_state=self.random_state,
-            name=self.experiment or "foldwise",
+            name=self.experiment or DEFAULT_EXPERIMENT,
         )
         return Plan.of(problem)
 
@@ -239,7 +239,7 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
         plan = self.plan(X, y, groups=groups, **fit_params)
         listeners = [ProgressLines(verbose=int(self.verbose))] if self.verbose else []
         run, report, run_id = run_plan(
-            plan, executor, n_jobs=n_jobs, listeners=listeners, tracking=self.tracking, experiment=self.experiment or "foldwise"
+            plan, executor, n_jobs=n_jobs, listeners=listeners, tracking=self.tracking, experiment=self.experiment
         )
         self._keep(run, report, run_id)
         if report.model_error is not None:

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import random
 import sys
+import threading
 import time
 import traceback
 import warnings
@@ -66,8 +67,7 @@ class Workshop:
         error: Failure | None = None
         model: Any = None
         fit_seconds: float | None = None
-        with seeded(fit.seed), warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
+        with seeded(fit.seed), caught_warnings() as caught:
             try:
                 model = seed_random_states(configured(self.estimator, fit.params), fit.seed)
                 X, y, fit_params = self.dataset.take(self.rows[fit.train], self._columns(model, fit))
@@ -83,7 +83,7 @@ class Workshop:
         if fit_seconds is None:
             fit_seconds = time.perf_counter() - clock
         return FitResult(
-            fit.key, scores, started, fit_seconds, score_seconds, error, _distinct(caught),
+            fit.key, scores, started, fit_seconds, score_seconds, error, tuple(caught),
             model if fit.keep_model and error is None else None,
         )  # fmt: skip
 
@@ -130,6 +130,24 @@ def seeded(seed: int) -> Iterator[None]:
         np.random.set_state(legacy)
 
 
+@contextlib.contextmanager
+def caught_warnings() -> Iterator[dict[tuple[str, str], None]]:
+    """Collect the distinct warnings of this thread, as (category, text); those of other threads take their usual way."""
+    caught: dict[tuple[str, str], None] = {}
+    thread, show = threading.get_ident(), warnings.showwarning
+
+    def collect(message: Any, category: type[Warning], *place: Any, **options: Any) -> None:
+        if threading.get_ident() == thread:
+            caught[f"{category.__module__}:{category.__qualname__}", str(message)] = None
+        else:
+            show(message, category, *place, **options)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.showwarning = collect
+        yield caught
+
+
 def limited_threads(threads: int) -> contextlib.AbstractContextManager[Any]:
     """Limit the BLAS and OpenMP threads of every library that is loaded now."""
     return _controller(len(sys.modules)).limit(limits=threads)
@@ -145,9 +163,3 @@ def failure_of(error: BaseException) -> Failure:
     """Describe an exception as plain data."""
     message = " ".join(str(error).split())[:_LONGEST_MESSAGE] or "no message"
     return Failure(type(error).__name__, message, "".join(traceback.format_exception(error)))
-
-
-def _distinct(caught: Sequence[warnings.WarningMessage]) -> tuple[tuple[str, str], ...]:
-    """Name the distinct warnings of a fit, once each."""
-    found = {(f"{c.category.__module__}:{c.category.__qualname__}", str(c.message)): None for c in caught}
-    return tuple(found)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numbers
 import os
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -15,6 +14,9 @@ from foldwise.executors import Executor
 from foldwise.plan import Plan
 from foldwise.report import Report
 from foldwise.run import Run
+
+
+DEFAULT_EXPERIMENT = "foldwise"
 
 
 def n_at_once(n_jobs: Any) -> int | None:
@@ -46,7 +48,7 @@ def run_plan(
     n_jobs: int | None = None,
     listeners: Sequence[Listener] = (),
     tracking: str | None = None,
-    experiment: str = "foldwise",
+    experiment: str | None = None,
     job_text: str | None = None,
 ) -> tuple[Run, Report, str | None]:
     """Run a plan to its end, tracked if wanted.
@@ -63,8 +65,8 @@ def run_plan(
         Each hears every event.
     tracking : str, optional
         MLflow URI; None: not tracked.
-    experiment : str
-        MLflow experiment.
+    experiment : str, optional
+        MLflow experiment; None: that of the run that is active in the caller, else "foldwise".
     job_text : str, optional
         The job file, which is kept beside the results.
 
@@ -76,9 +78,12 @@ def run_plan(
     executor.check(plan.problem.resources)
     tracker = None
     if tracking is not None:
-        from foldwise.tracking import MlflowTracker  # lazily: only tracked runs need MLflow
+        from foldwise.tracking import MlflowTracker, active_run  # lazily: only tracked runs need MLflow
 
-        tracker = MlflowTracker(tracking, experiment, job_text=job_text, parent_run_id=_active_run(tracking))
+        parent, parents_experiment = active_run(tracking) or (None, None)
+        home = experiment or parents_experiment or DEFAULT_EXPERIMENT
+        nested = parent if home == parents_experiment else None
+        tracker = MlflowTracker(tracking, home, job_text=job_text, parent_run_id=nested)
     run = Run(plan, executor, listeners=[*listeners, *([tracker] if tracker else [])], n_jobs=n_jobs)
     try:
         report = run.execute()
@@ -87,13 +92,6 @@ def run_plan(
             tracker.close(timeout=60)
     if tracker is None:
         return run, report, None
-    return run, replace(report, mlflow_run_id=tracker.run_id, mlflow_address=tracker.address), tracker.run_id
-
-
-def _active_run(tracking: str) -> str | None:
-    """Return the run that is active in the caller, if MLflow is loaded there and it is on the same server."""
-    mlflow = sys.modules.get("mlflow")
-    active = mlflow.active_run() if mlflow is not None else None
-    if mlflow is None or active is None or mlflow.get_tracking_uri() != tracking:
-        return None
-    return str(active.info.run_id)
+    where = {"mlflow_run_id": tracker.run_id, "mlflow_address": tracker.address}
+    missing = f"{tracker.untracked} of its runs and files are not there: {tracker.problem}" if tracker.untracked else None
+    return run, replace(report, **where, mlflow_missing=missing), tracker.run_id

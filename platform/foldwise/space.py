@@ -5,6 +5,7 @@ A space maps names to dimensions; a list of spaces is a union. A param may exist
 
 from __future__ import annotations
 
+import math
 import numbers
 from collections.abc import Callable, Iterator, Mapping
 from importlib import resources
@@ -81,6 +82,11 @@ class SearchSpace:
         others depend on.
         """
         return [grid for sub in self.subspaces for grid in _plain_grids(sub)]
+
+    @property
+    def n_points(self) -> int:
+        """Number of points of the grid, repeated ones included; a whole number of any size."""
+        return sum(math.prod(len(values) for values in grid.values()) for grid in self.grid())
 
     def check_bounded(self) -> None:
         """Check that every dimension is a list or has bounds, which a model-based search needs.

@@ -29,7 +29,7 @@ from foldwise.tracking import MlflowTracker
 from foldwise.tracking.entry import as_name
 from foldwise.tracking.model import save_model
 from foldwise.tracking.store import Store
-from foldwise.tracking.table import trial_columns
+from foldwise.tracking.table import write_trials
 from foldwise.trial import FoldScores, Trial, TrialState
 
 # MLflow's own tables; raised on a thread, where pytest would make an error of it
@@ -236,10 +236,11 @@ class TestArtifacts:
         assert rows[0]["inner_accuracy"] is None
         assert rows[0]["error"].startswith("InvalidParameterError")
 
-    def test_columns_hold_one_type(self):
+    def test_columns_hold_one_type(self, tmp_path):
         values = [1, 2.5, None], [1, "rbf", None], [True, False, None], [SVC(C=2), None, "x"]
         trials = [Trial(n, {"a": a, "b": b, "c": c, "d": d}) for n, (a, b, c, d) in enumerate(zip(*values, strict=True))]
-        columns = trial_columns({"final": trials})
+        write_trials(tmp_path / "trials.parquet", {"final": trials})
+        columns = pyarrow.parquet.read_table(tmp_path / "trials.parquet").to_pydict()
         assert columns["param_a"] == [1.0, 2.5, None]
         assert columns["param_b"] == ["1", "rbf", None]
         assert columns["param_c"] == [True, False, None]

@@ -55,6 +55,8 @@ class Report:
         Warnings of the fits and how many fits gave them.
     mlflow_run_id, mlflow_address : str or None
         Where it is tracked.
+    mlflow_missing : str or None
+        What could not be tracked, and why.
     """
 
     job: str
@@ -76,6 +78,7 @@ class Report:
     warned: Mapping[str, int] = field(default_factory=dict)
     mlflow_run_id: str | None = None
     mlflow_address: str | None = None
+    mlflow_missing: str | None = None
 
     def recurrence(self) -> dict[str, Counter[str]]:
         """Count how often each value of each param was chosen over the outer folds."""
@@ -175,6 +178,8 @@ class Report:
             lines.append(f"{count} fits warned: {warning}")
         if self.mlflow_address:
             lines.append(f"Tracked in MLflow: {self.mlflow_address}")
+        if self.mlflow_missing:
+            lines.append(f"Not tracked: {self.mlflow_missing}")
         return lines
 
 

@@ -20,7 +20,7 @@ class GridSearch(Search):
     adapts: ClassVar[bool] = False
 
     def check(self, space: SearchSpace, n_trials: int | None) -> int:  # noqa: D102
-        n_points = len(ParameterGrid(space.grid()))
+        n_points = space.n_points
         if n_trials is not None and n_points > n_trials:
             raise InputError(
                 "n_trials", f"expected at least {n_points} for a grid of {n_points} points, got {n_trials}; a grid is never "

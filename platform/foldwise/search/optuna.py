@@ -209,6 +209,10 @@ def _rehearse(asker: Asker) -> None:
                     asker.tell([Trial(trial.number, trial.params, state=TrialState.COMPLETE, value=value)])
     except ImportError as error:
         raise MissingPackageError("sampler", f"expected the packages that the sampler needs, got {error}") from error
+    except InputError:
+        raise
+    except Exception as error:  # any sampler may raise anything
+        raise InputError("sampler", f"expected a sampler that suits the space, got {type(error).__name__}: {error}") from error
 
 
 @contextlib.contextmanager

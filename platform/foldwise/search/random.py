@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from sklearn.model_selection import ParameterGrid, ParameterSampler
+from sklearn.model_selection import ParameterSampler
 
+from foldwise.dimension import Int
 from foldwise.search.base import Asker, ListedAsker, Search
 from foldwise.space import SearchSpace
 
@@ -27,7 +29,7 @@ class RandomSearch(Search):
         wanted = n_trials or DEFAULT_TRIALS
         if not space.is_finite:
             return wanted
-        n_points = len(ParameterGrid(space.grid()))
+        n_points = space.n_points
         if n_trials is not None and n_points < n_trials:
             warnings.warn(f"n_trials={n_trials}, but the space has {n_points} points: each is tried once", UserWarning, stacklevel=2)
         return min(wanted, n_points)
@@ -46,6 +48,11 @@ class _Draws:
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         draws = self.space.draws()
+        if self.space.is_finite and self.space.n_points > sys.maxsize:  # ParameterSampler cannot count them; none will come twice
+            for drawn in ParameterSampler([{**draw, _SUBSPACE: Int(0, 1)} for draw in draws], self.n_trials, random_state=self.seed):
+                drawn.pop(_SUBSPACE)
+                yield drawn
+            return
         if self.space.is_finite or not self.space.is_conditional:
             yield from ParameterSampler(draws, self.n_trials, random_state=self.seed)
             return

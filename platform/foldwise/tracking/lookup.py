@@ -1,0 +1,112 @@
+"""What can be asked of MLflow afterwards: the report of a job, its UI, and the run that is active in the caller."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from foldwise.errors import TrackingError
+from foldwise.tracking.entry import JOB, STUDY
+from foldwise.tracking.store import cause, prepare_mlflow, sqlite_file, without_password
+
+
+def find_report(uri: str, name: str, artifact: str = "report.txt") -> str:
+    """Return the report of a job that was tracked.
+
+    Parameters
+    ----------
+    uri : str
+        MLflow tracking URI.
+    name : str
+        The job's name, whose latest run is taken, or an MLflow run id.
+    artifact : str
+        "report.txt" or "report.json".
+
+    Returns
+    -------
+    str
+        The report.
+
+    Raises
+    ------
+    TrackingError
+        If the store cannot be read, or has no such run or report.
+    """
+    prepare_mlflow()
+    file = sqlite_file(uri)
+    if file is not None and not file.exists():
+        raise TrackingError(f"expected a tracking database, got {uri!r}, which is not there; run the job first, or give --tracking")
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+    client = MlflowClient(tracking_uri=uri)
+    where = without_password(uri)
+    try:
+        run_id = _run_of(client, name)
+        if run_id is None:
+            raise TrackingError(f"expected a job's name or an MLflow run id that {where} has, got {name!r}")
+        with tempfile.TemporaryDirectory() as folder:
+            return Path(client.download_artifacts(run_id, artifact, folder)).read_text(encoding="utf-8").rstrip()
+    except (MlflowException, OSError) as error:
+        raise TrackingError(f"expected {artifact} of {name!r} in {where}, got {cause(error)}; the job may not have ended") from error
+
+
+def _run_of(client: Any, name: str) -> str | None:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return str(client.get_run(name).info.run_id)
+    except MlflowException:
+        pass  # no run id: then it is a name
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    quoted = name.replace("'", "")
+    runs = client.search_runs(experiments, f"tags.`{JOB}` = '{quoted}'", order_by=["attributes.start_time DESC"])
+    jobs = [run for run in runs if STUDY not in run.data.tags]
+    return str(jobs[0].info.run_id) if jobs else None
+
+
+def serve_ui(uri: str, port: int) -> int:
+    """Serve the MLflow UI on the loopback interface until it is interrupted.
+
+    Returns
+    -------
+    int
+        Its exit code; 0 if it was interrupted.
+
+    Raises
+    ------
+    TrackingError
+        If there is no such database.
+    """
+    if uri.startswith(("http://", "https://")):
+        raise TrackingError(f"expected a database to serve, got the server {without_password(uri)!r}; open it in a browser")
+    file = sqlite_file(uri)
+    if file is not None and not file.exists():
+        raise TrackingError(f"expected a tracking database, got {uri!r}, which is not there; run a job first, or give --tracking")
+    prepare_mlflow()
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--backend-store-uri", uri]
+    if file is not None:
+        command += ["--default-artifact-root", (file.parent / "mlruns").as_uri()]
+    process = subprocess.Popen([*command, "--workers", "1"])  # noqa: S603  (our own command)
+    try:
+        return process.wait()
+    except KeyboardInterrupt:
+        process.terminate()
+        process.wait(timeout=15)
+        return 0
+
+
+def active_run(uri: str) -> tuple[str, str] | None:
+    """Return id and experiment of the run that is active in the caller, if MLflow is loaded there and it is in this store."""
+    mlflow = sys.modules.get("mlflow")
+    active = mlflow.active_run() if mlflow is not None else None
+    if mlflow is None or active is None or not _same_store(mlflow.get_tracking_uri(), uri):
+        return None
+    return str(active.info.run_id), str(mlflow.get_experiment(active.info.experiment_id).name)
+
+
+def _same_store(one: str, other: str) -> bool:
+    return one == other or (sqlite_file(one) is not None and sqlite_file(one) == sqlite_file(other))
