@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "platform" / "foldwise"
 
 ORDER = [
-    "errors", "digest", "imports", "yaml_file", "trial", "events", "dimension", "space", "data", "resources", "folds",
+    "errors", "checks", "digest", "imports", "yaml_file", "trial", "events", "dimension", "space", "data", "resources", "folds",
     "scoring", "search", "problem", "plan", "fit", "ledger", "queue", "executors", "reduce", "stats", "report", "tracking",
     "studies", "run", "launch", "estimator", "job_schema", "job", "cli",
 ]  # fmt: skip

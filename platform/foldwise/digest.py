@@ -58,7 +58,9 @@ def digest(*values: Any) -> str:
         for value in values:
             _feed(sink, value, ())
     except RecursionError:
-        raise InputTypeError(type(value).__name__, "expected a value that is nested less deep, or does not contain itself") from None
+        raise InputTypeError(
+            type(value).__name__, "expected a value that is nested less deep, or does not contain itself"
+        ) from None
     return sink.hexdigest()
 
 
@@ -227,7 +229,9 @@ def _feed_ufunc(sink: _Sink, value: np.ufunc, path: _Path) -> None:
         if getattr(sys.modules.get(owner), value.__name__, None) is value:
             _tag(sink, "ufunc", f"{owner}.{value.__name__}".encode())
             return
-    raise InputTypeError("ufunc", f"expected a ufunc of NumPy or SciPy, got {value!r}; use a function that is defined in a module")
+    raise InputTypeError(
+        "ufunc", f"expected a ufunc of NumPy or SciPy, got {value!r}; use a function that is defined in a module"
+    )
 
 
 def _feed_partial(sink: _Sink, value: functools.partial[Any], path: _Path) -> None:

@@ -7,14 +7,14 @@ refused by name where they have none. None of those libraries is imported here.
 from __future__ import annotations
 
 import math
-import numbers
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, TypeAlias
 
 import numpy as np
 
+from foldwise.checks import is_integer, is_real
 from foldwise.errors import SpaceError
 
 When: TypeAlias = Mapping[str, Any]
@@ -48,15 +48,16 @@ class Float:
     when: When | None = None
 
     def __post_init__(self) -> None:
-        _check_bounds(self, numbers.Real)
+        _check_bounds(self, is_real, "a number")
 
     def points(self) -> list[float]:
         """List the points of a grid over this dimension."""
         if self.step is None:
             maker = "geomspace" if self.log else "linspace"
             raise SpaceError(
-                "", f"expected points for a grid, got {self!r}, which has infinitely many; give a list, for example "
-                f"np.{maker}({self.low:g}, {self.high:g}, 5){'' if self.log else ', or step='}"
+                "",
+                f"expected points for a grid, got {self!r}, which has infinitely many; give a list, for example "
+                f"np.{maker}({self.low:g}, {self.high:g}, 5){'' if self.log else ', or step='}",
             )
         return [self._point(number) for number in range(self._n_points())]
 
@@ -105,14 +106,15 @@ class Int:
     when: When | None = None
 
     def __post_init__(self) -> None:
-        _check_bounds(self, numbers.Integral)
+        _check_bounds(self, is_integer, "an integer")
 
     def points(self) -> list[int]:
         """List the points of a grid over this dimension."""
         if self.log:
             raise SpaceError(
-                "", f"expected points for a grid, got {self!r}; give a list, for example "
-                f"[{self.low}, {round(math.sqrt(self.low * self.high))}, {self.high}]"
+                "",
+                f"expected points for a grid, got {self!r}; give a list, for example "
+                f"[{self.low}, {round(math.sqrt(self.low * self.high))}, {self.high}]",
             )
         return list(range(self.low, self.high + 1, self.step or 1))
 
@@ -194,8 +196,9 @@ class Distribution:
             if not shifted:  # a shifted loguniform is not uniform in the logarithm
                 return Float(float(low), float(high), log=family != "uniform", when=self.when)
         raise SpaceError(
-            "", f"expected a distribution with bounds, got {_name_of(self.frozen)}; use Float(low, high) or Int(low, high), "
-            "or search='random'"
+            "",
+            f"expected a distribution with bounds, got {_name_of(self.frozen)}; use Float(low, high) or Int(low, high), "
+            "or search='random'",
         )
 
 
@@ -217,7 +220,9 @@ def to_dimension(value: Any) -> Dimension:
         return _from_ray_tune(value)
     if callable(getattr(value, "rvs", None)):
         return Distribution(value)
-    raise SpaceError("", f"expected a list of values, a Float, an Int or a distribution, got {value!r}; write [{value!r}] for one value")
+    raise SpaceError(
+        "", f"expected a list of values, a Float, an Int or a distribution, got {value!r}; write [{value!r}] for one value"
+    )
 
 
 def _from_optuna(value: Any) -> Dimension:
@@ -225,7 +230,11 @@ def _from_optuna(value: Any) -> Dimension:
         case "CategoricalDistribution":
             return Categorical(value.choices)
         case "FloatDistribution":
-            return Float(value.low, value.high, log=value.log, step=value.step) if value.low < value.high else Categorical([value.low])
+            return (
+                Float(value.low, value.high, log=value.log, step=value.step)
+                if value.low < value.high
+                else Categorical([value.low])
+            )
         case "IntDistribution":
             step = None if value.log or value.step == 1 else value.step
             return Int(value.low, value.high, log=value.log, step=step) if value.low < value.high else Categorical([value.low])
@@ -252,8 +261,9 @@ def _from_ray_tune(value: Any) -> Dimension:
     if how not in {"Uniform", "LogUniform"} or (log and step is not None):
         name = ("q" if step is not None else "") + _RAY_TUNE_NAMES.get((kind, how), kind)
         raise SpaceError(
-            "", "expected a Ray Tune domain with an exact counterpart (uniform, quniform, loguniform, randint, qrandint, "
-            f"lograndint, choice, grid_search), got {name}; use Float, Int or a list"
+            "",
+            "expected a Ray Tune domain with an exact counterpart (uniform, quniform, loguniform, randint, qrandint, "
+            f"lograndint, choice, grid_search), got {name}; use Float, Int or a list",
         )
     if kind == "Float":
         return Float(value.lower, value.upper, log=log, step=step)
@@ -275,13 +285,12 @@ def _decimal(number: float | None) -> Decimal:
     return Decimal(str(number))
 
 
-def _check_bounds(dimension: Float | Int, kind: type) -> None:
-    word = "an integer" if kind is numbers.Integral else "a number"
+def _check_bounds(dimension: Float | Int, is_one: Callable[[Any], bool], word: str) -> None:
     for field in ("low", "high", "step"):
         value = getattr(dimension, field)
         if value is None and field == "step":
             continue
-        if isinstance(value, bool) or not isinstance(value, kind) or not math.isfinite(value):
+        if not is_one(value) or not math.isfinite(value):
             raise SpaceError("", f"expected {field} to be {word}, got {value!r} in {dimension!r}")
     low, high, step, log = dimension.low, dimension.high, dimension.step, dimension.log
     if not isinstance(log, bool):

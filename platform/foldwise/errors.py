@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import builtins
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -119,6 +120,17 @@ def failed(error: type[RunError], message: str, causes: Iterable[Failure]) -> Ru
         return both(message)  # type: ignore[no-any-return]
     except TypeError:  # a built-in type with another layout or signature
         return error(message)
+
+
+@contextmanager
+def placed(place: str) -> Iterator[None]:
+    """Give an input error that is raised without a place this one."""
+    try:
+        yield
+    except InputError as error:
+        if error.place or error.source:
+            raise
+        raise error.moved(place) from None
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

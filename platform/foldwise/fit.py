@@ -120,14 +120,14 @@ def seed_random_states(estimator: Any, seed: int) -> Any:
 @contextlib.contextmanager
 def seeded(seed: int) -> Iterator[None]:
     """Seed the global generators, for estimators that draw from them, and put them back."""
-    python, legacy = random.getstate(), np.random.get_state()
+    python, legacy = random.getstate(), np.random.get_state()  # noqa: NPY002  (the ones that estimators draw from)
     random.seed(seed)
-    np.random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002
     try:
         yield
     finally:
         random.setstate(python)
-        np.random.set_state(legacy)
+        np.random.set_state(legacy)  # noqa: NPY002
 
 
 @contextlib.contextmanager
@@ -150,7 +150,8 @@ def caught_warnings() -> Iterator[dict[tuple[str, str], None]]:
 
 def limited_threads(threads: int) -> contextlib.AbstractContextManager[Any]:
     """Limit the BLAS and OpenMP threads of every library that is loaded now."""
-    return _controller(len(sys.modules)).limit(limits=threads)
+    limit: contextlib.AbstractContextManager[Any] = _controller(len(sys.modules)).limit(limits=threads)
+    return limit
 
 
 @functools.lru_cache(maxsize=1)

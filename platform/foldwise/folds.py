@@ -7,7 +7,6 @@ j serves the studies of both. Whatever makes that impossible, or a score dishone
 from __future__ import annotations
 
 import copy
-import numbers
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from sklearn.model_selection import (
 )
 from sklearn.utils.multiclass import type_of_target
 
+from foldwise.checks import is_integer
 from foldwise.data import Dataset
 from foldwise.digest import derive_seed, digest_rows
 from foldwise.errors import FoldsError
@@ -123,7 +123,7 @@ def _nest(dataset: Dataset, outer_cv: Any, inner_cv: Any, stratify: bool, seed: 
 
 def _outer_splitter(dataset: Dataset, cv: Any, stratify: bool, seed: int, repeats: int) -> Any:
     if repeats != 1:
-        if not isinstance(cv, numbers.Integral):
+        if not is_integer(cv):
             raise FoldsError("repeats", f"expected a number of folds beside repeats, got {cv!r}; use a Repeated* splitter")
         return _repeated(dataset, int(cv), stratify, derive_seed(seed, "outer_cv"), repeats)
     return _splitter(dataset, cv, stratify, derive_seed(seed, "outer_cv"), "outer_cv")
@@ -137,10 +137,11 @@ def _inner_splitter(dataset: Dataset, cv: Any, stratify: bool, seed: int, rows: 
                 "inner_cv", f"expected a PredefinedSplit as long as the data, {dataset.n_rows} rows, got {len(test_fold)}"
             )
         return PredefinedSplit(np.asarray(test_fold)[rows])
-    if not isinstance(cv, numbers.Integral) and not hasattr(cv, "split"):
+    if not is_integer(cv) and not hasattr(cv, "split"):
         raise FoldsError(
-            "inner_cv", f"expected 'shared', a number of folds or a splitter, got {type(cv).__name__}; row numbers of the whole "
-            "data cannot split the rows of each study, use a splitter such as StratifiedKFold or a PredefinedSplit"
+            "inner_cv",
+            f"expected 'shared', a number of folds or a splitter, got {type(cv).__name__}; row numbers of the whole "
+            "data cannot split the rows of each study, use a splitter such as StratifiedKFold or a PredefinedSplit",
         )
     return _splitter(dataset, cv, stratify, derive_seed(seed, "inner_cv"), "inner_cv")
 
@@ -149,9 +150,9 @@ def _splitter(dataset: Dataset, cv: Any, stratify: bool, seed: int, place: str) 
     """Make a splitter that splits alike each time it is asked, on a copy of the user's."""
     if isinstance(cv, type):
         raise FoldsError(place, f"expected an instance, got the class {cv.__name__}; write {cv.__name__}()")
-    if isinstance(cv, bool) or not (isinstance(cv, numbers.Integral) or hasattr(cv, "split") or _is_iterable(cv)):
+    if not (is_integer(cv) or hasattr(cv, "split") or _is_iterable(cv)):
         raise FoldsError(place, f"expected a number of folds, a splitter or a list of (train, held-out) rows, got {cv!r}")
-    if isinstance(cv, numbers.Integral):
+    if is_integer(cv):
         if not 2 <= cv <= dataset.n_rows:
             raise FoldsError(place, f"expected 2 to {dataset.n_rows} folds (n_samples={dataset.n_rows}), got {cv}")
         if dataset.groups is not None:
@@ -170,7 +171,7 @@ def _splitter(dataset: Dataset, cv: Any, stratify: bool, seed: int, place: str) 
 
 def _repeated(dataset: Dataset, n_folds: int, stratify: bool, seed: int, repeats: int) -> list[tuple[np.ndarray, np.ndarray]]:
     """Repeat an int's splitter, shuffled with a seed of its own each time."""
-    if not isinstance(repeats, numbers.Integral) or repeats < 1:
+    if not is_integer(repeats) or repeats < 1:
         raise FoldsError("repeats", f"expected an integer >= 1, got {repeats!r}")
     plain = _splitter(dataset, n_folds, stratify, seed, "outer_cv")
     pairs: list[tuple[np.ndarray, np.ndarray]] = []
@@ -216,23 +217,29 @@ def _rows_of(rows: np.ndarray, positions: np.ndarray, place: str) -> np.ndarray:
         positions = np.flatnonzero(positions)
     if positions.ndim != 1 or (positions.size and positions.dtype.kind not in "iu"):
         raise FoldsError(place, f"expected row numbers, got an array of {positions.dtype} and shape {positions.shape}")
-    if positions.size and not (0 <= positions.min() and positions.max() < len(rows)):
+    if positions.size and not (positions.min() >= 0 and positions.max() < len(rows)):
         raise FoldsError(place, f"expected row numbers from 0 to {len(rows) - 1}, got {positions.min()} to {positions.max()}")
-    return rows[positions].astype(np.int64)
+    chosen: np.ndarray = rows[positions].astype(np.int64)
+    return chosen
 
 
 def _check_fold(dataset: Dataset, fold: Fold, place: str) -> None:
     if not len(fold.train) or not len(fold.held_out):
-        raise FoldsError(place, f"expected rows on both sides, got {len(fold.train)} to train and {len(fold.held_out)} held out")
+        raise FoldsError(
+            place, f"expected rows on both sides, got {len(fold.train)} to train and {len(fold.held_out)} held out"
+        )
     both = np.intersect1d(fold.train, fold.held_out)
     if len(both):
-        raise FoldsError(place, f"expected held-out rows that are not learned from, got {len(both)} on both sides, first row {both[0]}")
+        raise FoldsError(
+            place, f"expected held-out rows that are not learned from, got {len(both)} on both sides, first row {both[0]}"
+        )
     if dataset.groups is not None:
         straddling = np.intersect1d(dataset.groups[fold.train], dataset.groups[fold.held_out])
         if len(straddling):
             raise FoldsError(
-                place, f"expected each group on one side, got group {straddling[0]!r} on both; use a number of folds, GroupKFold "
-                "or another splitter that takes groups"
+                place,
+                f"expected each group on one side, got group {straddling[0]!r} on both; use a number of folds, GroupKFold "
+                "or another splitter that takes groups",
             )
 
 
@@ -245,9 +252,7 @@ def _shared(outer: Sequence[Fold], n_rows: int) -> tuple[tuple[Fold, ...], ...]:
     for repeat in _repeats(outer, n_rows):
         for fold in repeat:
             others = [other for other in repeat if other is not fold]
-            inner.append(
-                tuple(Fold(fold.train[~np.isin(fold.train, o.held_out)], o.held_out) for o in others)
-            )
+            inner.append(tuple(Fold(fold.train[~np.isin(fold.train, o.held_out)], o.held_out) for o in others))
     return tuple(inner)
 
 
@@ -259,8 +264,9 @@ def _repeats(outer: Sequence[Fold], n_rows: int) -> list[list[Fold]]:
     for number, fold in enumerate(outer):
         if len(fold.train) + len(fold.held_out) != n_rows or len(np.unique(fold.train)) != len(fold.train):
             raise FoldsError(
-                "inner_cv", f"expected outer folds that train on all other rows to share them, got outer fold {number} with "
-                f"{len(fold.train)} train and {len(fold.held_out)} held-out rows of {n_rows}; {fix} for the inner loop"
+                "inner_cv",
+                f"expected outer folds that train on all other rows to share them, got outer fold {number} with "
+                f"{len(fold.train)} train and {len(fold.held_out)} held-out rows of {n_rows}; {fix} for the inner loop",
             )
         if not runs or taken[fold.held_out].any():
             runs.append([])
@@ -271,13 +277,14 @@ def _repeats(outer: Sequence[Fold], n_rows: int) -> list[list[Fold]]:
     parts = {digest_rows(np.sort(np.concatenate([fold.held_out for fold in run]))) for run in runs}
     if len(parts) > 1:
         raise FoldsError(
-            "inner_cv", f"expected outer folds that part the rows to share them, got held-out sets that overlap; {fix} for "
-            "the inner loop"
+            "inner_cv",
+            f"expected outer folds that part the rows to share them, got held-out sets that overlap; {fix} for the inner loop",
         )
     if sizes.pop() < 3:
         raise FoldsError(
-            "inner_cv", f"expected at least 3 outer folds to share them, got {len(runs[0])}; use outer_cv=3 or more, or {fix} "
-            "for the inner loop"
+            "inner_cv",
+            f"expected at least 3 outer folds to share them, got {len(runs[0])}; use outer_cv=3 or more, or {fix} "
+            "for the inner loop",
         )
     return runs
 
@@ -315,8 +322,9 @@ def _check_every_class(dataset: Dataset, folds: NestedFolds, outer_cv: Any, inne
         return _lacking_class(labels, (*tried.outer, *(fold for study in tried.inner for fold in study))) is None
 
     raise FoldsError(
-        place, f"expected every train set to hold every class, got one without class {label!r}, which has {count} of "
-        f"{dataset.n_rows} rows; {_advice(outer_cv if place == 'outer_cv' else inner_cv, holds_every_class)}"
+        place,
+        f"expected every train set to hold every class, got one without class {label!r}, which has {count} of "
+        f"{dataset.n_rows} rows; {_advice(outer_cv if place == 'outer_cv' else inner_cv, holds_every_class)}",
     )
 
 
@@ -331,12 +339,12 @@ def _lacking_class(labels: np.ndarray, folds: Sequence[Fold]) -> int | None:
 
 def _advice(cv: Any, works: Callable[[Any], bool]) -> str:
     """Look for fewer folds, of the kind that was asked for, with which no train set lacks a class."""
-    n_folds = cv if isinstance(cv, numbers.Integral) else getattr(cv, "n_splits", None)
-    if not isinstance(n_folds, numbers.Integral):
+    n_folds = cv if is_integer(cv) else getattr(cv, "n_splits", None)
+    if not is_integer(n_folds):
         return "use a stratified splitter with fewer folds, or merge or drop the class"
     for fewer in range(int(n_folds) - 1, 1, -1):
         smaller: Any = fewer
-        if not isinstance(cv, numbers.Integral):
+        if not is_integer(cv):
             smaller = copy.deepcopy(cv)
             smaller.n_splits = fewer
         with warnings.catch_warnings():

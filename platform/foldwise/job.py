@@ -113,7 +113,8 @@ class Job:
         InputError
             With the file, the key and the value that is wrong.
         """
-        return self._placed(self._open)
+        problem: Problem = self._placed(self._open)
+        return problem
 
     def plan(self) -> Plan:
         """Open the job and plan it, without running anything."""
@@ -249,7 +250,11 @@ def _override(data: dict[Any, Any], key: str, value: Any) -> None:
         if not isinstance(inner, dict):
             raise InputError("--set", f"expected {key!r} to name a key, but {parent!r} holds {inner!r}")
         data = inner
-    from_here = key in {"data.path", "space"} and isinstance(value, str) and (key == "data.path" or Path(value).suffix in {".yaml", ".yml"})
+    from_here = (
+        key in {"data.path", "space"}
+        and isinstance(value, str)
+        and (key == "data.path" or Path(value).suffix in {".yaml", ".yml"})
+    )
     data[last] = str(Path(value).resolve()) if from_here else value
 
 
@@ -368,7 +373,9 @@ def _selector(on: Any, place: str) -> Any:
         return on
     if isinstance(on, Mapping) and on and set(on) <= {"dtype_include", "dtype_exclude", "pattern"}:
         return make_column_selector(**on)
-    raise InputError(place, f"expected column names, or {{dtype_include: ...}}, {{dtype_exclude: ...}} or {{pattern: ...}}, got {on!r}")
+    raise InputError(
+        place, f"expected column names, or {{dtype_include: ...}}, {{dtype_exclude: ...}} or {{pattern: ...}}, got {on!r}"
+    )
 
 
 def _only(value: Mapping[str, Any], known: set[str], place: str) -> None:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import numbers
 import os
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from foldwise.checks import is_integer
 from foldwise.errors import InputError, InputTypeError
 from foldwise.events import Listener
 from foldwise.executors import Executor
 from foldwise.plan import Plan
 from foldwise.report import Report
 from foldwise.run import Run
-
 
 DEFAULT_EXPERIMENT = "foldwise"
 
@@ -34,7 +33,7 @@ def n_at_once(n_jobs: Any) -> int | None:
     """
     if n_jobs is None or n_jobs == -1:
         return None
-    if isinstance(n_jobs, bool) or not isinstance(n_jobs, numbers.Integral):
+    if not is_integer(n_jobs):
         raise InputTypeError("n_jobs", f"expected an integer or None, got {n_jobs!r}")
     if n_jobs == 0:
         raise InputError("n_jobs", "expected an integer other than 0, got 0; use None or -1 for all cores")
@@ -92,6 +91,9 @@ def run_plan(
             tracker.close(timeout=60)
     if tracker is None:
         return run, report, None
-    where = {"mlflow_run_id": tracker.run_id, "mlflow_address": tracker.address}
     missing = f"{tracker.untracked} of its runs and files are not there: {tracker.problem}" if tracker.untracked else None
-    return run, replace(report, **where, mlflow_missing=missing), tracker.run_id
+    return (
+        run,
+        replace(report, mlflow_run_id=tracker.run_id, mlflow_address=tracker.address, mlflow_missing=missing),
+        tracker.run_id,
+    )

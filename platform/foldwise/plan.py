@@ -198,8 +198,9 @@ class Plan:
         n_outer = len(self.studies) - 1
         inner = sorted({len(study.folds) for study in self.studies[:-1]})
         kind = "the other outer folds (shared)" if problem.folds.shared else "a splitter of their own"
+        shape = " x ".join(map(str, dataset.shape))
         lines = [
-            f"{problem.name}: {type(problem.estimator).__name__} on {dataset.name}, {' x '.join(map(str, dataset.shape))}, seed {problem.seed}",
+            f"{problem.name}: {type(problem.estimator).__name__} on {dataset.name}, {shape}, seed {problem.seed}",
             f"search     {problem.search.method}, {self.n_trials} trials per study over {len(problem.space)} params"
             + (f", asked {problem.batch} at a time" if problem.search.adapts else ""),
             f"folds      {n_outer} outer; {'-'.join(map(str, inner))} inner, from {kind}"
@@ -216,6 +217,7 @@ class Plan:
             )
         else:
             lines.append(
-                f"fits       at most {self.n_fits_at_most}; what studies ask alike runs once (a search that shares nothing: {plain})"
+                f"fits       at most {self.n_fits_at_most}; what studies ask alike runs once "
+                f"(a nested search that shares nothing: {plain})"
             )
         return "\n".join(lines)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import numbers
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,6 +12,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, clone, is_classifier
 from sklearn.utils import get_tags
 
+from foldwise.checks import is_integer, is_real
 from foldwise.data import Dataset
 from foldwise.digest import digest
 from foldwise.errors import DataError, InputError, InputTypeError, SpaceError, nearest
@@ -127,7 +127,7 @@ def make_problem(
     for place, value in (("return_train_score", return_train_score),):
         if not isinstance(value, bool | np.bool_):
             raise InputTypeError(place, f"expected true or false, got {value!r}")
-    if error_score != "raise" and (isinstance(error_score, bool) or not isinstance(error_score, numbers.Real)):
+    if error_score != "raise" and not is_real(error_score):
         raise InputTypeError("error_score", f"expected a number or 'raise', got {error_score!r}")
     seed = make_seed(random_state)
     amounts = Resources.of(resources)
@@ -140,9 +140,7 @@ def make_problem(
         search=search,
         n_trials=_placed_in("space", lambda: search.check(whole_space, n_trials)),
         batch=int(batch),
-        folds=nested_folds(
-            dataset, outer_cv, inner_cv, classifier=is_classifier(estimator), seed=seed, repeats=int(repeats)
-        ),
+        folds=nested_folds(dataset, outer_cv, inner_cv, classifier=is_classifier(estimator), seed=seed, repeats=int(repeats)),
         scoring=scorers,
         refit=refit is not False,
         seed=seed,
@@ -164,14 +162,18 @@ def make_seed(random_state: Any) -> int:
         return int(np.random.SeedSequence().generate_state(1)[0]) & 0x7FFFFFFF
     if isinstance(random_state, np.random.RandomState):
         return int(random_state.randint(2**31 - 1))
-    if isinstance(random_state, numbers.Integral) and not isinstance(random_state, bool) and 0 <= random_state < 2**32:
+    if is_integer(random_state) and 0 <= random_state < 2**32:
         return int(random_state)
-    raise InputTypeError("random_state", f"expected an integer from 0 to 4294967295, a RandomState or None, got {random_state!r}")
+    raise InputTypeError(
+        "random_state", f"expected an integer from 0 to 4294967295, a RandomState or None, got {random_state!r}"
+    )
 
 
 def _check_estimator(estimator: Any) -> None:
     if isinstance(estimator, type):
-        raise InputTypeError("estimator", f"expected an instance, got the class {estimator.__name__}; write {estimator.__name__}()")
+        raise InputTypeError(
+            "estimator", f"expected an instance, got the class {estimator.__name__}; write {estimator.__name__}()"
+        )
     for method in ("fit", "get_params", "set_params"):
         if not callable(getattr(estimator, method, None)):
             raise InputTypeError("estimator", f"expected a scikit-learn estimator, got {estimator!r}, which has no {method}()")
@@ -180,7 +182,7 @@ def _check_estimator(estimator: Any) -> None:
 def _check_count(place: str, value: Any, *, optional: bool = False) -> None:
     if value is None and optional:
         return
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+    if not is_integer(value):
         raise InputTypeError(place, f"expected an integer >= 1, got {value!r}")
     if value < 1:
         raise InputError(place, f"expected an integer >= 1, got {value!r}")
@@ -207,7 +209,8 @@ def _check_names(space: SearchSpace, estimator: BaseEstimator) -> None:
         for name in sub:
             if name not in known and not _set_by_a_value(name, sub):
                 raise SpaceError(
-                    f"space.{name}", f"expected a param of {type(estimator).__name__}, got {name!r}; {nearest(name, sorted(known))}"
+                    f"space.{name}",
+                    f"expected a param of {type(estimator).__name__}, got {name!r}; {nearest(name, sorted(known))}",
                 )
 
 

@@ -83,9 +83,7 @@ def reduce_trial(
     )
 
 
-def choose(
-    trials: Sequence[Trial], refit: str | Callable[[Mapping[str, Any]], int], *, single: bool = False
-) -> Trial | None:
+def choose(trials: Sequence[Trial], refit: str | Callable[[Mapping[str, Any]], int], *, single: bool = False) -> Trial | None:
     """Choose a trial: the best mean over the inner folds.
 
     Parameters
@@ -208,7 +206,7 @@ def _param_columns(params: Sequence[Params]) -> dict[str, Any]:
                 dtype = inferred.dtype
         except (ValueError, TypeError):
             pass
-        column: Any = np.ma.masked_all(len(params), dtype=dtype)
+        column: Any = np.ma.MaskedArray(np.empty(len(params), dtype=dtype), mask=True)
         for index, (value, there) in enumerate(zip(values, present, strict=True)):
             if there:
                 column[index] = value

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import math
-import numbers
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from foldwise.checks import is_real
 from foldwise.errors import InputTypeError, ResourcesError, nearest
 
-_UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
+_UNITS = {
+    "": 1,
+    "B": 1,
+    "KB": 10**3,
+    "MB": 10**6,
+    "GB": 10**9,
+    "TB": 10**12,
+    "KIB": 2**10,
+    "MIB": 2**20,
+    "GIB": 2**30,
+    "TIB": 2**40,
+}
 _SIZE = re.compile(r"^\s*([0-9]*\.?[0-9]+)\s*([A-Za-z]*)\s*$")
 
 
@@ -56,9 +67,13 @@ class Resources:
         for name, amount in amounts.items():
             if not isinstance(name, str):
                 raise InputTypeError("resources", f"expected names of resources, got {name!r}")
-            if name.lower() in {"cpus", "gpus", "num_cpus", "num_gpus", "mem"} or (name not in {"cpu", "gpu"} and name.lower() in {"cpu", "gpu"}):
-                raise ResourcesError(f"resources.{name}", f"expected another name; {nearest(name.lower(), ['cpu', 'gpu', 'memory'])}")
-            if isinstance(amount, bool) or not isinstance(amount, numbers.Real) or not 0 <= amount < math.inf:
+            if name.lower() in {"cpus", "gpus", "num_cpus", "num_gpus", "mem"} or (
+                name not in {"cpu", "gpu"} and name.lower() in {"cpu", "gpu"}
+            ):
+                raise ResourcesError(
+                    f"resources.{name}", f"expected another name; {nearest(name.lower(), ['cpu', 'gpu', 'memory'])}"
+                )
+            if not is_real(amount) or not 0 <= amount < math.inf:
                 raise ResourcesError(f"resources.{name}", f"expected a number >= 0, got {amount!r}")
         cpu, gpu = amounts.pop("cpu", 1), amounts.pop("gpu", 0)
         for name, amount in (("cpu", cpu), ("gpu", gpu), *amounts.items()):
@@ -83,7 +98,7 @@ def _bytes(size: Any) -> int:
     match = _SIZE.match(size) if isinstance(size, str) else None
     if match and match[2].upper() in _UNITS:
         amount = float(match[1]) * _UNITS[match[2].upper()]
-    elif isinstance(size, numbers.Real) and not isinstance(size, bool) and 0 < size < math.inf:
+    elif is_real(size) and 0 < size < math.inf:
         amount = float(size)
     else:
         raise ResourcesError("resources.memory", f"expected bytes or a size such as '4GiB', got {size!r}")

@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from foldwise.errors import FitFailedError, RunError, StudyFailedError, failed
@@ -169,7 +170,7 @@ class Run:
                 fits = live.ask(n_trials, self.plan)
                 asked = asked or bool(fits)
                 for number, fold, fit in fits:
-                    self._want(fit, lambda result, s=live, n=number, f=fold: self._settle(s, n, f, result))
+                    self._want(fit, partial(self._settle, live, number, fold))
 
     def _want(self, fit: Fit, waiter: Waiter) -> None:
         """Answer a fit from the ledger, or queue it once for all who want it."""

@@ -20,8 +20,10 @@ _UNIT = {
     "normalized_mutual_info_score", "fowlkes_mallows_score",
 }  # fmt: skip
 _UNIT_FAMILIES = ("f1", "precision", "recall", "jaccard")
-_AT_MOST_ONE = {"r2", "explained_variance", "d2_absolute_error_score", "d2_pinball_score", "d2_tweedie_score", "d2_log_loss_score",
-                "d2_brier_score"}  # fmt: skip
+_AT_MOST_ONE = {
+    "r2", "explained_variance", "d2_absolute_error_score", "d2_pinball_score", "d2_tweedie_score", "d2_log_loss_score",
+    "d2_brier_score",
+}  # fmt: skip
 _MEANS_OF_RIGHT_AND_WRONG = {"accuracy", "top_k_accuracy"}
 
 

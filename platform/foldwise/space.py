@@ -14,8 +14,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from foldwise.checks import is_integer
 from foldwise.dimension import Categorical, Dimension, Distribution, Float, Int, to_dimension
-from foldwise.errors import InputError, SpaceError, nearest
+from foldwise.errors import InputError, SpaceError, nearest, placed
 from foldwise.trial import Params
 from foldwise.yaml_file import read_yaml
 
@@ -99,7 +100,8 @@ class SearchSpace:
         for sub in self.subspaces:
             for name, dimension in sub.items():
                 if isinstance(dimension, Distribution):
-                    _placed(name, dimension.bounded)
+                    with placed(name):
+                        dimension.bounded()
 
     def draws(self) -> list[dict[str, Any]]:
         """List the mappings that ``ParameterSampler`` draws from; conditions are for `prune` to apply."""
@@ -132,7 +134,10 @@ class SearchSpace:
 
 
 def _plain_grids(sub: Subspace) -> Iterator[dict[str, list[Any]]]:
-    points = {name: _placed(name, dimension.points) for name, dimension in sub.items()}
+    points: dict[str, list[Any]] = {}
+    for name, dimension in sub.items():
+        with placed(name):
+            points[name] = dimension.points()
     parents = [name for name in _by_dependency(sub) if any(name in (d.when or {}) for d in sub.values())]
 
     def settle(left: list[str], chosen: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -184,14 +189,6 @@ def _by_dependency(sub: Subspace) -> list[str]:
 # --- checks -----------------------------------------------------------------------------------------------------------
 
 
-def _placed(name: str, make: Callable[[], Any]) -> Any:
-    """Call something that may raise an error without a place, and name the param in it."""
-    try:
-        return make()
-    except InputError as error:
-        raise error if error.place else error.moved(name) from None
-
-
 def _subspace(space: Any) -> Subspace:
     if not isinstance(space, Mapping):
         raise SpaceError("", f"expected a mapping of names to values, or a list of them, got {space!r}")
@@ -199,9 +196,11 @@ def _subspace(space: Any) -> Subspace:
     for name, value in space.items():
         if not isinstance(name, str) or not name:
             raise SpaceError(str(name), f"expected the name of a param, got {name!r}")
-        sub[name] = _placed(name, lambda value=value: to_dimension(value))
+        with placed(name):
+            sub[name] = to_dimension(value)
     for name, dimension in sub.items():
-        _placed(name, lambda dimension=dimension: _check_condition(dimension, sub))
+        with placed(name):
+            _check_condition(dimension, sub)
     _by_dependency(sub)
     return sub
 
@@ -219,7 +218,7 @@ def _check_condition(dimension: Dimension, sub: Subspace) -> None:
             raise SpaceError("", f"expected when to name a Categorical or an Int, got {parent!r}, which is {owner!r}")
         for value in _allowed(wanted):
             if isinstance(owner, Int):
-                can_have = isinstance(value, numbers.Integral) and value in range(owner.low, owner.high + 1, owner.step or 1)
+                can_have = is_integer(value) and value in range(owner.low, owner.high + 1, owner.step or 1)
                 hint = repr(owner)
             else:
                 can_have, hint = any(_same(value, one) for one in owner.choices), nearest(value, owner.choices)
@@ -257,14 +256,21 @@ _YAML_FIELDS = {"float": {"log", "step", "when"}, "int": {"log", "step", "when"}
 def _mapping_from_yaml(data: Any, build: Callable[[Any, str], Any] | None, place: str) -> dict[str, Any]:
     if not isinstance(data, Mapping) or not data:
         raise SpaceError(place, f"expected names and their values, got {data!r}")
-    return {str(n): _placed(str(n), lambda n=n, v=v: _dimension_from_yaml(v, build, str(n))) for n, v in data.items()}
+    dimensions = {}
+    for name, value in data.items():
+        with placed(str(name)):
+            dimensions[str(name)] = _dimension_from_yaml(value, build, str(name))
+    return dimensions
 
 
 def _dimension_from_yaml(value: Any, build: Callable[[Any, str], Any] | None, name: str) -> Dimension:
     if isinstance(value, list):
         value = {"values": value}
     if not isinstance(value, Mapping):
-        raise SpaceError("", f"expected a list, {{float: [low, high]}} or {{int: [low, high]}}, got {value!r}; write [{value!r}] for one value")
+        raise SpaceError(
+            "",
+            f"expected a list, {{float: [low, high]}} or {{int: [low, high]}}, got {value!r}; write [{value!r}] for one value",
+        )
     kinds = [kind for kind in _YAML_FIELDS if kind in value]
     if len(kinds) != 1:
         raise SpaceError("", f"expected one of float, int and values, got {', '.join(map(str, value)) or 'nothing'}")

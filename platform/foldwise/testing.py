@@ -1,5 +1,8 @@
-"""For tests, ours and yours: estimators that fail or remember on purpose, an executor that finishes out of order, and the
-suites that every search and every executor passes."""
+"""For tests, ours and yours.
+
+Estimators that fail or remember on purpose, an executor that finishes out of order, and the suites that every search and
+every executor passes.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +47,12 @@ class FaultyEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """
 
     def __init__(
-        self, fault: str | None = None, times: int | None = None, counter: str | None = None, seconds: float = 0.1, bias: float = 0.0
+        self,
+        fault: str | None = None,
+        times: int | None = None,
+        counter: str | None = None,
+        seconds: float = 0.1,
+        bias: float = 0.0,
     ) -> None:
         self.fault = fault
         self.times = times
@@ -154,7 +162,7 @@ class ShuffledExecutor(Executor):
             return []
         chosen = self._waiting.pop(int(self._random.integers(len(self._waiting))))
         results = self._workshop.run(chosen)
-        self._random.shuffle(results)  # type: ignore[arg-type]
+        self._random.shuffle(results)
         return results
 
     def cancel(self, keys: Collection[str]) -> None:  # noqa: D102

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import StrEnum
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from foldwise.errors import Failure
 Params = Mapping[str, Any]
 
 
-class TrialState(str, Enum):
+class TrialState(StrEnum):
     """How a trial ended."""
 
     COMPLETE = "COMPLETE"

@@ -40,7 +40,7 @@ def test_fits_are_counted_per_node():
 
 
 def test_what_this_machine_cannot_have_is_refused_before_ray_starts(monkeypatch):
-    monkeypatch.setattr("foldwise.executors.ray_session.glob.glob", lambda pattern: [])
+    monkeypatch.setattr("foldwise.executors.ray_session.has_accelerator", lambda: False)
     with pytest.raises(ResourcesError, match=r"resources\.gpu: expected 0 on a machine without a GPU, got 0\.5"):
         check_locally(Resources(gpu=0.5))
     with pytest.raises(ResourcesError, match=r"resources\.cpu: expected at most the \d+ cores"):

@@ -63,8 +63,9 @@ class Dataset:
         for place, values in (("y", self.y), ("groups", self.groups)):
             if values is not None and _length(values, place) != n_rows:
                 raise DataError(
-                    place, f"expected as many rows as X has, {n_rows}, got {_length(values, place)}"
-                    " (Found input variables with inconsistent numbers of samples)"
+                    place,
+                    f"expected as many rows as X has, {n_rows}, got {_length(values, place)}"
+                    " (Found input variables with inconsistent numbers of samples)",
                 )
         if self.groups is not None:
             _refuse_missing(self.groups, "groups")
@@ -76,7 +77,9 @@ class Dataset:
         object.__setattr__(self, "fit_params", dict(self.fit_params))
         for name, values in self.fit_params.items():
             if name.endswith("sample_weight") and np.ndim(values) and not self._is_by_row(values):
-                raise DataError(f"fit_params.{name}", f"expected as many values as X has rows, {n_rows}, got {_length(values, name)}")
+                raise DataError(
+                    f"fit_params.{name}", f"expected as many values as X has rows, {n_rows}, got {_length(values, name)}"
+                )
 
     @property
     def n_rows(self) -> int:
@@ -121,9 +124,7 @@ class Dataset:
         y = None if self.y is None else take_rows(self.y, rows)
         return X, y, {k: take_rows(v, rows) if self._is_by_row(v) else v for k, v in self.fit_params.items()}
 
-    def splits(
-        self, splitter: Any, rows: np.ndarray | None = None
-    ) -> Iterable[tuple[np.ndarray, np.ndarray]]:
+    def splits(self, splitter: Any, rows: np.ndarray | None = None) -> Iterable[tuple[np.ndarray, np.ndarray]]:
         """Let a scikit-learn splitter split the data, or some rows of it, into (train, held-out) positions."""
         if rows is None:
             return splitter.split(self.X, self.y, self.groups)  # type: ignore[no-any-return]
@@ -177,7 +178,7 @@ def _check_target(y: Any) -> None:
         raise DataError("y", f"expected finite numbers, got inf at row {at} (y contains infinity); drop such rows")
 
 
-def _missing(values: Any) -> np.ndarray:
+def _missing(values: Any) -> Any:
     if hasattr(values, "isna"):
         return np.asarray(values.isna())
     array = np.asarray(values)
@@ -198,6 +199,7 @@ def _refuse_missing(values: Any, place: str) -> None:
     if missing.any():
         at = int(np.argwhere(missing)[0][0])
         raise DataError(
-            place, f"expected a value in every row, got NaN in {int(missing.sum())} of {len(missing)}, first at row {at}"
-            f" ({place} contains NaN); drop or fill these rows"
+            place,
+            f"expected a value in every row, got NaN in {int(missing.sum())} of {len(missing)}, first at row {at}"
+            f" ({place} contains NaN); drop or fill these rows",
         )

@@ -90,7 +90,9 @@ def _unpack(loaded: Any, target: str | Sequence[str] | None, place: str) -> tupl
         wanted = target if isinstance(target, str) else "target" if "target" in loaded else "y"
         features = next((key for key in ("data", "X") if key in loaded), None)
         if features is None:
-            raise DataError(place, f"expected arrays named X (or data) and y (or target), got {', '.join(map(str, loaded)) or 'none'}")
+            raise DataError(
+                place, f"expected arrays named X (or data) and y (or target), got {', '.join(map(str, loaded)) or 'none'}"
+            )
         if wanted in loaded and (target is None or isinstance(target, str)):
             return loaded[features], loaded[wanted], loaded
         if target is None or not hasattr(loaded[features], "columns"):
@@ -144,7 +146,9 @@ def _read(path: Path) -> Any:
     except DataError:
         raise
     except Exception as error:  # parsers raise many types for a broken file
-        raise DataError("path", f"expected a readable {kind[1:]} file, got {str(path)!r} ({type(error).__name__}: {error})") from error
+        raise DataError(
+            "path", f"expected a readable {kind[1:]} file, got {str(path)!r} ({type(error).__name__}: {error})"
+        ) from error
 
 
 def _read_csv(path: Path, separator: str = ",") -> Any:

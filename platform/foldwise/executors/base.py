@@ -17,7 +17,7 @@ class Executor(ABC):
     be opened again.
     """
 
-    def check(self, resources: Resources) -> None:
+    def check(self, resources: Resources) -> None:  # noqa: B027  (most executors have nothing to refuse)
         """Refuse, before anything starts, resources that cannot exist where it runs.
 
         Raises

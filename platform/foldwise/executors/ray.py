@@ -132,7 +132,12 @@ class RayExecutor(Executor):
         exceptions = self._ray.exceptions
         try:
             results: list[FitResult] = self._ray.get(reference)
-        except (exceptions.WorkerCrashedError, exceptions.OutOfMemoryError, exceptions.NodeDiedError, exceptions.ObjectLostError) as lost:
+        except (
+            exceptions.WorkerCrashedError,
+            exceptions.OutOfMemoryError,
+            exceptions.NodeDiedError,
+            exceptions.ObjectLostError,
+        ) as lost:
             flight.losses += 1
             if flight.losses < _MOST_LOSSES:
                 self._launch(flight)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import atexit
-import glob
 import os
 import secrets
 import threading
+from pathlib import Path
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,7 +20,7 @@ _DEFAULTS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_DEDUP_LOGS": "1",
 }
-_ACCELERATORS = ("/dev/nvidia[0-9]*", "/dev/kfd", "/dev/dxg", "/dev/accel*", "/dev/davinci[0-9]*", "/dev/dri/renderD*")
+_ACCELERATORS = ("nvidia[0-9]*", "kfd", "dxg", "accel*", "davinci[0-9]*", "dri/renderD*")
 
 
 def set_environment() -> None:
@@ -76,7 +76,12 @@ class RaySession:
 
         def hold() -> None:
             try:
-                ray.init(address=address or "local", log_to_driver=False, logging_level="error", include_dashboard=None if address else False)
+                ray.init(
+                    address=address or "local",
+                    log_to_driver=False,
+                    logging_level="error",
+                    include_dashboard=None if address else False,
+                )
             except BaseException as error:  # handed to the thread that waits
                 failure.append(error)
                 return
@@ -98,13 +103,20 @@ SESSION = RaySession()
 atexit.register(SESSION.stop)
 
 
+def has_accelerator() -> bool:
+    """Tell whether this machine has a device that may be a GPU."""
+    return any(next(Path("/dev").glob(pattern), None) is not None for pattern in _ACCELERATORS)
+
+
 def check_locally(resources: Resources) -> None:
     """Refuse what this machine cannot have, without starting Ray."""
     n_cpus = os.cpu_count() or 1
     if resources.cpu > n_cpus:
         raise ResourcesError("resources.cpu", f"expected at most the {n_cpus} cores of this machine, got {resources.cpu:g}")
-    if resources.gpu and not any(glob.glob(pattern) for pattern in _ACCELERATORS):
-        raise ResourcesError("resources.gpu", f"expected 0 on a machine without a GPU, got {resources.gpu:g}; set gpu: 0, or join a cluster")
+    if resources.gpu and not has_accelerator():
+        raise ResourcesError(
+            "resources.gpu", f"expected 0 on a machine without a GPU, got {resources.gpu:g}; set gpu: 0, or join a cluster"
+        )
 
 
 def check_feasible(resources: Resources, nodes: list[Mapping[str, Any]]) -> None:
@@ -125,7 +137,8 @@ def check_feasible(resources: Resources, nodes: list[Mapping[str, Any]]) -> None
     short = next((name for name in wanted if wanted[name] > most[name]), "resources")
     raise ResourcesError(
         f"resources.{short.lower()}",
-        f"expected what one node can give, got {_listed(wanted)}; the most that any of {len(totals)} nodes has: {_listed(most)}",
+        f"expected what one node can give, got {_listed(wanted)}; the most that any of {len(totals)} nodes has: "
+        f"{_listed(most)}",
     )
 
 
@@ -133,7 +146,9 @@ def count_slots(resources: Resources, nodes: list[Mapping[str, Any]]) -> int:
     """Count how many fits fit on the nodes at once."""
     wanted = resources.amounts()
     return sum(
-        min(int(node["Resources"].get(name, 0) / amount + 1e-9) for name, amount in wanted.items()) for node in nodes if node["Alive"]
+        min(int(node["Resources"].get(name, 0) / amount + 1e-9) for name, amount in wanted.items())
+        for node in nodes
+        if node["Alive"]
     )
 
 

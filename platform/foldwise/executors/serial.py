@@ -23,7 +23,9 @@ class SerialExecutor(Executor):
     def check(self, resources: Resources) -> None:  # noqa: D102
         if resources.gpu or resources.custom:
             asked = {name: amount for name, amount in resources.amounts().items() if name not in {"CPU", "memory"}}
-            raise ResourcesError("resources", f"expected cpu and memory only with executor='serial', got {asked}; use executor='ray'")
+            raise ResourcesError(
+                "resources", f"expected cpu and memory only with executor='serial', got {asked}; use executor='ray'"
+            )
 
     def open(self, plan: Plan, n_jobs: int | None = None) -> None:  # noqa: D102
         self._workshop = Workshop.of(plan)

@@ -123,14 +123,18 @@ class ProgressLines:
             self._say(f"[fit] {params or 'no params'}; {event.result.fit_seconds:.2f} s{failure}")
         elif isinstance(event, TrialEnded) and self._verbose >= 2:
             params = ", ".join(f"{k}={show(v)}" for k, v in sorted(event.trial.params.items()))
-            self._say(f"[{event.study} trial {event.trial.number}] {params}; score {event.trial.value:.4f}, {event.trial.seconds:.2f} s")
+            ended = f"score {event.trial.value:.4f}, {event.trial.seconds:.2f} s"
+            self._say(f"[{event.study} trial {event.trial.number}] {params}; {ended}")
         elif isinstance(event, StudyEnded):
-            judged = "" if event.outer is None else ", judged " + ", ".join(f"{k} {v:.4f}" for k, v in event.outer.scores.items())
+            judged = (
+                "" if event.outer is None else ", judged " + ", ".join(f"{k} {v:.4f}" for k, v in event.outer.scores.items())
+            )
             self._say(f"{event.study} chose trial {event.chosen.number}, inner score {event.chosen.value:.4f}{judged}")
         if isinstance(event, FitEnded) and time.monotonic() - self._said >= _LINE_EVERY:
             left = self._status.left
             ahead = "" if left is None else f", {duration(left)} left"
-            self._say(f"{self._status.done / self._status.total:.0%}: {self._status.words}{ahead}; best {self._status.best_words or 'none yet'}")
+            share, best = self._status.done / self._status.total, self._status.best_words or "none yet"
+            self._say(f"{share:.0%}: {self._status.words}{ahead}; best {best}")
 
     def _say(self, line: str) -> None:
         self._said = time.monotonic()

@@ -227,7 +227,9 @@ def _metric_report(plan: Plan, metric: str, outer: Sequence[OuterResult], final:
     mean = float(np.mean(scores)) if scores else math.nan
     zero_one = metric in problem.scoring.zero_one and problem.dataset.groups is None
     judged = [study.judged.held_out for study in plan.studies if study.judged is not None]
-    n_rows = len(np.unique(np.concatenate([plan.rows[judged[result.fold]] for result in outer]))) if zero_one and outer else None
+    n_rows = (
+        len(np.unique(np.concatenate([plan.rows[judged[result.fold]] for result in outer]))) if zero_one and outer else None
+    )
     interval = nested_interval(
         scores,
         [result.n_train for result in outer],

@@ -23,8 +23,9 @@ class GridSearch(Search):
         n_points = space.n_points
         if n_trials is not None and n_points > n_trials:
             raise InputError(
-                "n_trials", f"expected at least {n_points} for a grid of {n_points} points, got {n_trials}; a grid is never "
-                "cut: leave n_trials out, or use search='random'"
+                "n_trials",
+                f"expected at least {n_points} for a grid of {n_points} points, got {n_trials}; a grid is never "
+                "cut: leave n_trials out, or use search='random'",
             )
         return n_points
 

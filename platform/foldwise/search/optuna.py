@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import FloatDistribution, IntDistribution
 from optuna.samplers import BaseSampler, BruteForceSampler, GridSampler
 from optuna.trial import TrialState as OptunaState
 
+from foldwise.digest import digest
 from foldwise.dimension import Categorical, Dimension, Distribution, Float, Int
 from foldwise.errors import InputError, InputTypeError, MissingPackageError, nearest
 from foldwise.search.base import Asker, Search
@@ -29,6 +30,8 @@ _STATES = {
     TrialState.FAILED: OptunaState.FAIL,
 }
 _SUBSPACE = "subspace"
+_PROBED = 10
+"""Trials by which a sampler without a seed is found out."""
 
 
 @dataclass(frozen=True)
@@ -56,19 +59,20 @@ class OptunaSearch(Search):
 
     def check(self, space: SearchSpace, n_trials: int | None) -> int:  # noqa: D102
         space.check_bounded()
-        if isinstance(self.sampler, BaseSampler):
-            if self.options:
-                raise InputError("options", f"expected none beside a sampler object, got {dict(self.options)!r}; set them on it")
-            _check_seed(self.sampler)
+        if isinstance(self.sampler, BaseSampler) and self.options:
+            raise InputError("options", f"expected none beside a sampler object, got {dict(self.options)!r}; set them on it")
         _rehearse(self.open(space, 3, 0))
+        if isinstance(self.sampler, BaseSampler):
+            _check_seed(self, space)
         return n_trials or DEFAULT_TRIALS
 
     def open(self, space: SearchSpace, n_trials: int, seed: int) -> Asker:  # noqa: D102
         sampler = copy.deepcopy(self.sampler) if isinstance(self.sampler, BaseSampler) else self._named(space, seed)
         if isinstance(sampler, GridSampler | BruteForceSampler):
             raise InputError(
-                "sampler", f"expected a sampler that adapts, got {type(sampler).__name__}, which lists a grid; use search='grid', or "
-                "search='random' for its points in random order"
+                "sampler",
+                f"expected a sampler that adapts, got {type(sampler).__name__}, which lists a grid; use search='grid', or "
+                "search='random' for its points in random order",
             )
         _check_packages(sampler)
         return _OptunaAsker(space, n_trials, sampler)
@@ -83,7 +87,9 @@ class OptunaSearch(Search):
         }
         wanted = self.sampler.lower().removesuffix("sampler")
         if wanted not in classes:
-            raise InputError("sampler", f"expected a sampler of Optuna, got {self.sampler!r}; {nearest(wanted, sorted(classes))}")
+            raise InputError(
+                "sampler", f"expected a sampler of Optuna, got {self.sampler!r}; {nearest(wanted, sorted(classes))}"
+            )
         options = dict(self.options)
         if wanted == "tpe" and (space.is_conditional or len(space.subspaces) > 1):
             options.setdefault("group", True)  # conditional params are modelled in the groups they occur in
@@ -94,7 +100,9 @@ class OptunaSearch(Search):
                 warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
                 return classes[wanted](seed=seed, **options)  # type: ignore[no-any-return]
         except (TypeError, ValueError) as error:
-            raise InputError("options", f"expected options that {classes[wanted].__name__} takes, got {options!r} ({error})") from error
+            raise InputError(
+                "options", f"expected options that {classes[wanted].__name__} takes, got {options!r} ({error})"
+            ) from error
 
 
 class _OptunaAsker(Asker):
@@ -107,10 +115,10 @@ class _OptunaAsker(Asker):
         self._asked: dict[int, optuna.Trial] = {}
         self._n_asked = 0
 
-    def ask(self, n: int) -> list[Trial]:  # noqa: D102
+    def ask(self, n: int) -> list[Trial]:
         return [self._ask_one() for _ in range(min(n, self._n_trials - self._n_asked))]
 
-    def tell(self, trials: Sequence[Trial]) -> None:  # noqa: D102
+    def tell(self, trials: Sequence[Trial]) -> None:
         for trial in trials:
             asked = self._asked.pop(trial.number)
             assert trial.state is not None
@@ -122,7 +130,7 @@ class _OptunaAsker(Asker):
                 self._study.tell(asked, state=state)
 
     @property
-    def done(self) -> bool:  # noqa: D102
+    def done(self) -> bool:
         return self._n_asked >= self._n_trials
 
     @property
@@ -181,22 +189,21 @@ def _check_packages(sampler: BaseSampler) -> None:
     for base in type(sampler).__mro__:
         package = _PACKAGES.get(base.__name__)
         if package is not None and importlib.util.find_spec(package) is None:
-            raise MissingPackageError("sampler", f"expected the package {package}, which {base.__name__} needs; pip install {package}")
+            raise MissingPackageError(
+                "sampler", f"expected the package {package}, which {base.__name__} needs; pip install {package}"
+            )
 
 
-def _check_seed(sampler: BaseSampler) -> None:
+def _check_seed(search: OptunaSearch, space: SearchSpace) -> None:
     """Refuse a sampler whose copies ask differently."""
-    probe: Mapping[str, BaseDistribution] = {"x": FloatDistribution(0, 1), "c": CategoricalDistribution(list(range(1000)))}
-    asked = []
-    for _ in range(2):
-        with _logging_from(optuna.logging.ERROR):
-            study = optuna.create_study(sampler=copy.deepcopy(sampler))
-            asked.append([study.ask(dict(probe)).params for _ in range(2)])
+    with _logging_from(optuna.logging.ERROR):
+        asked = [digest([trial.params for trial in search.open(space, _PROBED, 0).ask(_PROBED)]) for _ in range(2)]
     if asked[0] != asked[1]:
-        name = type(sampler).__name__
+        name = type(search.sampler).__name__
         raise InputError(
-            "sampler", f"expected a sampler with a seed of its own, so that all studies start alike, got {name} without one; "
-            f"write {name}(seed=0)"
+            "sampler",
+            f"expected a sampler with a seed of its own, so that all studies start alike, got {name} without one; "
+            f"write {name}(seed=0)",
         )
 
 

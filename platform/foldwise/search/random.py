@@ -31,7 +31,9 @@ class RandomSearch(Search):
             return wanted
         n_points = space.n_points
         if n_trials is not None and n_points < n_trials:
-            warnings.warn(f"n_trials={n_trials}, but the space has {n_points} points: each is tried once", UserWarning, stacklevel=2)
+            warnings.warn(
+                f"n_trials={n_trials}, but the space has {n_points} points: each is tried once", UserWarning, stacklevel=2
+            )
         return min(wanted, n_points)
 
     def open(self, space: SearchSpace, n_trials: int, seed: int) -> Asker:  # noqa: D102
@@ -48,8 +50,12 @@ class _Draws:
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         draws = self.space.draws()
-        if self.space.is_finite and self.space.n_points > sys.maxsize:  # ParameterSampler cannot count them; none will come twice
-            for drawn in ParameterSampler([{**draw, _SUBSPACE: Int(0, 1)} for draw in draws], self.n_trials, random_state=self.seed):
+        if (
+            self.space.is_finite and self.space.n_points > sys.maxsize
+        ):  # ParameterSampler cannot count them; none will come twice
+            for drawn in ParameterSampler(
+                [{**draw, _SUBSPACE: Int(0, 1)} for draw in draws], self.n_trials, random_state=self.seed
+            ):
                 drawn.pop(_SUBSPACE)
                 yield drawn
             return

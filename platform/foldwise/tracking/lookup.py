@@ -38,7 +38,9 @@ def find_report(uri: str, name: str, artifact: str = "report.txt") -> str:
     prepare_mlflow()
     file = sqlite_file(uri)
     if file is not None and not file.exists():
-        raise TrackingError(f"expected a tracking database, got {uri!r}, which is not there; run the job first, or give --tracking")
+        raise TrackingError(
+            f"expected a tracking database, got {uri!r}, which is not there; run the job first, or give --tracking"
+        )
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
@@ -51,7 +53,9 @@ def find_report(uri: str, name: str, artifact: str = "report.txt") -> str:
         with tempfile.TemporaryDirectory() as folder:
             return Path(client.download_artifacts(run_id, artifact, folder)).read_text(encoding="utf-8").rstrip()
     except (MlflowException, OSError) as error:
-        raise TrackingError(f"expected {artifact} of {name!r} in {where}, got {cause(error)}; the job may not have ended") from error
+        raise TrackingError(
+            f"expected {artifact} of {name!r} in {where}, got {cause(error)}; the job may not have ended"
+        ) from error
 
 
 def _run_of(client: Any, name: str) -> str | None:
@@ -85,7 +89,9 @@ def serve_ui(uri: str, port: int) -> int:
         raise TrackingError(f"expected a database to serve, got the server {without_password(uri)!r}; open it in a browser")
     file = sqlite_file(uri)
     if file is not None and not file.exists():
-        raise TrackingError(f"expected a tracking database, got {uri!r}, which is not there; run a job first, or give --tracking")
+        raise TrackingError(
+            f"expected a tracking database, got {uri!r}, which is not there; run a job first, or give --tracking"
+        )
     prepare_mlflow()
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--backend-store-uri", uri]
     if file is not None:

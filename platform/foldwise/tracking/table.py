@@ -14,7 +14,7 @@ from foldwise.trial import Trial
 
 
 def write_trials(path: Path, studies: Mapping[str, Sequence[Trial]]) -> None:
-    """Write all trials of all studies to a Parquet file: `NestedSearchCV.trials_`, with params as JSON and columns of one type."""
+    """Write all trials to a Parquet file: `NestedSearchCV.trials_`, with params as JSON and columns of one type."""
     frame = trials_frame(studies)
     frame["params"] = [json.dumps(plain(params)) for params in frame["params"]]
     for name in frame.columns:
