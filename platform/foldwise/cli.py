@@ -99,7 +99,7 @@ def ui(
     from foldwise.job import DEFAULT_TRACKING  # lazily: see the module's docstring
     from foldwise.tracking import serve_ui  # lazily: MLflow takes seconds to import
 
-    raise typer.Exit(serve_ui(tracking or _environment_tracking() or DEFAULT_TRACKING, port))
+    raise typer.Exit(serve_ui(tracking or _environment_tracking() or DEFAULT_TRACKING, port, _out))
 
 
 @app.command()

@@ -137,11 +137,11 @@ def _inner_splitter(dataset: Dataset, cv: Any, stratify: bool, seed: int, rows: 
                 "inner_cv", f"expected a PredefinedSplit as long as the data, {dataset.n_rows} rows, got {len(test_fold)}"
             )
         return PredefinedSplit(np.asarray(test_fold)[rows])
-    if not is_integer(cv) and not hasattr(cv, "split"):
+    if not is_integer(cv) and not _is_splitter(cv):
+        fix = "; row numbers of the whole data cannot split the rows of each study, use a splitter such as PredefinedSplit"
         raise FoldsError(
             "inner_cv",
-            f"expected 'shared', a number of folds or a splitter, got {type(cv).__name__}; row numbers of the whole "
-            "data cannot split the rows of each study, use a splitter such as StratifiedKFold or a PredefinedSplit",
+            f"expected 'shared', a number of folds or a splitter, got {cv!r}{fix if _is_iterable(cv) else ''}",
         )
     return _splitter(dataset, cv, stratify, derive_seed(seed, "inner_cv"), "inner_cv")
 
@@ -150,7 +150,7 @@ def _splitter(dataset: Dataset, cv: Any, stratify: bool, seed: int, place: str) 
     """Make a splitter that splits alike each time it is asked, on a copy of the user's."""
     if isinstance(cv, type):
         raise FoldsError(place, f"expected an instance, got the class {cv.__name__}; write {cv.__name__}()")
-    if not (is_integer(cv) or hasattr(cv, "split") or _is_iterable(cv)):
+    if not (is_integer(cv) or _is_splitter(cv) or _is_iterable(cv)):
         raise FoldsError(place, f"expected a number of folds, a splitter or a list of (train, held-out) rows, got {cv!r}")
     if is_integer(cv):
         if not 2 <= cv <= dataset.n_rows:
@@ -158,7 +158,7 @@ def _splitter(dataset: Dataset, cv: Any, stratify: bool, seed: int, place: str) 
         if dataset.groups is not None:
             return (StratifiedGroupKFold if stratify else GroupKFold)(int(cv))
         return check_cv(int(cv), dataset.y, classifier=stratify)
-    if not hasattr(cv, "split"):
+    if not _is_splitter(cv):
         cv = [_as_rows(pair, place) for pair in cv]
         if not cv:
             raise FoldsError(place, "expected at least one (train, held-out) pair, got an empty list")
@@ -181,6 +181,10 @@ def _repeated(dataset: Dataset, n_folds: int, stratify: bool, seed: int, repeats
     return check_cv(pairs)  # type: ignore[no-any-return]
 
 
+def _is_splitter(cv: Any) -> bool:
+    return hasattr(cv, "split") and not isinstance(cv, str | bytes)
+
+
 def _is_iterable(cv: Any) -> bool:
     return hasattr(cv, "__iter__") and not isinstance(cv, str | bytes | dict)
 
@@ -190,7 +194,6 @@ def _as_rows(pair: Any, place: str) -> tuple[np.ndarray, np.ndarray]:
         train, held_out = (np.asarray(rows) for rows in pair)
     except (TypeError, ValueError):
         raise FoldsError(place, f"expected (train, held-out) pairs of row numbers, got {pair!r}") from None
-    train, held_out = (np.flatnonzero(rows) if rows.dtype == bool else rows for rows in (train, held_out))
     return train, held_out
 
 
@@ -213,13 +216,13 @@ def _split(dataset: Dataset, splitter: Any, rows: np.ndarray, place: str) -> tup
 
 
 def _rows_of(rows: np.ndarray, positions: np.ndarray, place: str) -> np.ndarray:
-    if positions.dtype == bool:
+    if positions.dtype == bool and positions.shape == rows.shape:
         positions = np.flatnonzero(positions)
     if positions.ndim != 1 or (positions.size and positions.dtype.kind not in "iu"):
         raise FoldsError(place, f"expected row numbers, got an array of {positions.dtype} and shape {positions.shape}")
     if positions.size and not (positions.min() >= 0 and positions.max() < len(rows)):
         raise FoldsError(place, f"expected row numbers from 0 to {len(rows) - 1}, got {positions.min()} to {positions.max()}")
-    chosen: np.ndarray = rows[positions].astype(np.int64)
+    chosen: np.ndarray = rows[positions.astype(np.int64)].astype(np.int64)
     return chosen
 
 
@@ -238,7 +241,7 @@ def _check_fold(dataset: Dataset, fold: Fold, place: str) -> None:
         if len(straddling):
             raise FoldsError(
                 place,
-                f"expected each group on one side, got group {straddling[0]!r} on both; use a number of folds, GroupKFold "
+                f"expected each group on one side, got group {straddling.tolist()[0]!r} on both; use a number of folds, GroupKFold "
                 "or another splitter that takes groups",
             )
 
@@ -299,7 +302,7 @@ def _labels(dataset: Dataset) -> np.ndarray:
 def _check_classes(dataset: Dataset) -> None:
     classes = np.unique(np.asarray(dataset.y).ravel())
     if len(classes) < 2:
-        raise FoldsError("y", f"expected at least two classes, got 1 class, {classes[0]!r}, in all {dataset.n_rows} rows")
+        raise FoldsError("y", f"expected at least two classes, got 1 class, {classes.tolist()[0]!r}, in all {dataset.n_rows} rows")
 
 
 def _check_every_class(dataset: Dataset, folds: NestedFolds, outer_cv: Any, inner_cv: Any, seed: int, repeats: int) -> None:
@@ -310,7 +313,7 @@ def _check_every_class(dataset: Dataset, folds: NestedFolds, outer_cv: Any, inne
         lacking, place = _lacking_class(labels, inner), "outer_cv" if folds.shared else "inner_cv"
     if lacking is None:
         return
-    label = np.unique(np.asarray(dataset.y).ravel())[lacking]
+    label = np.unique(np.asarray(dataset.y).ravel()).tolist()[lacking]
     count = int((labels == lacking).sum())
 
     def holds_every_class(cv: Any) -> bool:

@@ -186,7 +186,7 @@ def test_a_failed_trial_with_an_error_score_is_told_as_failed():
     ],
     ids=["tpe", "random", "nsgaii", "qmc", "partial"],
 )
-@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")  # PartialFixedSampler is one
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")  # two of them are
 def test_a_sampler_with_a_seed_is_copied_for_each_study(make):
     sampler = make(3)
     untouched = digest(sampler)
@@ -201,6 +201,7 @@ def test_a_sampler_with_a_seed_is_copied_for_each_study(make):
 @pytest.mark.parametrize(
     "make", [optuna.samplers.TPESampler, optuna.samplers.RandomSampler, optuna.samplers.NSGAIISampler, optuna.samplers.QMCSampler]
 )
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")  # QMCSampler is one
 def test_a_sampler_without_a_seed_is_refused(make):
     name = make.__name__
     with pytest.raises(InputError, match=rf"^sampler: expected a sampler with a seed of its own, .* got {name} .*write {name}\(seed=0\)"):

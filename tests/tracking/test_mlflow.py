@@ -202,7 +202,7 @@ class TestWhatIsWritten:
         }  # fmt: skip
 
     def test_address(self, tracker, uri):
-        assert tracker.address == f"run {tracker.run_id} in {uri} (foldwise ui)"
+        assert tracker.address == f"{uri}; after foldwise ui at http://127.0.0.1:5000/#/experiments/1/runs/{tracker.run_id}"
 
 
 @pytest.fixture(scope="module")
@@ -505,7 +505,7 @@ tracker(RunStarted(plan, 1e9))
 tracker(RunEnded(None, None, False, None))
 tracker.close()
 assert tracker.untracked == 0, tracker.problem
-assert tracker.address == f"run {tracker.run_id} in sqlite:///kept/new.db (foldwise ui)", tracker.address
+assert tracker.address == f"sqlite:///kept/new.db; after foldwise ui at http://127.0.0.1:5000/#/experiments/1/runs/{tracker.run_id}", tracker.address
 assert before == (random.getstate(), np.random.get_state()[1].tolist())
 """
 

@@ -6,8 +6,8 @@ import atexit
 import os
 import secrets
 import threading
-from pathlib import Path
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from foldwise.errors import ClusterError, ResourcesError

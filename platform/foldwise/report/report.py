@@ -88,6 +88,19 @@ class Report:
                 counts.setdefault(name, Counter())[show(value)] += 1
         return dict(sorted(counts.items()))
 
+    @property
+    def is_quotable(self) -> bool:
+        """Whether there is a score that may be quoted."""
+        return not self.partial and bool(self.outer) and self.metric in self.scores and self.best_params is not None
+
+    def summary(self) -> str:
+        """Say which number to quote, or why none should be."""
+        if self.is_quotable:
+            score = self.scores[self.metric]
+            return text.sentence(score, self.n_params) + " " + text.optimism_words(score)
+        done = f"{len(self.outer)} of {self.n_folds} outer folds"
+        return f"PARTIAL: {done} are complete, {self._missing()}; do not quote these numbers."
+
     def to_dict(self) -> dict[str, Any]:
         """Return the report as what JSON can hold; NaN becomes null."""
         return {
@@ -140,15 +153,13 @@ class Report:
         return "\n\n".join(self._paragraphs())
 
     def _paragraphs(self) -> list[str]:
-        done = f"{len(self.outer)} of {self.n_folds} outer folds"
         parts = [f"{self.job} (seed {self.seed})"]
         if self.partial:
-            parts.append(f"PARTIAL: {done} are complete, {self._missing()}; do not quote these numbers.")
+            parts.append(self.summary())
         if self.outer:
             parts += [text.outer_table(self.outer, list(self.scores), self.metric), text.metric_lines(self.scores)]
-        score = self.scores.get(self.metric)
-        if score is not None and self.outer and self.best_params is not None and not self.partial:
-            parts += [text.sentence(score, self.n_params) + " " + text.optimism_words(score)]
+        if self.is_quotable:
+            parts += [self.summary()]
         if self.outer:
             parts.append(text.recurrence_lines(self.recurrence(), len(self.outer)))
         if self.model_error is not None:

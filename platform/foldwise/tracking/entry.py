@@ -116,6 +116,8 @@ class Entries:
         tags = self._tags(self.job_key, state)
         if state == FAILED:
             tags |= error_tags(f"{type(error).__name__}: {error}")
+        elif report is not None:  # the description that heads the run's page
+            tags |= {NOTE: cut(report.summary(), LONGEST_TAG)}
         params: dict[str, Any] = {}
         metrics: Metrics = ()
         if report is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -72,8 +73,20 @@ def _run_of(client: Any, name: str) -> str | None:
     return str(jobs[0].info.run_id) if jobs else None
 
 
-def serve_ui(uri: str, port: int) -> int:
-    """Serve the MLflow UI on the loopback interface until it is interrupted.
+def ui_address(uri: str, port: int) -> str:
+    """Return the page that lists the runs of the latest experiment, each job above its studies and trials."""
+    prepare_mlflow()
+    from mlflow import MlflowClient
+
+    home = f"http://127.0.0.1:{port}/"
+    latest = MlflowClient(tracking_uri=uri).search_experiments(max_results=1, order_by=["last_update_time DESC"])
+    if not latest:
+        return home
+    return f"{home}#/experiments/{latest[0].experiment_id}/runs?orderByKey=attributes.start_time&orderByAsc=true"
+
+
+def serve_ui(uri: str, port: int, say: Callable[[str], object] = print) -> int:
+    """Serve the MLflow UI on the loopback interface until it is interrupted; ``say`` is told where.
 
     Returns
     -------
@@ -96,6 +109,7 @@ def serve_ui(uri: str, port: int) -> int:
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--backend-store-uri", uri]
     if file is not None:
         command += ["--default-artifact-root", (file.parent / "mlruns").as_uri()]
+    say(f"MLflow UI: {ui_address(uri, port)} (stop it with Ctrl-C)")
     process = subprocess.Popen([*command, "--workers", "1"])  # noqa: S603  (our own command)
     try:
         return process.wait()

@@ -186,7 +186,7 @@ class Store:
         file = sqlite_file(uri)
         if file is not None and file.is_relative_to(Path.cwd()):
             uri = f"sqlite:///{file.relative_to(Path.cwd()).as_posix()}"
-        return f"run {known.run_id} in {uri} (foldwise ui)"
+        return f"{uri}; after foldwise ui at http://127.0.0.1:5000/#/experiments/{experiment}/runs/{known.run_id}"
 
     # --- asking ---
 

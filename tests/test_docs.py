@@ -1,0 +1,41 @@
+"""The documentation keeps up with the code."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from foldwise.job_schema import JobSpec
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_every_key_of_a_job_has_its_heading():
+    headings = re.findall(r"^### (\w+)$", (ROOT / "docs" / "job_file.md").read_text(), re.MULTILINE)
+    assert headings == list(JobSpec.model_fields)
+
+
+def test_the_readmes_python_runs_as_written(tmp_path):
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    code = code.replace("n_trials=20", 'n_trials=2, executor="serial"')
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "quote the second" in done.stdout
+
+
+def test_the_readmes_job_is_the_shipped_one():
+    import yaml
+
+    (text,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    shipped = yaml.safe_load((ROOT / "jobs" / "digits_svm.yaml").read_text())
+    written = yaml.safe_load(text)
+    assert written == {key: shipped[key] for key in written}
+
+
+@pytest.mark.parametrize("path", ["README.md", "docs/method.md", "docs/job_file.md", "CHANGELOG.md"])
+def test_links_lead_somewhere(path):
+    file = ROOT / path
+    for target in re.findall(r"\]\(([^)#]+)\)", file.read_text()):
+        assert target.startswith("http") or (file.parent / target).exists(), target
