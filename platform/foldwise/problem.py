@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator, clone, is_classifier
 from sklearn.utils import get_tags
+from sklearn.utils import get_tags
 
 from foldwise.checks import is_integer, is_real
 from foldwise.data import Dataset
@@ -177,6 +178,10 @@ def _check_estimator(estimator: Any) -> None:
     for method in ("fit", "get_params", "set_params"):
         if not callable(getattr(estimator, method, None)):
             raise InputTypeError("estimator", f"expected a scikit-learn estimator, got {estimator!r}, which has no {method}()")
+    try:
+        get_tags(estimator)
+    except AttributeError as error:
+        raise InputTypeError("estimator", f"expected an estimator that inherits from BaseEstimator, got {error}") from error
 
 
 def _check_count(place: str, value: Any, *, optional: bool = False) -> None:

@@ -67,7 +67,7 @@ class Resources:
         for name, amount in amounts.items():
             if not isinstance(name, str):
                 raise InputTypeError("resources", f"expected names of resources, got {name!r}")
-            if name.lower() in {"cpus", "gpus", "num_cpus", "num_gpus", "mem"} or (
+            if name.lower() in {"cpus", "gpus", "num_cpus", "num_gpus", "mem", "memory"} or (
                 name not in {"cpu", "gpu"} and name.lower() in {"cpu", "gpu"}
             ):
                 raise ResourcesError(
@@ -79,7 +79,7 @@ class Resources:
         for name, amount in (("cpu", cpu), ("gpu", gpu), *amounts.items()):
             if amount > 1 and amount != int(amount):
                 raise ResourcesError(f"resources.{name}", f"expected a whole number above 1, got {amount!r}")
-        if cpu == 0 and gpu == 0 and not amounts:
+        if cpu == 0 and gpu == 0 and not any(amounts.values()):
             raise ResourcesError("resources.cpu", "expected more than 0 without other resources, got 0")
         return cls(cpu, gpu, None if memory is None else _bytes(memory), amounts)
 

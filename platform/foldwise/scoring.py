@@ -84,7 +84,7 @@ class Scoring:
         scores: dict[str, float] = {}
         errors: dict[str, str] = {}
         for name, value in raw.items():
-            if isinstance(value, str):
+            if isinstance(value, str) and self.metrics and not self.single:  # scikit-learn's scorer of several metrics
                 errors[name] = value
                 continue
             with suppress(AttributeError, ValueError):
@@ -123,7 +123,10 @@ def make_scoring(estimator: Any, scoring: Any, refit: Any) -> Scoring:
         several = not isinstance(scoring, str)
     elif isinstance(scoring, Mapping):
         names, several = [str(name) for name in scoring], True
-        _check_names([value for value in scoring.values() if isinstance(value, str)])
+        for name, value in scoring.items():
+            if not isinstance(value, str) and not callable(value):
+                raise InputTypeError("scoring", f"expected a metric's name or a callable for {name!r}, got {value!r}")
+        _check_names(list(dict.fromkeys(value for value in scoring.values() if isinstance(value, str))))
     elif scoring is None or callable(scoring):
         names, several = ["score"], False
     else:
@@ -140,7 +143,7 @@ def make_scoring(estimator: Any, scoring: Any, refit: Any) -> Scoring:
         metrics = ()  # it may return a dict, whose names show with the first scores
     labels = dict(zip(names, names, strict=True))
     if isinstance(scoring, Mapping):
-        labels = {str(name): value if isinstance(value, str) else str(name) for name, value in scoring.items()}
+        labels = {str(name): value if isinstance(value, str) else "" for name, value in scoring.items()}
     if scoring is None:
         labels = {"score": _default_metric(estimator)}
     known = not callable(scoring)
