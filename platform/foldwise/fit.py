@@ -78,7 +78,7 @@ class Workshop:
                     scores[held_out], failure = self._score(model, fit, held_out)
                     score_seconds[held_out] = time.perf_counter() - before
                     error = error or failure
-            except Exception as raised:  # any estimator or scorer may raise anything: failure is a value
+            except (Exception, SystemExit) as raised:  # an estimator or scorer may raise anything: failure is a value
                 error = failure_of(raised)
         if fit_seconds is None:
             fit_seconds = time.perf_counter() - clock

@@ -115,6 +115,8 @@ class Run:
 
     def step(self) -> bool:
         """Ask, map, reduce and tell once; returns whether anything is left to do."""
+        if self._is_done:
+            return False
         if not self._is_open:
             self._open()
         self._ask()

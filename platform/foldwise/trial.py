@@ -34,7 +34,7 @@ class Fit:
     Parameters
     ----------
     key : str
-        What it learns from: data, train rows, estimator, params, budget, seed and code. Equal keys are one fit.
+        What it learns from: data, train rows, estimator, params, seed and code. Equal keys are one fit.
     train : str
         Key of the train rows in the plan's row sets.
     held_out : tuple of str
@@ -43,8 +43,6 @@ class Fit:
         Set on the estimator before it is fitted.
     seed : int
         What each ``random_state`` that is None derives from.
-    budget : float or None
-        Epochs or share of rows; None: all.
     keep_model : bool
         Whether the fitted estimator is wanted back (the final model's fit).
     """
@@ -54,7 +52,6 @@ class Fit:
     held_out: tuple[str, ...]
     params: Params
     seed: int
-    budget: float | None = None
     keep_model: bool = False
 
 
@@ -122,8 +119,6 @@ class Trial:
         Position in the order in which its study asked, from 0.
     params : mapping
         Name -> value, as ``set_params`` takes them.
-    budget : float or None
-        Epochs or share of rows; None: all.
     state : TrialState or None
         None until it is reduced.
     scores : mapping of str to FoldScores
@@ -140,7 +135,6 @@ class Trial:
 
     number: int
     params: Params
-    budget: float | None = None
     state: TrialState | None = None
     scores: Mapping[str, FoldScores] = field(default_factory=dict)
     value: float = math.nan

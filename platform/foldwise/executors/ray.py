@@ -49,7 +49,7 @@ class RayExecutor(Executor):
     Parameters
     ----------
     address : str, optional
-        A running Ray ("auto", "host:port" or "ray://host:port"); None takes ``RAY_ADDRESS`` and, without it, starts a
+        A running Ray ("auto" or "host:port"); None takes ``RAY_ADDRESS`` and, without it, starts a
         private Ray on this machine's cores, which serves later calls of this process and stops with it.
     """
 
@@ -66,7 +66,7 @@ class RayExecutor(Executor):
         self._heard = False
 
     def check(self, resources: Resources) -> None:  # noqa: D102
-        if not (self._address or os.environ.get("RAY_ADDRESS")):
+        if not (self._address or os.environ.get("RAY_ADDRESS") or SESSION.is_connected):
             check_locally(resources)
 
     def open(self, plan: Plan, n_jobs: int | None = None) -> None:  # noqa: D102

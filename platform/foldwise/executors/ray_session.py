@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import secrets
+import sys
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -40,6 +41,12 @@ class RaySession:
         self._lock = threading.Lock()
         self._holder: threading.Thread | None = None
         self._stop = threading.Event()
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether this process has a Ray already, its user's or ours."""
+        ray = sys.modules.get("ray")
+        return ray is not None and bool(ray.is_initialized())
 
     def ensure(self, address: str | None) -> Any:
         """Return the ``ray`` module, connected: to a Ray that runs already, the one at an address, or a private one.
