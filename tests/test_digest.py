@@ -29,7 +29,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import check_scoring, f1_score, make_scorer
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from foldwise.digest import code_version, derive_seed, digest, digest_rows
@@ -58,7 +58,10 @@ def test_keys_are_equal_in_every_process():
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     processes = [
         subprocess.Popen(
-            [sys.executable, "-c", ONE_PROCESS_EACH], env={**environment, "PYTHONHASHSEED": seed}, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", ONE_PROCESS_EACH],
+            env={**environment, "PYTHONHASHSEED": seed},
+            stdout=subprocess.PIPE,
+            text=True,
         )
         for seed in "12"
     ]
@@ -434,7 +437,7 @@ def test_ten_thousand_params_are_keyed_in_a_second():
 
 
 def test_a_named_tuple_is_keyed_by_its_type():
-    one, other = collections.namedtuple("one", "a"), collections.namedtuple("other", "a")  # noqa: PYI024
+    one, other = collections.namedtuple("one", "a"), collections.namedtuple("other", "a")
     assert digest(one(1)) == digest(one(1))
     assert digest(one(1)) != digest(one(2))
     assert digest(one(1)) != digest(other(1))

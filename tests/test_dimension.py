@@ -90,9 +90,7 @@ def test_points_are_as_they_would_be_written(dimension, points):
     assert dimension.points() == points
 
 
-@given(
-    st.decimals(-5, 5, places=2), st.integers(1, 40), st.decimals("0.01", 2, places=2), st.decimals(0, "0.99", places=2)
-)
+@given(st.decimals(-5, 5, places=2), st.integers(1, 40), st.decimals("0.01", 2, places=2), st.decimals(0, "0.99", places=2))
 def test_points_of_a_step_stay_within_the_bounds(low, n_steps, step, rest):
     dimension = Float(float(low), float(low + n_steps * step + rest * step), step=float(step))
     points = dimension.points()
@@ -197,7 +195,9 @@ def test_estimators_are_values():
 
 
 @pytest.mark.parametrize(
-    "domain", [tune.qrandint(1, 10, 3), tune.qrandint(1, 10, 1), tune.randint(2, 5), tune.qrandint(5, 40, 5)], ids=lambda d: d.domain_str
+    "domain",
+    [tune.qrandint(1, 10, 3), tune.qrandint(1, 10, 1), tune.randint(2, 5), tune.qrandint(5, 40, 5)],
+    ids=lambda d: d.domain_str,
 )
 def test_whole_numbers_of_ray_tune_are_those_that_it_draws(domain):
     random_state = np.random.RandomState(0)
@@ -264,5 +264,7 @@ def test_a_scipy_distribution_with_bounds_has_an_exact_counterpart(frozen, bound
                scipy.stats.loguniform(0.1, 1, loc=-0.5)]
 )  # fmt: skip
 def test_a_scipy_distribution_without_counterpart_is_refused_by_name(frozen):
-    with pytest.raises(SpaceError, match=rf"got {frozen.dist.name}; use Float\(low, high\) or Int\(low, high\), or search='random'"):
+    with pytest.raises(
+        SpaceError, match=rf"got {frozen.dist.name}; use Float\(low, high\) or Int\(low, high\), or search='random'"
+    ):
         to_dimension(frozen).bounded()

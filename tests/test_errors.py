@@ -33,7 +33,10 @@ def test_a_message_leaves_out_what_is_not_known():
 
 
 def test_a_message_is_one_line_whatever_was_given():
-    assert str(InputError("space", "expected a list,\n   got Pipeline(\n\tSVC())")) == "space: expected a list, got Pipeline( SVC())"
+    assert (
+        str(InputError("space", "expected a list,\n   got Pipeline(\n\tSVC())"))
+        == "space: expected a list, got Pipeline( SVC())"
+    )
 
 
 @pytest.mark.parametrize("kind", INPUT_ERRORS)
@@ -48,7 +51,7 @@ def test_an_input_error_keeps_all_it_says_through_pickle(kind):
     ("kind", "builtin"), [(InputError, ValueError), (InputTypeError, TypeError), (MissingPackageError, ImportError)]
 )
 def test_an_input_error_is_also_of_the_built_in_type_that_fits(kind, builtin):
-    with pytest.raises(builtin, match="^C: expected a number$"):
+    with pytest.raises(builtin, match=r"^C: expected a number$"):
         raise kind("C", "expected a number")
 
 
@@ -59,12 +62,18 @@ def test_a_moved_error_is_said_of_another_place():
     assert str(SpaceError("C", "expected low < high").moved("C", "b.yaml")) == "b.yaml: C: expected low < high"
 
 
-@pytest.mark.parametrize("kind", ["ValueError", "ZeroDivisionError", "KeyError", "MemoryError", "OSError", "UnicodeDecodeError"])
+@pytest.mark.parametrize(
+    "kind", ["ValueError", "ZeroDivisionError", "KeyError", "MemoryError", "OSError", "UnicodeDecodeError"]
+)
 def test_a_failure_is_also_of_its_causes_common_type(kind):
     error = failed(StudyFailedError, "no trial of a study\nfinished", [Failure(kind, "x"), Failure(kind, "y")])
     assert isinstance(error, StudyFailedError)
     assert isinstance(error, getattr(builtins, kind))
     assert str(error) == "no trial of a study\nfinished"
+    again = pickle.loads(pickle.dumps(error))
+    assert isinstance(again, StudyFailedError)
+    assert isinstance(again, getattr(builtins, kind))
+    assert str(again) == str(error)
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,9 @@ def test_a_splitter_gives_exactly_its_splits_and_can_be_shared(splitter):
     check_honesty(folds)
 
 
-@pytest.mark.parametrize("splitter", [ShuffleSplit(3, random_state=0), StratifiedShuffleSplit(2, random_state=1), TimeSeriesSplit(4)])
+@pytest.mark.parametrize(
+    "splitter", [ShuffleSplit(3, random_state=0), StratifiedShuffleSplit(2, random_state=1), TimeSeriesSplit(4)]
+)
 def test_any_splitter_serves_as_the_inner_loop(splitter):
     folds = nested(outer=4, inner=splitter)
     for outer, inner in zip(folds.outer, folds.inner, strict=True):
@@ -104,7 +106,9 @@ def test_any_splitter_serves_as_the_inner_loop(splitter):
 
 
 @pytest.mark.parametrize("classifier", [True, False])
-@pytest.mark.parametrize("y", [LABELS, np.array(["a", "b", "c"])[LABELS], np.linspace(0, 1, N)], ids=["labels", "text", "numbers"])
+@pytest.mark.parametrize(
+    "y", [LABELS, np.array(["a", "b", "c"])[LABELS], np.linspace(0, 1, N)], ids=["labels", "text", "numbers"]
+)
 def test_a_number_means_what_check_cv_makes_of_it(y, classifier):
     folds = nested(dataset(y), 5, 4, classifier=classifier)
     expected = check_cv(5, y, classifier=classifier)
@@ -160,17 +164,26 @@ def test_rows_that_are_never_held_out_stay_in_every_train_set():
 @pytest.mark.parametrize(
     ("outer", "message"),
     [
-        (2, "expected at least 3 outer folds to share them, got 2; use outer_cv=3 or more, or use inner_cv=5 or a splitter for the"),
+        (
+            2,
+            "expected at least 3 outer folds to share them, got 2; use outer_cv=3 or more, or use inner_cv=5 or a",
+        ),
         (RepeatedKFold(n_splits=2, n_repeats=3, random_state=0), "expected at least 3 outer folds to share them, got 2"),
-        (ShuffleSplit(4, test_size=0.3, random_state=0), "expected outer folds that part the rows to share them, got held-out sets that overlap; use inner_cv=5"),
+        (
+            ShuffleSplit(4, test_size=0.3, random_state=0),
+            "expected outer folds that part the rows to share them, got held-out sets that overlap; use inner_cv=5",
+        ),
         (ShuffleSplit(6, test_size=2, random_state=5), "expected outer folds that part the rows to share them"),
         (ShuffleSplit(1, test_size=0.3, random_state=0), "expected at least 3 outer folds to share them, got 1"),
-        (ShuffleSplit(3, test_size=0.2, train_size=0.3, random_state=0), "expected outer folds that train on all other rows to share them, got outer fold 0 with 18 train and 12 held-out rows of 60; use inner_cv=5"),
+        (
+            ShuffleSplit(3, test_size=0.2, train_size=0.3, random_state=0),
+            ".* got outer fold 0 with 18 train and 12 held-out rows of 60; use inner_cv=5",
+        ),
         (TimeSeriesSplit(4), "expected outer folds that train on all other rows to share them, got outer fold 0"),
         (LeavePOut(N - 1), "expected outer folds that part the rows"),
     ],
     ids=repr,
-)  # fmt: skip
+)
 def test_what_cannot_be_shared_is_refused_with_the_fix(outer, message):
     with pytest.raises(FoldsError, match=f"^inner_cv: {message}"):
         nested(outer=outer, classifier=False)
@@ -217,7 +230,9 @@ def test_splitters_that_take_groups_get_them(outer, inner):
     [(KFold(7), "shared", "outer_cv"), (4, KFold(7), "inner_cv"), (RepeatedKFold(n_splits=3, random_state=0), 3, "outer_cv")],
 )
 def test_a_splitter_that_splits_a_group_is_refused(outer, inner, place):
-    with pytest.raises(FoldsError, match=rf"^{place}: fold 0: expected each group on one side, got group \S+ on both; .*GroupKFold"):
+    with pytest.raises(
+        FoldsError, match=rf"^{place}: fold 0: expected each group on one side, got group \S+ on both; .*GroupKFold"
+    ):
         nested(dataset(groups=GROUPS), outer, inner)
 
 
@@ -227,9 +242,9 @@ def test_a_splitter_that_happens_to_keep_groups_together_is_taken_in_silence():
 
 
 def test_more_folds_than_groups_are_refused():
-    with pytest.raises(FoldsError, match="^outer_cv: expected folds from GroupKFold.*number of groups: 12"):
+    with pytest.raises(FoldsError, match=r"^outer_cv: expected folds from GroupKFold.*number of groups: 12"):
         nested(dataset(groups=GROUPS), 13, classifier=False)
-    with pytest.raises(FoldsError, match="^inner_cv: expected folds from GroupKFold.*number of groups: 9"):
+    with pytest.raises(FoldsError, match=r"^inner_cv: expected folds from GroupKFold.*number of groups: 9"):
         nested(dataset(groups=GROUPS), 4, 10, classifier=False)
 
 
@@ -252,7 +267,11 @@ def test_more_folds_than_groups_are_refused():
         ([([0, 1], [60])], 3, "^outer_cv: expected row numbers from 0 to 59, got 60 to 60"),
         ([([0, -1], [3])], 3, "^outer_cv: expected row numbers from 0 to 59, got -1 to 0"),
         ([([0.5, 1], [3])], 3, "^outer_cv: expected row numbers, got an array of float64"),
-        ([([0, 1, 2], [2, 3])], 3, "^outer_cv: fold 0: expected held-out rows that are not learned from, got 1 on both sides, first row 2"),
+        (
+            [([0, 1, 2], [2, 3])],
+            3,
+            "^outer_cv: fold 0: expected held-out rows that are not learned from, got 1 on both sides, first row 2",
+        ),
         ([([0, 1], [])], 3, "^outer_cv: fold 0: expected rows on both sides, got 2 to train and 0 held out"),
         (StratifiedKFold(25), 3, r"^outer_cv: expected folds from StratifiedKFold\(.*got ValueError: n_splits=25"),
         (PredefinedSplit([-1] * N), 3, "^outer_cv: expected at least one fold, got none from PredefinedSplit"),
@@ -263,12 +282,16 @@ def test_more_folds_than_groups_are_refused():
         (5, None, "^inner_cv: expected 'shared', a number of folds or a splitter, got None$"),
         (5, b"shared", "^inner_cv: expected 'shared', a number of folds or a splitter, got b'shared'$"),
         ([([True] * 3, [False] * 3)], 3, r"^outer_cv: expected row numbers, got an array of bool and shape \(3,\)"),
-        (5, [([0], [1])], r"^inner_cv: .* got \[\(\[0\], \[1\]\)\]; row numbers of the whole data cannot split the rows of each study, use a splitter"),
+        (
+            5,
+            [([0], [1])],
+            r"^inner_cv: .* got \[\(\[0\], \[1\]\)\]; row numbers of the whole data cannot split the rows of each study",
+        ),
         (5, iter([([0], [1])]), "^inner_cv: .* row numbers of the whole data cannot split the rows of each study"),
         (5, PredefinedSplit([0, 1, 2]), "^inner_cv: expected a PredefinedSplit as long as the data, 60 rows, got 3"),
         (5, KFold(49), r"^inner_cv: expected folds from KFold\(n_splits=49.*greater than the number of samples: n_samples=48"),
     ],
-)  # fmt: skip
+)
 def test_what_gives_no_folds_is_refused_with_its_argument(outer, inner, message):
     with pytest.raises(FoldsError, match=message):
         nested(outer=outer, inner=inner)
@@ -278,7 +301,9 @@ def test_a_predefined_inner_split_is_that_of_the_studys_rows():
     test_fold = np.arange(N) // 2 % 3 - 1
     folds = nested(outer=4, inner=PredefinedSplit(test_fold))
     for outer, inner in zip(folds.outer, folds.inner, strict=True):
-        assert [set(fold.held_out) for fold in inner] == [set(outer.train) & set(np.flatnonzero(test_fold == k)) for k in (0, 1)]
+        assert [set(fold.held_out) for fold in inner] == [
+            set(outer.train) & set(np.flatnonzero(test_fold == k)) for k in (0, 1)
+        ]
     check_honesty(folds)
 
 
@@ -299,9 +324,9 @@ def test_a_number_is_repeated_shuffled_anew(groups):
 
 
 def test_repeats_beside_a_splitter_are_refused():
-    with pytest.raises(FoldsError, match="^repeats: expected a number of folds beside repeats, got KFold.*use a Repeated"):
+    with pytest.raises(FoldsError, match=r"^repeats: expected a number of folds beside repeats, got KFold.*use a Repeated"):
         nested(outer=KFold(3), repeats=2)
-    with pytest.raises(FoldsError, match="^repeats: expected an integer >= 1, got 0"):
+    with pytest.raises(FoldsError, match=r"^repeats: expected an integer >= 1, got 0"):
         nested(outer=3, repeats=0)
 
 
@@ -390,12 +415,16 @@ def test_a_class_that_a_train_set_lacks_is_named_with_its_count_and_what_works(y
 
 def test_the_largest_number_of_stratified_folds_that_works_is_told():
     y = labels_with(50, 2)  # shared folds leave out two folds, so two rows of a class never suffice
-    with pytest.warns(UserWarning, match="The least populated class"), pytest.raises(
-        FoldsError, match=r"^outer_cv: .* without class 1, which has 2 of 52 rows; no smaller number of folds works"
+    with (
+        pytest.warns(UserWarning, match="The least populated class"),
+        pytest.raises(
+            FoldsError, match=r"^outer_cv: .* without class 1, which has 2 of 52 rows; no smaller number of folds works"
+        ),
     ):
         nested(dataset(y), 5)
-    with pytest.warns(UserWarning, match="The least populated class"), pytest.raises(
-        FoldsError, match="^inner_cv: .* which has 2 of 52 rows; no smaller number of folds works"
+    with (
+        pytest.warns(UserWarning, match="The least populated class"),
+        pytest.raises(FoldsError, match=r"^inner_cv: .* which has 2 of 52 rows; no smaller number of folds works"),
     ):
         nested(dataset(y), 2, 3)
 
@@ -408,7 +437,7 @@ def test_three_rows_of_a_class_suffice_for_three_shared_folds():
 
 @pytest.mark.parametrize("y", [np.zeros(30, int), np.array(["a"] * 30), pd.Series(["a"] * 30)])
 def test_one_class_is_refused(y):
-    with pytest.raises(FoldsError, match="^y: expected at least two classes, got 1 class, .* in all 30 rows"):
+    with pytest.raises(FoldsError, match=r"^y: expected at least two classes, got 1 class, .* in all 30 rows"):
         nested(dataset(y))
 
 
@@ -435,7 +464,9 @@ splitters = st.one_of(
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.integers(0, 2), min_size=20, max_size=N), splitters, st.one_of(st.just("shared"), splitters), st.integers(0, 99))
+@given(
+    st.lists(st.integers(0, 2), min_size=20, max_size=N), splitters, st.one_of(st.just("shared"), splitters), st.integers(0, 99)
+)
 def test_what_is_accepted_is_honest(y, outer, inner, seed):
     y = np.array(y)
     with warnings.catch_warnings():
@@ -449,11 +480,18 @@ def test_what_is_accepted_is_honest(y, outer, inner, seed):
     classes = set(y)
     assert all(set(y[fold.train]) == classes for fold in (*folds.outer, *itertools.chain(*folds.inner)))
     n_repeats = 2 if isinstance(outer, RepeatedKFold) else 1
-    assert np.bincount(np.concatenate([fold.held_out for fold in folds.outer]), minlength=len(y)).tolist() == [n_repeats] * len(y)
+    assert np.bincount(np.concatenate([fold.held_out for fold in folds.outer]), minlength=len(y)).tolist() == [n_repeats] * len(
+        y
+    )
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.integers(0, 9), min_size=20, max_size=N), st.integers(3, 5), st.one_of(st.just("shared"), st.integers(2, 4)), st.booleans())
+@given(
+    st.lists(st.integers(0, 9), min_size=20, max_size=N),
+    st.integers(3, 5),
+    st.one_of(st.just("shared"), st.integers(2, 4)),
+    st.booleans(),
+)
 def test_groups_never_straddle(groups, outer, inner, classifier):
     groups = np.array(groups)
     data = Dataset(X[: len(groups)], LABELS[: len(groups)], groups)

@@ -39,7 +39,9 @@ def test_a_module_that_is_not_there_is_named():
 
 
 def test_a_misspelt_name_gets_the_nearest():
-    with pytest.raises(MissingPackageError, match=r"^estimator: expected a name in sklearn.svm, got 'LinaerSVC'; did you mean LinearSVC\?"):
+    with pytest.raises(
+        MissingPackageError, match=r"^estimator: expected a name in sklearn.svm, got 'LinaerSVC'; did you mean LinearSVC\?"
+    ):
         resolve("sklearn.svm:LinaerSVC", "estimator")
 
 

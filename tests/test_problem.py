@@ -89,7 +89,11 @@ class NoTags:
         ({"space": [{"C": [1]}, {"gama": [1]}]}, "space.gama", "did you mean gamma?"),
         ({"space": {"svc__C": [1]}, "estimator": SVC()}, "space.svc__C", "expected a param of SVC, got 'svc__C'"),
         ({"space": {"C": Float(0, 1)}}, "space.C", "expected points for a grid, got Float"),
-        ({"space": {"C": [1], "gamma": Categorical([1], when={"C": 2})}}, "space.gamma", "expected when to give a value that 'C' can have, got 2"),
+        (
+            {"space": {"C": [1], "gamma": Categorical([1], when={"C": 2})}},
+            "space.gamma",
+            "expected when to give a value that 'C' can have, got 2",
+        ),
         ({"space": {"a": Categorical([1], when={"a": 1})}}, "space.a", "expected conditions without a circle"),
         ({"space": "no_such_space"}, "space", "expected a space's path or name, got 'no_such_space'"),
         ({"n_trials": 1}, "n_trials", "expected at least 2 for a grid of 2 points, got 1; a grid is never cut"),
@@ -121,9 +125,10 @@ class NoTags:
         ({"random_state": True}, "random_state", "expected an integer from 0 to 4294967295"),
         ({"random_state": np.random.default_rng(0)}, "random_state", "expected an integer .* got Generator"),
         ({"search": OptunaSearch("tpee")}, "sampler", "expected a sampler of Optuna, got 'tpee'"),
+        ({"dataset": Dataset(X)}, "y", "expected targets, got None .SVC requires y to be passed"),
         ({"dataset": Dataset(X, np.zeros(150, int))}, "y", "expected at least two classes, got 1 class, 0, in all 150 rows"),
     ],
-)  # fmt: skip
+)
 def test_a_wrong_argument_is_refused_by_its_name_in_one_line(changes, place, problem_found):
     with pytest.raises(InputError, match=f"^{place}: .*{problem_found}") as caught:
         problem(**changes)
@@ -134,7 +139,7 @@ def test_a_wrong_argument_is_refused_by_its_name_in_one_line(changes, place, pro
 def test_a_distribution_that_a_search_cannot_model_is_named():
     space = {"C": scipy.stats.expon(), "gamma": [1]}
     assert problem(space=space, search=RandomSearch()).n_trials == 50
-    with pytest.raises(SpaceError, match="^space.C: expected a distribution with bounds, got expon"):
+    with pytest.raises(SpaceError, match=r"^space.C: expected a distribution with bounds, got expon"):
         problem(space=space, search=OptunaSearch())
 
 
@@ -229,7 +234,7 @@ def test_without_a_seed_a_fresh_one_is_drawn():
     seeds = {make_seed(None) for _ in range(20)}
     assert len(seeds) == 20
     assert all(0 <= seed < 2**31 for seed in seeds)
-    with pytest.raises(InputTypeError, match="^random_state: "):
+    with pytest.raises(InputTypeError, match=r"^random_state: "):
         make_seed("now")
 
 

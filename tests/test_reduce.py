@@ -33,7 +33,16 @@ def reduced_by_foldwise(estimator, space, *, error_score=math.nan, cv=None, **op
     """Run the fits of a plan's final study, and reduce them."""
     cv = cv or StratifiedKFold(4)
     plan = Plan.of(
-        make_problem(Dataset(X, Y), estimator, space, search=GridSearch(), outer_cv=cv, random_state=0, error_score=error_score, **options)
+        make_problem(
+            Dataset(X, Y),
+            estimator,
+            space,
+            search=GridSearch(),
+            outer_cv=cv,
+            random_state=0,
+            error_score=error_score,
+            **options,
+        )
     )
     problem, study, workshop = plan.problem, plan.studies[-1], Workshop.of(plan)
     trials = []
@@ -63,13 +72,17 @@ CASES = {
     "its own score": (SVC(), {"C": [1, 10]}, {"scoring": None}),
     "train scores": (SVC(), {"C": [1, 10]}, {"scoring": "f1_macro", "return_train_score": True}),
     "several metrics": (SVC(), {"C": [1e-3, 1]}, {"scoring": ["accuracy", "f1_macro"], "refit": "f1_macro"}),
-    "several with train scores": (SVC(), {"C": [1e-3, 1]}, {"scoring": {"b": "accuracy", "a": "f1_macro"}, "refit": "a", "return_train_score": True}),
+    "several with train scores": (
+        SVC(),
+        {"C": [1e-3, 1]},
+        {"scoring": {"b": "accuracy", "a": "f1_macro"}, "refit": "a", "return_train_score": True},
+    ),
     "a union with estimators": (PIPE, UNION, {}),
     "bools and None": (KNeighborsClassifier(), {"weights": ["uniform", "distance", None], "p": [1, 2.0]}, {}),
     "bools": (SVC(), {"shrinking": [True, False], "C": [1]}, {}),
     "tuples": (PIPE, {"scale": [MinMaxScaler()], "scale__feature_range": [(0, 1), (0, 2)]}, {}),
     "other folds": (SVC(), {"C": [1, 10]}, {"cv": KFold(3, shuffle=True, random_state=0)}),
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module", params=CASES)
@@ -118,7 +131,9 @@ def test_the_choice_is_that_of_scikit_learn(both):
     refit = expected.refit if isinstance(expected.refit, str) else next(iter(trials[0].scores))
     assert choose(trials, refit, single=single).number == expected.best_index_
     assert choose(trials, refit).value == expected.best_score_
-    by_rank = choose(trials, lambda results: int(next(v for k, v in results.items() if k.startswith("rank_")).argmin()), single=single)
+    by_rank = choose(
+        trials, lambda results: int(next(v for k, v in results.items() if k.startswith("rank_")).argmin()), single=single
+    )
     assert by_rank.number == next(v for k, v in expected.cv_results_.items() if k.startswith("rank_")).argmin()
 
 
@@ -146,7 +161,7 @@ def result(number, score=0.5, **changes):
     """Make the result of fold ``number``, which was scored for another study too."""
     given = {
         "key": f"k{number}", "started": 100.0 + number, "fit_seconds": 1.0, "score_seconds": {f"h{number}": 0.25, "x": 9.0},
-        "scores": {f"h{number}": {"acc": score, "f1": score / 2}, "x": {"acc": 9.0, "f1": 9.0}, f"t{number}": {"acc": 1.0, "f1": 1.0}},
+        "scores": {f"h{number}": {"acc": score, "f1": score / 2}, "x": {"acc": 9.0}, f"t{number}": {"acc": 1.0, "f1": 1.0}},
     }  # fmt: skip
     return FitResult(**(given | changes))
 

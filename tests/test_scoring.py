@@ -83,12 +83,12 @@ def test_a_callable_may_return_several_metrics_of_which_refit_names_one():
 @pytest.mark.parametrize("refit", [True, False, lambda results: 0])
 def test_a_callable_with_several_metrics_needs_to_know_which_chooses(refit):
     made = make_scoring(TREE, two_metrics, refit)
-    with pytest.raises(InputError, match="^refit: expected the metric that chooses, got .*Known: acc, f1"):
+    with pytest.raises(InputError, match=r"^refit: expected the metric that chooses, got .*Known: acc, f1"):
         made(TREE, X, Y)
 
 
 def test_a_misspelt_metric_of_a_callable_gets_the_nearest():
-    with pytest.raises(InputError, match="^refit: expected the metric that chooses, got 'acccc'; did you mean acc?"):
+    with pytest.raises(InputError, match=r"^refit: expected the metric that chooses, got 'acccc'; did you mean acc?"):
         make_scoring(TREE, two_metrics, "acccc")(TREE, X, Y)
 
 
@@ -133,7 +133,9 @@ def test_a_score_that_is_no_number_is_refused(value):
         made(TREE, X, Y)
 
 
-@pytest.mark.parametrize(("value", "score"), [(np.float32(0.5), 0.5), (np.array(0.5), 0.5), (np.array([1]), 1.0), (True, 1.0), (3, 3.0)])
+@pytest.mark.parametrize(
+    ("value", "score"), [(np.float32(0.5), 0.5), (np.array(0.5), 0.5), (np.array([1]), 1.0), (True, 1.0), (3, 3.0)]
+)
 def test_a_number_of_any_kind_is_a_score(value, score):
     assert make_scoring(TREE, lambda estimator, X, y: value, True)(TREE, X, Y)[0] == {"score": score}
 
@@ -145,31 +147,48 @@ def test_a_number_of_any_kind_is_a_score(value, score):
     ("scoring", "kind", "message"),
     [
         ("acuracy", InputError, "^scoring: expected a metric that scikit-learn has, got 'acuracy'; did you mean accuracy?"),
-        (["accuracy", "f1macro"], InputError, "^scoring: expected a metric that scikit-learn has, got 'f1macro'; did you mean f1_macro?"),
+        (
+            ["accuracy", "f1macro"],
+            InputError,
+            "^scoring: expected a metric that scikit-learn has, got 'f1macro'; did you mean f1_macro?",
+        ),
         ({"a": "acuracy"}, InputError, "^scoring: .* got 'acuracy'; did you mean accuracy?"),
         (["accuracy", "accuracy"], InputError, r"^scoring: expected each metric once, got \['accuracy', 'accuracy'\]"),
         ([], InputError, r"^scoring: expected at least one metric, got \[\]"),
         ({}, InputError, "^scoring: expected at least one metric, got {}"),
-        ([get_scorer("accuracy")], InputTypeError, "^scoring: expected names in a list of metrics, got .*; use a dict for callables"),
+        (
+            [get_scorer("accuracy")],
+            InputTypeError,
+            "^scoring: expected names in a list of metrics, got .*; use a dict for callables",
+        ),
         (3, InputTypeError, "^scoring: expected a metric's name, a callable, a list or a dict, got 3"),
         ({"a": 3}, InputTypeError, "^scoring: expected a metric's name or a callable for 'a', got 3"),
-        (accuracy_score, InputTypeError, "^scoring: expected scorers for DecisionTreeClassifier, got <function accuracy_score.*make_scorer"),
+        (
+            accuracy_score,
+            InputTypeError,
+            "^scoring: expected scorers for DecisionTreeClassifier, got <function accuracy_score.*make_scorer",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_is_no_scorer_is_refused(scoring, kind, message):
     with pytest.raises(kind, match=message):
         make_scoring(TREE, scoring, True)
 
 
 def test_an_estimator_that_cannot_score_itself_needs_scoring():
-    with pytest.raises(InputTypeError, match="^scoring: expected scorers for StandardScaler, got None: "):
+    with pytest.raises(InputTypeError, match=r"^scoring: expected scorers for StandardScaler, got None: "):
         make_scoring(StandardScaler(), None, True)
 
 
 @pytest.mark.parametrize(
     ("scoring", "refit", "kind", "message"),
     [
-        (["accuracy", "f1_macro"], "f1", InputError, "^refit: expected one of the metrics, got 'f1'; .*Known: accuracy, f1_macro"),
+        (
+            ["accuracy", "f1_macro"],
+            "f1",
+            InputError,
+            "^refit: expected one of the metrics, got 'f1'; .*Known: accuracy, f1_macro",
+        ),
         ({"acc": "accuracy"}, "accuracy", InputError, "^refit: expected one of the metrics, got 'accuracy'; .*Known: acc"),
         ("accuracy", 3, InputTypeError, "^refit: expected true, false, a metric's name or a callable, got 3"),
         ("accuracy", None, InputTypeError, "^refit: expected true, false, a metric's name or a callable, got None"),
@@ -244,7 +263,9 @@ def test_a_callables_range_is_not_known():
     assert make_scoring(SVC(), two_metrics, "f1").ranges == {}
 
 
-@pytest.mark.parametrize("name", ["accuracy", "f1_macro", "roc_auc_ovr", "neg_log_loss", "matthews_corrcoef", "jaccard_macro", "top_k_accuracy"])
+@pytest.mark.parametrize(
+    "name", ["accuracy", "f1_macro", "roc_auc_ovr", "neg_log_loss", "matthews_corrcoef", "jaccard_macro", "top_k_accuracy"]
+)
 def test_scores_of_classifiers_lie_in_their_range(name):
     model = LogisticRegression(C=1e-6).fit(X, Y)
     made = make_scoring(model, name, True)
@@ -252,7 +273,9 @@ def test_scores_of_classifiers_lie_in_their_range(name):
     assert low <= made(model, X, Y)[0][name] <= high
 
 
-@pytest.mark.parametrize("name", ["r2", "explained_variance", "d2_absolute_error_score", "neg_max_error", "neg_median_absolute_error"])
+@pytest.mark.parametrize(
+    "name", ["r2", "explained_variance", "d2_absolute_error_score", "neg_max_error", "neg_median_absolute_error"]
+)
 def test_scores_of_regressors_lie_in_their_range(name):
     X, y = load_diabetes(return_X_y=True)
     model = LinearRegression().fit(X, y)

@@ -94,7 +94,7 @@ def test_a_dimension_without_points_is_named():
 
 def test_a_distribution_without_bounds_is_named():
     SearchSpace({"C": scipy.stats.loguniform(1e-2, 1), "x": [1], "y": Int(1, 2)}).check_bounded()
-    with pytest.raises(SpaceError, match="^gamma: expected a distribution with bounds, got expon"):
+    with pytest.raises(SpaceError, match=r"^gamma: expected a distribution with bounds, got expon"):
         SearchSpace({"C": [1], "gamma": scipy.stats.expon()}).check_bounded()
 
 
@@ -132,16 +132,34 @@ def test_true_is_not_one_in_a_condition():
 @pytest.mark.parametrize(
     ("space", "message"),
     [
-        ({"a": Categorical([1], {"b": 1}), "b": Categorical([1], {"a": 1})}, "^a: expected conditions without a circle, .* a, b"),
+        (
+            {"a": Categorical([1], {"b": 1}), "b": Categorical([1], {"a": 1})},
+            "^a: expected conditions without a circle, .* a, b",
+        ),
         ({"a": Categorical([1], {"a": 1})}, "^a: expected conditions without a circle"),
-        ({"a": [1], "x": Categorical([1], {"kernal": 1})}, "^x: expected when to name another param of the space, got 'kernal'"),
+        (
+            {"a": [1], "x": Categorical([1], {"kernal": 1})},
+            "^x: expected when to name another param of the space, got 'kernal'",
+        ),
         ({"kernel": ["rbf"], "x": Categorical([1], {"kernal": 1})}, "did you mean kernel?"),
-        ({"k": ["rbf"], "x": Float(0, 1, when={"k": "rbff"})}, "^x: .*a value that 'k' can have, got 'rbff'; did you mean rbf?"),
-        ({"k": ["rbf"], "x": Float(0, 1, when={"k": ["rbf", "poly"]})}, "^x: .*a value that 'k' can have, got 'poly'; Known: rbf"),
+        (
+            {"k": ["rbf"], "x": Float(0, 1, when={"k": "rbff"})},
+            "^x: .*a value that 'k' can have, got 'rbff'; did you mean rbf?",
+        ),
+        (
+            {"k": ["rbf"], "x": Float(0, 1, when={"k": ["rbf", "poly"]})},
+            "^x: .*a value that 'k' can have, got 'poly'; Known: rbf",
+        ),
         ({"k": Int(1, 9, step=2), "x": Float(0, 1, when={"k": 2})}, r"^x: .*that 'k' can have, got 2; Int\(low=1, high=9"),
         ({"k": Int(1, 9), "x": Float(0, 1, when={"k": "a"})}, "^x: .*a value that 'k' can have, got 'a'"),
-        ({"k": Float(1, 9), "x": Float(0, 1, when={"k": 2})}, "^x: expected when to name a Categorical or an Int, got 'k', which is Float"),
-        ({"k": scipy.stats.randint(1, 3), "x": Float(0, 1, when={"k": 2})}, "^x: expected when to name a Categorical or an Int"),
+        (
+            {"k": Float(1, 9), "x": Float(0, 1, when={"k": 2})},
+            "^x: expected when to name a Categorical or an Int, got 'k', which is Float",
+        ),
+        (
+            {"k": scipy.stats.randint(1, 3), "x": Float(0, 1, when={"k": 2})},
+            "^x: expected when to name a Categorical or an Int",
+        ),
         ({"k": [1], "x": Float(0, 1, when=["k", 1])}, r"^x: expected when to be a mapping of names to values, got \['k', 1\]"),
     ],
 )

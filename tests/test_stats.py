@@ -14,8 +14,6 @@ from sklearn.svm import SVC
 from foldwise.stats import Interval, corrected_t_interval, nested_interval, wilson_interval
 
 
-
-
 def test_the_interval_of_the_published_nested_search_on_iris():
     X, y = load_iris(return_X_y=True)
     folds = KFold(4, shuffle=True, random_state=0)
@@ -109,10 +107,13 @@ def test_pooled_rows_weigh_folds_by_their_size():
         ({"scores": [0.9]}, "one outer fold has no spread"),
         ({"scores": []}, "one outer fold has no spread"),
         ({"scores": [0.9, 0.9, 0.9]}, "all outer scores are equal, which says nothing of their spread"),
-        ({"scores": [0.9, 0.8, 0.7], "time_ordered": True}, "the folds are ordered in time, and no interval is known to hold for them"),
+        (
+            {"scores": [0.9, 0.8, 0.7], "time_ordered": True},
+            "the folds are ordered in time, and no interval is known to hold for them",
+        ),
         ({"scores": [0.9], "n_rows": 100}, "one outer fold has no spread"),
     ],
-)  # fmt: skip
+)
 def test_where_there_is_no_interval_there_is_the_reason(arguments, reason):
     n = len(arguments["scores"])
     interval = nested_interval(**{"n_train": [80] * n, "n_test": [20] * n, **arguments})
@@ -120,9 +121,7 @@ def test_where_there_is_no_interval_there_is_the_reason(arguments, reason):
     assert interval.ends is None
 
 
-@given(
-    st.lists(st.floats(0, 1), min_size=2, max_size=10), st.integers(10, 100), st.sampled_from([None, 50, 500])
-)
+@given(st.lists(st.floats(0, 1), min_size=2, max_size=10), st.integers(10, 100), st.sampled_from([None, 50, 500]))
 def test_an_interval_holds_the_mean_within_the_limits(scores, n_train, n_rows):
     n = len(scores)
     interval = nested_interval(scores, [n_train] * n, [10] * n, limits=(0, 1), n_rows=n_rows)

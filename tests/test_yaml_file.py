@@ -53,8 +53,12 @@ def test_not_a_number_is_one():
     assert math.isnan(parse_yaml(".nan", "here"))
 
 
-plain = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(st.characters(codec="utf-8"), max_size=8)
-trees = st.recursive(plain, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("abc", max_size=3), inner, max_size=3))
+plain = (
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(st.characters(codec="utf-8"), max_size=8)
+)
+trees = st.recursive(
+    plain, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("abc", max_size=3), inner, max_size=3)
+)
 
 
 @given(trees)
@@ -101,6 +105,10 @@ def test_a_file_is_read_as_utf_8(tmp_path):
 
 def test_a_file_that_cannot_be_read_says_why(tmp_path):
     (tmp_path / "latin.yaml").write_bytes(b"name: Gr\xf6\xdfe")
-    for path, reason in [(tmp_path / "no.yaml", "No such file"), (tmp_path, "Is a directory"), (tmp_path / "latin.yaml", "not UTF-8")]:
+    for path, reason in [
+        (tmp_path / "no.yaml", "No such file"),
+        (tmp_path, "Is a directory"),
+        (tmp_path / "latin.yaml", "not UTF-8"),
+    ]:
         with pytest.raises(InputError, match=rf"{path}: expected a readable file \(.*{reason}"):
             read_yaml(path)

@@ -115,11 +115,20 @@ def failed(error: type[RunError], message: str, causes: Iterable[Failure]) -> Ru
     if not (isinstance(kind, type) and issubclass(kind, Exception)) or issubclass(error, kind):
         return error(message)
     try:
-        # A KeyError's own text would be the repr of its message.
-        both = type(error.__name__, (error, kind), {"__module__": error.__module__, "__str__": Exception.__str__})
-        return both(message)  # type: ignore[no-any-return]
+        return _failed_as(error, kind, message)
     except TypeError:  # a built-in type with another layout or signature
         return error(message)
+
+
+def _failed_as(error: type[RunError], kind: type[Exception], message: str) -> RunError:
+    """Build an error that is of both types; not a class at module level, so it says how to unpickle it."""
+    own = {
+        "__module__": error.__module__,
+        "__str__": Exception.__str__,  # a KeyError's own text would be the repr of its message
+        "__reduce__": lambda self: (_failed_as, (error, kind, message)),
+    }
+    both: RunError = type(error.__name__, (error, kind), own)(message)
+    return both
 
 
 @contextmanager

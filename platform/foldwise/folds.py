@@ -302,7 +302,9 @@ def _labels(dataset: Dataset) -> np.ndarray:
 def _check_classes(dataset: Dataset) -> None:
     classes = np.unique(np.asarray(dataset.y).ravel())
     if len(classes) < 2:
-        raise FoldsError("y", f"expected at least two classes, got 1 class, {classes.tolist()[0]!r}, in all {dataset.n_rows} rows")
+        raise FoldsError(
+            "y", f"expected at least two classes, got 1 class, {classes.tolist()[0]!r}, in all {dataset.n_rows} rows"
+        )
 
 
 def _check_every_class(dataset: Dataset, folds: NestedFolds, outer_cv: Any, inner_cv: Any, seed: int, repeats: int) -> None:

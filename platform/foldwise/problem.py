@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator, clone, is_classifier
 from sklearn.utils import get_tags
-from sklearn.utils import get_tags
 
 from foldwise.checks import is_integer, is_real
 from foldwise.data import Dataset

@@ -35,8 +35,15 @@ def frame():
 
 @pytest.mark.parametrize(
     "X",
-    [DENSE, np.asfortranarray(DENSE), DENSE.astype("float32"), np.array(list("abcde")), np.array([1, "a", None, 2.5, ()], object), DENSE.reshape(5, 3, 1)],
-)  # fmt: skip
+    [
+        DENSE,
+        np.asfortranarray(DENSE),
+        DENSE.astype("float32"),
+        np.array(list("abcde")),
+        np.array([1, "a", None, 2.5, ()], object),
+        DENSE.reshape(5, 3, 1),
+    ],
+)
 def test_rows_of_an_array_are_taken_in_order_as_a_copy(X):
     taken, y, fit_params = Dataset(X, LABELS).take(ROWS)
     assert taken.dtype == X.dtype
@@ -72,7 +79,17 @@ def test_rows_of_a_list_are_a_list():
     assert Dataset(texts).shape == (5,)
 
 
-@pytest.mark.parametrize("y", [LABELS, LABELS.tolist(), tuple(LABELS), pd.Series(LABELS), pd.DataFrame({"a": LABELS, "b": LABELS}), np.stack([LABELS] * 2, 1)])
+@pytest.mark.parametrize(
+    "y",
+    [
+        LABELS,
+        LABELS.tolist(),
+        tuple(LABELS),
+        pd.Series(LABELS),
+        pd.DataFrame({"a": LABELS, "b": LABELS}),
+        np.stack([LABELS] * 2, 1),
+    ],
+)
 def test_targets_are_taken_with_the_rows(y):
     taken = Dataset(DENSE, y).take(np.array([1, 0]))[1]
     assert np.asarray(taken).tolist() == np.asarray(y)[[1, 0]].tolist()
@@ -86,7 +103,8 @@ def test_data_without_targets_has_none():
 def test_fit_params_as_long_as_the_data_are_sliced_and_others_are_not():
     weights = np.arange(5.0)
     fit_params = {
-        "sample_weight": weights, "weights_as_list": weights.tolist(), "series": pd.Series(weights), "sparse": sp.csr_array(DENSE),
+        "sample_weight": weights, "weights_as_list": weights.tolist(), "series": pd.Series(weights),
+        "sparse": sp.csr_array(DENSE),
         "classes": np.array([0, 1]), "names": ["a", "b"], "ragged": [[1], [2, 3]], "word": "abcde", "flag": True, "none": None,
         "mapping": dict.fromkeys("abcde"), "number": np.float64(3), "scalar": np.array(3),
     }  # fmt: skip
@@ -122,7 +140,11 @@ def test_an_estimator_that_writes_does_not_change_the_data(make):
         X[:] = -1
     y[:] = -1
     fit_params["sample_weight"][:] = -1
-    assert Dataset(data.X, data.y, fit_params=data.fit_params).digest == before == Dataset(make(), LABELS, fit_params={"sample_weight": np.ones(5)}).digest
+    assert (
+        Dataset(data.X, data.y, fit_params=data.fit_params).digest
+        == before
+        == Dataset(make(), LABELS, fit_params={"sample_weight": np.ones(5)}).digest
+    )
 
 
 @given(st.lists(st.integers(0, 4), max_size=8).map(lambda rows: np.array(rows, dtype=np.int64)))
@@ -139,7 +161,9 @@ def test_every_form_of_the_same_rows_takes_the_same(rows):
 @pytest.mark.parametrize("X", [DENSE, DENSE.tolist(), sp.coo_array(DENSE), frame()], ids=["array", "list", "sparse", "frame"])
 def test_a_splitter_splits_every_form_alike(X):
     data = Dataset(X, LABELS, groups=list("aabbc"))
-    assert [b.tolist() for _, b in data.splits(GroupKFold(3))] == [b.tolist() for _, b in GroupKFold(3).split(DENSE, LABELS, list("aabbc"))]
+    assert [b.tolist() for _, b in data.splits(GroupKFold(3))] == [
+        b.tolist() for _, b in GroupKFold(3).split(DENSE, LABELS, list("aabbc"))
+    ]
     part = np.array([0, 2, 3, 1])
     expected = StratifiedKFold(2).split(DENSE[part], LABELS[part])
     data = Dataset(X, LABELS)
@@ -189,9 +213,17 @@ inf, nan = np.inf, np.nan
         ({"X": iter([1])}, InputTypeError, "^X: expected an array, a frame or a list, got list_iterator"),
         ({"y": LABELS[:4]}, DataError, "^y: expected as many rows as X has, 5, got 4 .*inconsistent numbers of samples"),
         ({"y": 3}, InputTypeError, "^y: expected an array, a frame or a list, got int"),
-        ({"y": [0, 1, None, 1, 0]}, DataError, "^y: expected a value in every row, got NaN in 1 of 5, first at row 2 .*drop or fill"),
+        (
+            {"y": [0, 1, None, 1, 0]},
+            DataError,
+            "^y: expected a value in every row, got NaN in 1 of 5, first at row 2 .*drop or fill",
+        ),
         ({"y": [0.5, 1, nan, 1, nan]}, DataError, "^y: expected a value in every row, got NaN in 2 of 5, first at row 2"),
-        ({"y": np.array([["a", "b"], ["a", None], [None, None], ["a", "b"], ["a", "b"]], object)}, DataError, "^y: .* got NaN in 2 of 5, first at row 1"),
+        (
+            {"y": np.array([["a", "b"], ["a", None], [None, None], ["a", "b"], ["a", "b"]], object)},
+            DataError,
+            "^y: .* got NaN in 2 of 5, first at row 1",
+        ),
         ({"y": pd.Series(["a", None, "b", "a", "b"])}, DataError, "^y: .* got NaN in 1 of 5, first at row 1"),
         ({"y": pd.Series([1, pd.NA, 1, 2, 3], dtype="Int64")}, DataError, "^y: .* got NaN in 1 of 5, first at row 1"),
         ({"y": [1, pd.NA, 1, 2, 3]}, DataError, "^y: .* got NaN in 1 of 5, first at row 1"),
@@ -200,16 +232,28 @@ inf, nan = np.inf, np.nan
         ({"y": np.array([1, "NaT", 3, 4, 5], "datetime64[s]")}, DataError, "^y: .* got NaN in 1 of 5, first at row 1"),
         ({"y": [0, 1, inf, 1, 0]}, DataError, r"^y: expected finite numbers, got inf at row 2 \(y contains infinity\)"),
         ({"y": [0, 1, 2, 1, 1j]}, DataError, "^y: expected real numbers or labels; Complex data not supported"),
-        ({"y": [[1], [1, 2], [1], [1], [1]]}, DataError, "^y: expected one target per row, or as many in each row, got rows that differ"),
+        (
+            {"y": [[1], [1, 2], [1], [1], [1]]},
+            DataError,
+            "^y: expected one target per row, or as many in each row, got rows that differ",
+        ),
         ({"y": sp.csr_array(np.eye(5))}, InputTypeError, r"^y: expected a dense array; .* use y.toarray\(\)"),
         ({"groups": [1, 2]}, DataError, "^groups: expected as many rows as X has, 5, got 2"),
-        ({"groups": [1, None, 2, 3, 3]}, DataError, "^groups: expected a value in every row, got NaN in 1 of 5, first at row 1"),
+        (
+            {"groups": [1, None, 2, 3, 3]},
+            DataError,
+            "^groups: expected a value in every row, got NaN in 1 of 5, first at row 1",
+        ),
         ({"groups": pd.Series([1.0, nan, 2, 3, 3])}, DataError, "^groups: .* got NaN in 1 of 5"),
         ({"groups": np.ones((5, 1))}, DataError, r"^groups: expected one group per row, got an array of shape \(5, 1\)"),
-        ({"fit_params": {"sample_weight": [1.0, 2.0]}}, DataError, "^fit_params.sample_weight: expected as many values as X has rows, 5, got 2"),
+        (
+            {"fit_params": {"sample_weight": [1.0, 2.0]}},
+            DataError,
+            "^fit_params.sample_weight: expected as many values as X has rows, 5, got 2",
+        ),
         ({"fit_params": {"clf__sample_weight": np.ones(6)}}, DataError, "^fit_params.clf__sample_weight: .* 5, got 6"),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_searched_over_is_refused_with_its_argument(arguments, kind, message):
     with pytest.raises(kind, match=message) as caught:
         Dataset(**{"X": DENSE, "y": LABELS, **arguments})
@@ -221,7 +265,9 @@ def test_features_may_have_gaps_and_be_of_any_kind(X):
     assert Dataset(X, LABELS).n_rows == 5
 
 
-@pytest.mark.parametrize("y", [list("ababa"), [True, False, True, False, True], pd.Series([1, 2, 1, 2, 1], dtype="Int64"), [b"a", b"b"] * 2 + [b"a"]])
+@pytest.mark.parametrize(
+    "y", [list("ababa"), [True, False, True, False, True], pd.Series([1, 2, 1, 2, 1], dtype="Int64"), [b"a", b"b"] * 2 + [b"a"]]
+)
 def test_targets_may_be_labels_of_any_kind(y):
     assert Dataset(DENSE, y).take(ROWS)[1] is not None
 

@@ -58,7 +58,11 @@ def test_what_scikit_learns_loaders_return_is_understood(args):
 
 def test_a_bunchs_column_can_be_the_target_groups_or_fit_params():
     data = load_dataset(
-        loader="sklearn.datasets:load_diabetes", args={"as_frame": True}, target="bmi", groups="sex", fit_params={"sample_weight": "age"}
+        loader="sklearn.datasets:load_diabetes",
+        args={"as_frame": True},
+        target="bmi",
+        groups="sex",
+        fit_params={"sample_weight": "age"},
     )
     frame = load_diabetes(as_frame=True).data
     pd.testing.assert_frame_equal(data.X, frame.drop(columns=["bmi", "sex", "age"]))
@@ -107,7 +111,9 @@ def test_arguments_reach_the_loader():
 # --- files ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["a.csv", "a.csv.gz", "a.csv.bz2", "a.csv.xz", "a.csv.zip", "a.tsv", "a.tsv.gz", "A.v2.CSV", "a.parquet"])
+@pytest.mark.parametrize(
+    "name", ["a.csv", "a.csv.gz", "a.csv.bz2", "a.csv.xz", "a.csv.zip", "a.tsv", "a.tsv.gz", "A.v2.CSV", "a.parquet"]
+)
 def test_a_table_is_read_by_its_files_type(tmp_path, name):
     path = tmp_path / name
     if name.endswith("parquet"):
@@ -156,11 +162,14 @@ def test_arrays_are_read_from_npz(tmp_path, names, target):
         ({"target": "income", "drop": ["income"]}, "^drop: expected a column that is there, got 'income'"),
         ({"target": "income", "groups": "houshold"}, "^groups: .* got 'houshold'; did you mean household?"),
         ({"target": "income", "groups": "income"}, "^groups: expected a column that is there, got 'income'"),
-        ({"target": "income", "fit_params": {"sample_weight": "weigt"}}, "^fit_params.sample_weight: .* got 'weigt'; did you mean weight?"),
+        (
+            {"target": "income", "fit_params": {"sample_weight": "weigt"}},
+            "^fit_params.sample_weight: .* got 'weigt'; did you mean weight?",
+        ),
         ({"target": "job"}, "^y: expected a value in every row, got NaN in 1 of 4, first at row 1"),
         ({"target": "income", "groups": "job"}, "^groups: expected a value in every row, got NaN in 1 of 4"),
     ],
-)  # fmt: skip
+)
 def test_a_column_that_cannot_serve_is_refused_with_its_argument(csv, arguments, message):
     with pytest.raises(DataError, match=message):
         load_dataset(path=csv, **arguments)
@@ -193,7 +202,7 @@ def test_a_file_that_cannot_be_read_is_refused_with_why(tmp_path, name, content,
 
 
 def test_a_folder_is_no_file(tmp_path):
-    with pytest.raises(DataError, match="^path: expected a file, got "):
+    with pytest.raises(DataError, match=r"^path: expected a file, got "):
         load_dataset(path=tmp_path)
 
 
@@ -202,13 +211,21 @@ def test_a_folder_is_no_file(tmp_path):
     [
         ({"Z": [1]}, {}, r"^path: expected arrays named X \(or data\) and y \(or target\), got Z"),
         ({"X": [[1]]}, {}, "^target: expected an array that is there, got 'y'; Known: X"),
-        ({"X": [[1]], "label": [1]}, {"target": "labl"}, "^target: expected an array that is there, got 'labl'; did you mean label?"),
+        (
+            {"X": [[1]], "label": [1]},
+            {"target": "labl"},
+            "^target: expected an array that is there, got 'labl'; did you mean label?",
+        ),
         ({"X": [[1]], "y": [1]}, {"groups": "g"}, "^groups: expected a column that is there, got 'g'; Known: X, y"),
         ({"X": [[1]], "y": [1]}, {"drop": ["g"]}, "^drop: expected data with named columns, got ndarray; leave drop out"),
-        ({"X": np.array([[{}]]), "y": [1]}, {}, r"^path: expected a readable npz file, .*ValueError: Object arrays cannot be loaded"),
+        (
+            {"X": np.array([[{}]]), "y": [1]},
+            {},
+            r"^path: expected a readable npz file, .*ValueError: Object arrays cannot be loaded",
+        ),
         ({"X": [[1], [2]], "y": [1]}, {}, "^y: expected as many rows as X has, 2, got 1"),
     ],
-)  # fmt: skip
+)
 def test_arrays_that_cannot_serve_are_refused(tmp_path, arrays, arguments, message):
     np.savez(tmp_path / "a.npz", **arrays)
     with pytest.raises(DataError, match=message):
@@ -222,12 +239,22 @@ def test_arrays_that_cannot_serve_are_refused(tmp_path, arrays, arguments, messa
         ("no_such:load", {}, MissingPackageError, "^loader: expected a module that can be imported, got 'no_such'"),
         ("sklearn.datasets:load_iriss", {}, MissingPackageError, "^loader: .* got 'load_iriss'; did you mean load_iris?"),
         ("sklearn:__version__", {}, DataError, "^loader: expected a function, got 'sklearn:__version__', which is str"),
-        ("sklearn.datasets:load_iris", {"n": 3}, DataError, r"^args: expected arguments that sklearn.datasets:load_iris takes, got {'n': 3} \("),
-        ("sklearn.datasets:load_digits", {"n_class": 30}, DataError, "^loader: expected .*load_digits to return data, got InvalidParameterError: "),
+        (
+            "sklearn.datasets:load_iris",
+            {"n": 3},
+            DataError,
+            r"^args: expected arguments that sklearn.datasets:load_iris takes, got {'n': 3} \(",
+        ),
+        (
+            "sklearn.datasets:load_digits",
+            {"n_class": 30},
+            DataError,
+            "^loader: expected .*load_digits to return data, got InvalidParameterError: ",
+        ),
         ("builtins:int", {}, DataError, r"^loader: expected a Bunch, \(X, y\) or a frame, got int"),
         ("math:sqrt", {}, DataError, "^(args|loader): expected "),
     ],
-)  # fmt: skip
+)
 def test_a_loader_that_cannot_serve_is_refused(loader, args, kind, message):
     with pytest.raises(kind, match=message) as caught:
         load_dataset(loader=loader, args=args)
@@ -239,7 +266,7 @@ def test_a_type_error_within_a_loader_is_not_blamed_on_its_arguments(monkeypatch
         return 1 + "a"
 
     monkeypatch.setattr("tests_own_loaders.load", load, raising=False)
-    with pytest.raises(DataError, match="^loader: expected tests_own_loaders:load to return data, got TypeError: "):
+    with pytest.raises(DataError, match=r"^loader: expected tests_own_loaders:load to return data, got TypeError: "):
         load_dataset(loader="tests_own_loaders:load")
 
 

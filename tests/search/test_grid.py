@@ -59,7 +59,9 @@ def test_a_grid_has_as_many_trials_as_points(n_trials):
 
 
 def test_a_grid_is_never_cut():
-    with pytest.raises(InputError, match="^n_trials: expected at least 6 for a grid of 6 points, got 5; a grid is never cut: leave"):
+    with pytest.raises(
+        InputError, match=r"^n_trials: expected at least 6 for a grid of 6 points, got 5; a grid is never cut: leave"
+    ):
         GridSearch().check(SearchSpace({"a": [1, 2, 3], "b": [1, 2]}), 5)
 
 
@@ -69,7 +71,7 @@ def test_a_grid_of_more_points_than_can_be_counted_is_refused_with_their_number(
 
 
 def test_a_param_without_points_is_named():
-    with pytest.raises(SpaceError, match="^b: expected points for a grid, got Float"):
+    with pytest.raises(SpaceError, match=r"^b: expected points for a grid, got Float"):
         GridSearch().check(SearchSpace({"a": [1], "b": Float(0, 1)}), None)
 
 

@@ -139,7 +139,7 @@ def test_numbers_stay_on_their_steps_and_within_their_bounds():
 
 
 def test_a_distribution_without_bounds_is_refused_with_its_param():
-    with pytest.raises(SpaceError, match="^gamma: expected a distribution with bounds, got expon; use Float"):
+    with pytest.raises(SpaceError, match=r"^gamma: expected a distribution with bounds, got expon; use Float"):
         OptunaSearch().check(SearchSpace({"C": Float(0, 1), "gamma": scipy.stats.expon()}), None)
 
 
@@ -199,17 +199,20 @@ def test_a_sampler_with_a_seed_is_copied_for_each_study(make):
 
 
 @pytest.mark.parametrize(
-    "make", [optuna.samplers.TPESampler, optuna.samplers.RandomSampler, optuna.samplers.NSGAIISampler, optuna.samplers.QMCSampler]
+    "make",
+    [optuna.samplers.TPESampler, optuna.samplers.RandomSampler, optuna.samplers.NSGAIISampler, optuna.samplers.QMCSampler],
 )
 @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")  # QMCSampler is one
 def test_a_sampler_without_a_seed_is_refused(make):
     name = make.__name__
-    with pytest.raises(InputError, match=rf"^sampler: expected a sampler with a seed of its own, .* got {name} .*write {name}\(seed=0\)"):
+    with pytest.raises(
+        InputError, match=rf"^sampler: expected a sampler with a seed of its own, .* got {name} .*write {name}\(seed=0\)"
+    ):
         OptunaSearch(make()).check(SearchSpace(PLAIN), None)
 
 
 def test_options_beside_a_sampler_object_are_refused():
-    with pytest.raises(InputError, match="^options: expected none beside a sampler object"):
+    with pytest.raises(InputError, match=r"^options: expected none beside a sampler object"):
         OptunaSearch(optuna.samplers.TPESampler(seed=0), {"n_startup_trials": 3}).check(SearchSpace(PLAIN), None)
 
 
@@ -227,8 +230,16 @@ class BrokenSampler(optuna.samplers.RandomSampler):
 @pytest.mark.parametrize(
     ("error", "kind", "message"),
     [
-        (ValueError("x0 is wrong"), InputError, "^sampler: expected a sampler that suits the space, got ValueError: x0 is wrong"),
-        (ImportError("no module q"), MissingPackageError, "^sampler: expected the packages that the sampler needs, got no module q"),
+        (
+            ValueError("x0 is wrong"),
+            InputError,
+            "^sampler: expected a sampler that suits the space, got ValueError: x0 is wrong",
+        ),
+        (
+            ImportError("no module q"),
+            MissingPackageError,
+            "^sampler: expected the packages that the sampler needs, got no module q",
+        ),
     ],
 )
 def test_a_sampler_that_breaks_is_refused_before_anything_runs(error, kind, message):
@@ -276,7 +287,7 @@ def test_a_sampler_that_lists_a_grid_is_refused(make, name):
 
 @pytest.mark.parametrize("options", [{"n_startup": 3}, {"seed": 3}, {"group": True, "multivariate": False}])
 def test_a_wrong_option_is_refused(options):
-    with pytest.raises(InputError, match="^options: expected options that TPESampler takes, got {'"):
+    with pytest.raises(InputError, match=r"^options: expected options that TPESampler takes, got {'"):
         OptunaSearch("tpe", options).check(SearchSpace(PLAIN), None)
 
 

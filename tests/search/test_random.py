@@ -47,7 +47,9 @@ def test_draws_are_those_of_scikit_learn(name, seed):
 
 @settings(max_examples=50, deadline=None)
 @given(
-    st.dictionaries(st.text("abc", min_size=1, max_size=2), st.lists(st.integers(), min_size=1, max_size=4), min_size=1, max_size=3),
+    st.dictionaries(
+        st.text("abc", min_size=1, max_size=2), st.lists(st.integers(), min_size=1, max_size=4), min_size=1, max_size=3
+    ),
     st.integers(1, 20),
     st.integers(0, 2**32 - 1),
 )
@@ -70,7 +72,9 @@ def test_more_trials_than_points_try_each_once_and_say_so():
         assert len(asked({"a": [1, 2], "b": [1, 2]}, 50)) == 4
 
 
-@pytest.mark.parametrize(("space", "n_trials"), [({"a": [1, 2], "b": [1, 2]}, 4), ({"a": Float(0, 1)}, 50), ({"a": list(range(99))}, 50)])
+@pytest.mark.parametrize(
+    ("space", "n_trials"), [({"a": [1, 2], "b": [1, 2]}, 4), ({"a": Float(0, 1)}, 50), ({"a": list(range(99))}, 50)]
+)
 def test_without_a_number_there_are_50_trials_or_each_point_once(space, n_trials):
     assert RandomSearch().check(SearchSpace(space), None) == n_trials
 
