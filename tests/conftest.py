@@ -1,13 +1,14 @@
 """Fixtures of all tests."""
 
 import pytest
-from threadpoolctl import threadpool_limits
+
+from foldwise.fit import limited_threads
 
 
 @pytest.fixture(autouse=True)
 def one_thread():
     """Limit BLAS and OpenMP to one thread, as foldwise does, since they change the last bits."""
-    with threadpool_limits(1):
+    with limited_threads(1):
         yield
 
 

@@ -59,7 +59,9 @@ def test_json_is_one_object_with_the_promised_keys(job, monkeypatch, capsys):
                         "--set", "space={C: {float: [0.1, 10], log: true}}")  # fmt: skip
     assert code == 0
     report = json.loads(out)
-    assert {"job", "seconds", "seed", "n_fits", "n_fits_plain", "best_params", "mlflow_run_id", "scores", "outer"} <= set(report)
+    assert {"job", "seconds", "seed", "n_fits", "n_fits_plain", "best_params", "mlflow_run_id", "scores", "outer"} <= set(
+        report
+    )
     assert set(report["scores"]["accuracy"]) >= {"mean", "std", "interval", "outer", "flat_best", "optimism"}
     assert [set(one) >= {"fold", "params", "scores", "inner_best"} for one in report["outer"]] == [True] * 3
 
@@ -100,7 +102,10 @@ def test_spaces_are_listed_and_printed(monkeypatch, capsys):
         (["run", "gone.yaml"], "gone.yaml: expected a readable file"),
         (["run", "tiny.yaml", "--set", "search.trials=0"], "tiny.yaml: search.trials: expected an integer >= 1, got 0"),
         (["run", "tiny.yaml", "--set", "serch=1"], "tiny.yaml: serch: expected a known key, got 'serch'; did you mean search?"),
-        (["run", "tiny.yaml", "--set", "estimator=sklearn.svm:SVD"], "tiny.yaml: estimator: expected a name in sklearn.svm, got 'SVD'"),
+        (
+            ["run", "tiny.yaml", "--set", "estimator=sklearn.svm:SVD"],
+            "tiny.yaml: estimator: expected a name in sklearn.svm, got 'SVD'",
+        ),
         (["run", "tiny.yaml", "--set", "seed"], "--set: expected key=value"),
         (["validate", "tiny.yaml", "--set", "folds.outer=2"], "tiny.yaml: folds.inner: expected at least 3 outer folds"),
         (["plan", "tiny.yaml", "--set", "scoring=acuracy"], "tiny.yaml: scoring: expected a metric"),
@@ -123,7 +128,14 @@ def test_a_wrong_option_is_exit_code_2(job, monkeypatch, capsys):
 
 def test_a_job_that_fails_is_exit_code_1(job, monkeypatch, capsys):
     code, _, err = call(
-        monkeypatch, capsys, "run", job, "--set", "estimator=foldwise.testing:FaultyEstimator", "--set", "space={fault: [raise]}"
+        monkeypatch,
+        capsys,
+        "run",
+        job,
+        "--set",
+        "estimator=foldwise.testing:FaultyEstimator",
+        "--set",
+        "space={fault: [raise]}",
     )
     assert code == 1
     assert "none of the 1 trials of study outer-0 has a score: 1 x ValueError: fault asked for" in err

@@ -87,7 +87,12 @@ def test_params_get_the_same_luck():
     """Seeds derive from the rows and the step, not from the params: equal models score equally under different names."""
     X, y = load_iris(return_X_y=True)
     search = fw.NestedSearchCV(
-        ExtraTreesClassifier(3, max_depth=1), {"n_jobs": [None, 1]}, search="grid", outer_cv=3, executor="serial", random_state=0
+        ExtraTreesClassifier(3, max_depth=1),
+        {"n_jobs": [None, 1]},
+        search="grid",
+        outer_cv=3,
+        executor="serial",
+        random_state=0,
     ).fit(X, y)
     first, second = (group.filter(like="split").to_numpy() for _, group in search.trials_.groupby("trial"))
     np.testing.assert_array_equal(first, second)
@@ -97,6 +102,8 @@ def test_a_drawn_seed_is_kept_and_gives_the_same_again():
     X, y = load_iris(return_X_y=True)
     options = {"search": "random", "n_trials": 3, "outer_cv": 3, "executor": "serial"}
     drawn = fw.NestedSearchCV(ExtraTreesClassifier(3), {"max_depth": fw.Int(1, 9)}, **options).fit(X, y)
-    again = fw.NestedSearchCV(ExtraTreesClassifier(3), {"max_depth": fw.Int(1, 9)}, random_state=drawn.seed_, **options).fit(X, y)
+    again = fw.NestedSearchCV(ExtraTreesClassifier(3), {"max_depth": fw.Int(1, 9)}, random_state=drawn.seed_, **options).fit(
+        X, y
+    )
     assert again.outer_results_["params"].tolist() == drawn.outer_results_["params"].tolist()
     assert again.report().key == drawn.report().key

@@ -106,7 +106,7 @@ def test_a_fitted_estimator_has_the_key_of_its_params(iris):
 def test_a_scipy_distribution_does_not_bring_the_global_generator():
     frozen = scipy.stats.norm(0, 1)
     before = digest(frozen)
-    np.random.rand()  # noqa: NPY002
+    np.random.rand()
     assert digest(frozen) == before
 
 

@@ -27,7 +27,9 @@ IRIS = load_iris(return_X_y=True)
 
 
 def search_of(estimator, space, **options):
-    return fw.NestedSearchCV(estimator, space, **{"search": "grid", "outer_cv": 3, "executor": "serial", "random_state": 0} | options)
+    return fw.NestedSearchCV(
+        estimator, space, **{"search": "grid", "outer_cv": 3, "executor": "serial", "random_state": 0} | options
+    )
 
 
 @parametrize_with_checks(
@@ -47,7 +49,16 @@ def test_attributes_after_fit():
     low, high = search.interval_
     assert 0 <= low < search.nested_score_ < high <= 1
     assert search.optimism_ == search.best_score_ - search.nested_score_
-    assert list(search.outer_results_) == ["fold", "accuracy", "f1_macro", "inner_best", "params", "n_train", "n_test", "seconds"]
+    assert list(search.outer_results_) == [
+        "fold",
+        "accuracy",
+        "f1_macro",
+        "inner_best",
+        "params",
+        "n_train",
+        "n_test",
+        "seconds",
+    ]
     assert len(search.trials_) == 6 * 4
     columns = {"study", "trial", "state", "started", "seconds", "params", "param_C", "inner_accuracy", "inner_f1_macro_std"}
     assert columns | {"split0_accuracy", "split3_f1_macro", "error"} <= set(search.trials_)
@@ -117,8 +128,16 @@ def test_frames_keep_their_columns_and_sparse_and_lists_are_taken():
     search = search_of(make_pipeline(StandardScaler(), SVC()), {"svc__C": [1, 10]}).fit(frame.data, frame.target)
     assert search.feature_names_in_.tolist() == frame.data.columns.tolist()
     dense = search_of(LogisticRegression(max_iter=1000), {"C": [1.0]}).fit(*IRIS).outer_scores_["score"]
-    sparse = search_of(LogisticRegression(max_iter=1000), {"C": [1.0]}).fit(scipy.sparse.coo_array(IRIS[0]), IRIS[1]).outer_scores_["score"]
-    lists = search_of(LogisticRegression(max_iter=1000), {"C": [1.0]}).fit(IRIS[0].tolist(), IRIS[1].tolist()).outer_scores_["score"]
+    sparse = (
+        search_of(LogisticRegression(max_iter=1000), {"C": [1.0]})
+        .fit(scipy.sparse.coo_array(IRIS[0]), IRIS[1])
+        .outer_scores_["score"]
+    )
+    lists = (
+        search_of(LogisticRegression(max_iter=1000), {"C": [1.0]})
+        .fit(IRIS[0].tolist(), IRIS[1].tolist())
+        .outer_scores_["score"]
+    )
     np.testing.assert_allclose(sparse, dense, atol=0.02)
     np.testing.assert_array_equal(lists, dense)
 
@@ -238,7 +257,11 @@ def test_wrong_arguments_are_named_in_one_line(options, place):
     ("X", "y", "words"),
     [
         (IRIS[0], IRIS[1][:-1], "y: expected as many rows as X has, 150, got 149"),
-        (IRIS[0], np.where(np.arange(150) == 7, np.nan, IRIS[1]), "y: expected a value in every row, got NaN in 1 of 150, first at row 7"),
+        (
+            IRIS[0],
+            np.where(np.arange(150) == 7, np.nan, IRIS[1]),
+            "y: expected a value in every row, got NaN in 1 of 150, first at row 7",
+        ),
         (IRIS[0], np.zeros(150), "y: expected at least two classes, got 1 class"),
         (IRIS[0][:0], IRIS[1][:0], "X: expected at least one row"),
         (IRIS[0], np.r_[np.zeros(148), 1, 1], "class 1.0, which has 2 of 150 rows"),

@@ -65,7 +65,11 @@ def test_defaults_equal_pythons():
 
     python = {name: p.default for name, p in inspect.signature(fw.NestedSearchCV).parameters.items()}
     spec = fw.Job.parse(MINIMAL).spec
-    assert (spec.search.method, spec.search.trials, spec.search.batch) == (python["search"], python["n_trials"], python["batch"])
+    assert (spec.search.method, spec.search.trials, spec.search.batch) == (
+        python["search"],
+        python["n_trials"],
+        python["batch"],
+    )
     assert (spec.folds.outer, spec.folds.inner) == (python["outer_cv"], python["inner_cv"])
     for name in ("scoring", "refit", "return_train_score", "n_jobs", "executor", "verbose"):
         assert getattr(spec, name) == python[name], name
@@ -101,7 +105,9 @@ def test_paths_in_a_job_are_relative_to_its_file(tmp_path, monkeypatch):
     (tmp_path / "sub" / "search_spaces" / "mine.yaml").write_text("C: [1, 2, 3]\n")
     path = tmp_path / "sub" / "job.yaml"
     path.write_text(
-        yaml.safe_dump({**MINIMAL, "data": {"path": "../table.csv", "target": "y"}, "space": "mine", "search": {"method": "grid"}})
+        yaml.safe_dump(
+            {**MINIMAL, "data": {"path": "../table.csv", "target": "y"}, "space": "mine", "search": {"method": "grid"}}
+        )
     )
     monkeypatch.chdir("/")
     plan = fw.Job.load(path).plan()
@@ -225,7 +231,9 @@ def test_what_is_wrong_is_said_in_one_line(tmp_path, data, words):
 
 def test_a_gpu_on_a_machine_without_one_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("foldwise.executors.ray_session.has_accelerator", lambda: False)
-    assert "resources.gpu: expected 0 on a machine without a GPU, got 1" in open_error(written(tmp_path, {"resources": {"gpu": 1}}))
+    assert "resources.gpu: expected 0 on a machine without a GPU, got 1" in open_error(
+        written(tmp_path, {"resources": {"gpu": 1}})
+    )
 
 
 @pytest.mark.parametrize(
@@ -281,7 +289,9 @@ def test_every_shipped_space_fits_an_estimator():
         if isinstance(steps, list):
             steps = {"pipeline": [f"sklearn.{s if ':' in s else 'preprocessing:' + s}" for s in steps]}
         for method in ("random", "optuna"):
-            job = fw.Job.parse({**MINIMAL, "space": name, "estimator": steps, "search": {"method": method, "trials": 3}, "seed": 0})
+            job = fw.Job.parse(
+                {**MINIMAL, "space": name, "estimator": steps, "search": {"method": method, "trials": 3}, "seed": 0}
+            )
             plan = job.plan()
             asker = plan.problem.search.open(plan.problem.space, 3, 0)
             for trial in asker.ask(3):

@@ -127,7 +127,7 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
     >>> search = fw.NestedSearchCV(SVC(), {"C": [1, 10, 100], "gamma": [0.01, 0.1]}, search="grid", executor="serial")
     >>> search = search.fit(*load_iris(return_X_y=True))
     >>> round(search.nested_score_, 3), search.n_fits_
-    (0.973, 91)
+    (0.98, 91)
     """
 
     def __init__(

@@ -241,8 +241,8 @@ def _check_fold(dataset: Dataset, fold: Fold, place: str) -> None:
         if len(straddling):
             raise FoldsError(
                 place,
-                f"expected each group on one side, got group {straddling.tolist()[0]!r} on both; use a number of folds, GroupKFold "
-                "or another splitter that takes groups",
+                f"expected each group on one side, got group {straddling.tolist()[0]!r} on both; use a number of folds, "
+                "GroupKFold or another splitter that takes groups",
             )
 
 

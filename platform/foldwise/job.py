@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from foldwise.errors import InputError, InputTypeError, SpaceError
+from foldwise.errors import InputError, InputTypeError
 from foldwise.events import Listener
 from foldwise.executors import make_executor
 from foldwise.imports import add_import_paths, resolve
@@ -25,6 +25,7 @@ DEFAULT_TRACKING = "sqlite:///mlflow.db"
 
 _PLACES = {
     "n_trials": "search.trials", "batch": "search.batch", "search": "search.method", "sampler": "search.sampler",
+    "options": "search.options",
     "outer_cv": "folds.outer", "inner_cv": "folds.inner", "repeats": "folds.repeats", "random_state": "seed",
     "X": "data", "y": "data.target", "fit_params": "data.fit_params", "groups": "data.groups", "loader": "data.loader",
     "args": "data.args", "path": "data.path", "target": "data.target", "drop": "data.drop",
@@ -199,7 +200,7 @@ class Job:
                 if isinstance(spec.space, str)
                 else space_from_yaml(spec.space, build)
             )
-        except SpaceError as error:
+        except InputError as error:
             raise (error if error.source else error.moved(".".join(part for part in ("space", error.place) if part))) from None
         data = spec.data
         dataset = load_dataset(

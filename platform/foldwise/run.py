@@ -217,7 +217,8 @@ class Run:
 
     def _choose(self, live: LiveStudy) -> None:
         """Choose among a study's trials, and have the choice judged or, in the final study, fitted on all rows."""
-        chosen = choose(live.trials, self.plan.problem.scoring.refit)
+        scoring = self.plan.problem.scoring
+        chosen = choose(live.trials, scoring.refit, single=scoring.single)
         if chosen is None:
             raise self._study_failed(live)
         live.chosen = chosen

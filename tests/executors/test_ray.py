@@ -25,7 +25,9 @@ def node(alive=True, **resources):
 def test_a_request_larger_than_every_node_is_an_error_that_says_so():
     nodes = [node(), node(GPU=1.0), node(alive=False, GPU=8.0)]
     check_feasible(Resources(cpu=4, gpu=1), nodes)
-    with pytest.raises(ResourcesError, match=r"resources\.gpu: expected what one node can give, got CPU 1, GPU 2; .*CPU 4, GPU 1"):
+    with pytest.raises(
+        ResourcesError, match=r"resources\.gpu: expected what one node can give, got CPU 1, GPU 2; .*CPU 4, GPU 1"
+    ):
         check_feasible(Resources(gpu=2), nodes)
     with pytest.raises(ResourcesError, match=r"resources\.license"):
         check_feasible(Resources(custom={"license": 1}), nodes)
@@ -83,7 +85,9 @@ def run_script(body, **environment):
     head = "import os\nimport foldwise as fw\nfrom sklearn.datasets import load_iris\nX, y = load_iris(return_X_y=True)\n"
     script = head + textwrap.dedent(body)
     variables = {k: v for k, v in os.environ.items() if not k.startswith("RAY_")} | environment
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=150, env=variables, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=150, env=variables, check=False
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -114,6 +118,19 @@ def test_a_ray_of_the_users_is_joined_and_left_alone_and_threads_follow_the_cpus
         assert ray.is_initialized() and ray.cluster_resources()["CPU"] == 3
         """)
     assert "resources.license: expected what one node can give, got CPU 1, license 3" in out
+
+
+def test_a_ray_that_was_imported_before_is_closed_by_a_token_too():
+    out = run_script("""
+        from ray import tune
+        from sklearn.svm import SVC
+        search = fw.NestedSearchCV(SVC(), {"C": tune.loguniform(0.1, 10)}, n_trials=2, outer_cv=3, random_state=0).fit(X, y)
+        import ray
+        from ray._raylet import AuthenticationMode, get_authentication_mode
+        print(search.n_fits_, os.environ["RAY_AUTH_MODE"], len(os.environ["RAY_AUTH_TOKEN"]))
+        assert get_authentication_mode() == AuthenticationMode.TOKEN
+        """)
+    assert out.split() == ["13", "token", "64"]
 
 
 def test_an_address_that_nobody_answers_is_an_error_with_the_fix():

@@ -102,7 +102,9 @@ def test_the_outer_fold_does_not_change_what_a_study_is_told():
     space = {"n_neighbors": [1, 3, 5, 9]}
     told = []
     for labels in (y, planted):
-        search = fw.NestedSearchCV(KNeighborsClassifier(), space, search="grid", outer_cv=outer, executor="serial", random_state=0)
+        search = fw.NestedSearchCV(
+            KNeighborsClassifier(), space, search="grid", outer_cv=outer, executor="serial", random_state=0
+        )
         trials = search.fit(X, labels).trials_
         told.append(trials[trials["study"] == "outer-2"].filter(like="split"))
     np.testing.assert_array_equal(*(frame.to_numpy() for frame in told))
@@ -144,7 +146,9 @@ def test_noise_scores_at_chance(inner_cv):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("distance", "n_rows"), [(2.0, 100), (2.0, 40), (4.45, 100)], ids=["plain", "few rows", "near the ceiling"])
+@pytest.mark.parametrize(
+    ("distance", "n_rows"), [(2.0, 100), (2.0, 40), (4.45, 100)], ids=["plain", "few rows", "near the ceiling"]
+)
 def test_the_interval_covers_the_truth(distance, n_rows):
     """Two Gaussian classes, logistic regression over 5 values of C; the truth is the mean accuracy on new rows."""
     n_sets, covered = 500, 0
@@ -192,7 +196,9 @@ def test_an_estimator_that_writes_into_its_input_changes_nothing():
     X, y = np.random.RandomState(0).normal(size=(60, 3)), np.arange(60) % 2
     before = digest(X, y)
     scores = [
-        fw.NestedSearchCV(one, {"n_neighbors": [1, 5]}, search="grid", outer_cv=3, executor="serial").fit(X, y).trials_["split0_score"]
+        fw.NestedSearchCV(one, {"n_neighbors": [1, 5]}, search="grid", outer_cv=3, executor="serial")
+        .fit(X, y)
+        .trials_["split0_score"]
         for one in (Scribbler(), KNeighborsClassifier())
     ]
     assert digest(X, y) == before
@@ -202,7 +208,9 @@ def test_an_estimator_that_writes_into_its_input_changes_nothing():
 
 def test_groups_hold_in_both_loops_of_a_grouped_splitter():
     X, y, groups = numbered(60, 15)
-    search = fw.NestedSearchCV(KNeighborsClassifier(3), {"n_neighbors": [1, 3]}, search="grid", outer_cv=GroupKFold(5), executor="serial")
+    search = fw.NestedSearchCV(
+        KNeighborsClassifier(3), {"n_neighbors": [1, 3]}, search="grid", outer_cv=GroupKFold(5), executor="serial"
+    )
     plan = search.plan(X, y, groups=groups)
     for outer, inner in zip(plan.problem.folds.outer, plan.problem.folds.inner, strict=True):
         assert not set(groups[outer.train]) & set(groups[outer.held_out])
@@ -213,7 +221,9 @@ def test_groups_hold_in_both_loops_of_a_grouped_splitter():
 
 def test_workers_see_only_the_rows_of_their_fit(tmp_path):
     X, y, _ = numbered(30)
-    plan = fw.NestedSearchCV(RecordingEstimator(str(tmp_path)), {"shift": [0]}, search="grid", outer_cv=3, executor="serial").plan(X, y)
+    plan = fw.NestedSearchCV(
+        RecordingEstimator(str(tmp_path)), {"shift": [0]}, search="grid", outer_cv=3, executor="serial"
+    ).plan(X, y)
     fold = plan.studies[0].folds[0]
     Workshop.of(plan).run([plan.fit({"shift": 0}, fold.train)])
     (seen,) = tmp_path.glob("*.fit.npy")

@@ -7,8 +7,15 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, loa
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import (
-    GridSearchCV, GroupKFold, KFold, PredefinedSplit, RandomizedSearchCV, RepeatedStratifiedKFold, StratifiedGroupKFold,
-    StratifiedKFold, cross_validate,
+    GridSearchCV,
+    GroupKFold,
+    KFold,
+    PredefinedSplit,
+    RandomizedSearchCV,
+    RepeatedStratifiedKFold,
+    StratifiedGroupKFold,
+    StratifiedKFold,
+    cross_validate,
 )  # fmt: skip
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
@@ -131,7 +138,14 @@ def test_scipy_distributions_are_drawn_as_scikit_learn_draws_them():
     space = {"n_neighbors": scipy.stats.randint(1, 30), "weights": ["uniform", "distance"], "p": scipy.stats.uniform(1, 2)}
     theirs = RandomizedSearchCV(KNeighborsRegressor(), space, n_iter=5, random_state=7, cv=3)
     ours = fw.NestedSearchCV(
-        KNeighborsRegressor(), space, search="random", n_trials=5, outer_cv=KFold(3), inner_cv=3, executor="serial", random_state=7
+        KNeighborsRegressor(),
+        space,
+        search="random",
+        n_trials=5,
+        outer_cv=KFold(3),
+        inner_cv=3,
+        executor="serial",
+        random_state=7,
     ).fit(X, y)
     assert_same_search(ours, theirs, KFold(3), X, y)
 

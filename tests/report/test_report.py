@@ -56,7 +56,12 @@ def test_chosen_values_are_counted_over_the_outer_folds():
 
 def test_time_ordered_folds_have_no_interval_and_say_why():
     search = fw.NestedSearchCV(
-        Ridge(), {"alpha": [0.1, 1.0]}, search="grid", outer_cv=TimeSeriesSplit(3), inner_cv=TimeSeriesSplit(2), executor="serial"
+        Ridge(),
+        {"alpha": [0.1, 1.0]},
+        search="grid",
+        outer_cv=TimeSeriesSplit(3),
+        inner_cv=TimeSeriesSplit(2),
+        executor="serial",
     )
     X = np.random.RandomState(0).normal(size=(60, 3))
     search.fit(X, X @ [1.0, 2.0, 3.0])
@@ -64,7 +69,9 @@ def test_time_ordered_folds_have_no_interval_and_say_why():
     assert "ordered in time" in str(search.report())
 
 
-@pytest.mark.parametrize(("value", "shown"), [(0.123456, "0.1235"), (1e-7, "1e-07"), (np.float64(2), "2"), ("rbf", "rbf"), (None, "None")])
+@pytest.mark.parametrize(
+    ("value", "shown"), [(0.123456, "0.1235"), (1e-7, "1e-07"), (np.float64(2), "2"), ("rbf", "rbf"), (None, "None")]
+)
 def test_values_are_shown_on_one_line(value, shown):
     assert show(value) == shown
 

@@ -375,7 +375,7 @@ def _only_trials_die(log):
 def limited(uri, client, events):
     params = {f"p{number}": number for number in range(150)} | {"long": "x" * 7000, "odd (name)@1": SVC(C=3)}
     scores = {"f1@k": FoldScores((0.5, math.nan)), "many": FoldScores(tuple(np.linspace(0, 1, 1200)))}
-    trial = Trial(0, params, None, TrialState.PRUNED, scores, math.nan, time.time(), 1e6)
+    trial = Trial(0, params, TrialState.PRUNED, scores, math.nan, time.time(), 1e6)
     tracker = track(uri, "limits", [events[0], TrialEnded("final", trial, Counts()), events[-1]])
     assert tracker.untracked == 0
     return named(client, "limits")["final/0"]

@@ -25,8 +25,15 @@ _ACCELERATORS = ("nvidia[0-9]*", "kfd", "dxg", "accel*", "davinci[0-9]*", "dri/r
 
 
 def set_environment() -> None:
-    """Set what Ray reads from the environment when it is first imported or started, where the user has not."""
+    """Set what Ray reads from the environment when it is first imported or started, where the user has not.
+
+    A Ray that is imported already has read its mode of authentication, and would not see another one here. It turns to
+    tokens by itself when it starts, as long as nothing is set.
+    """
+    late = {"RAY_AUTH_MODE"} if "ray" in sys.modules else set()
     for name, value in _DEFAULTS.items():
+        if name in late:
+            continue
         os.environ.setdefault(name, value)
 
 
