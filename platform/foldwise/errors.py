@@ -83,6 +83,10 @@ class StudyFailedError(RunError):
     """No trial of a study finished."""
 
 
+NON_FINITE = "NonFiniteScore"
+"""Kind of the failure that nobody raised."""
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """The cause of a failed fit, as plain data.

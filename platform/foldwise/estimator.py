@@ -13,6 +13,7 @@ from sklearn.utils import Tags, get_tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from foldwise.checks import is_integer
 from foldwise.data import Dataset
 from foldwise.errors import InputTypeError
 from foldwise.executors import make_executor
@@ -232,7 +233,7 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
         FitFailedError
             If a fit failed and ``error_score="raise"``.
         """
-        if not isinstance(self.verbose, int | np.integer):
+        if not is_integer(self.verbose) or self.verbose < 0:
             raise InputTypeError("verbose", f"expected an integer >= 0, got {self.verbose!r}")
         n_jobs = n_at_once(self.n_jobs)
         executor = make_executor(self.executor)
@@ -251,6 +252,8 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
 
     def _keep(self, run: Run, report: Report, run_id: str | None) -> None:
         """Keep what was learned."""
+        for name in ("best_estimator_", "best_score_", "refit_time_", "feature_names_in_"):
+            self.__dict__.pop(name, None)  # of an earlier fit
         plan = run.plan
         final = run.studies[FINAL]
         scoring = plan.problem.scoring

@@ -20,13 +20,15 @@ from threadpoolctl import ThreadpoolController
 
 from foldwise.data import Dataset
 from foldwise.digest import derive_seed
-from foldwise.errors import Failure
+from foldwise.errors import NON_FINITE, Failure
 from foldwise.plan import Plan
-from foldwise.problem import configured
+from foldwise.problem import with_params
 from foldwise.scoring import Scoring
 from foldwise.trial import Fit, FitResult
 
 _LONGEST_MESSAGE = 500
+_ONE_AT_A_TIME = threading.RLock()
+"""Seeds, warnings and thread limits are a process's, so serial runs in several threads take turns."""
 
 
 @dataclass(frozen=True)
@@ -57,33 +59,39 @@ class Workshop:
 
     def run(self, chunk: Sequence[Fit]) -> list[FitResult]:
         """Run fits, one after the other; a fit that raises is a result that says so."""
-        with limited_threads(self.threads):
+        with _ONE_AT_A_TIME, limited_threads(self.threads):
             return [self._run_one(fit) for fit in chunk]
 
     def _run_one(self, fit: Fit) -> FitResult:
         started, clock = time.time(), time.perf_counter()
         scores: dict[str, dict[str, float]] = {}
         score_seconds: dict[str, float] = {}
+        score_errors: dict[str, Failure] = {}
         error: Failure | None = None
         model: Any = None
         fit_seconds: float | None = None
         with seeded(fit.seed), caught_warnings() as caught:
             try:
-                model = seed_random_states(configured(self.estimator, fit.params), fit.seed)
+                model = seed_random_states(with_params(self.estimator, fit.params), fit.seed)
                 X, y, fit_params = self.dataset.take(self.rows[fit.train], self._columns(model, fit))
                 model.fit(X, **fit_params) if y is None else model.fit(X, y, **fit_params)
                 fit_seconds = time.perf_counter() - clock
                 for held_out in fit.held_out:
                     before = time.perf_counter()
-                    scores[held_out], failure = self._score(model, fit, held_out)
+                    scores[held_out] = {}
+                    try:
+                        scores[held_out], failure = self._score(model, fit, held_out)
+                    except Exception as raised:  # a scorer may raise anything; other rows may do
+                        failure = failure_of(raised)
+                    if failure is not None:
+                        score_errors[held_out] = failure
                     score_seconds[held_out] = time.perf_counter() - before
-                    error = error or failure
             except (Exception, SystemExit) as raised:  # an estimator or scorer may raise anything: failure is a value
                 error = failure_of(raised)
         if fit_seconds is None:
             fit_seconds = time.perf_counter() - clock
         return FitResult(
-            fit.key, scores, started, fit_seconds, score_seconds, error, tuple(caught),
+            fit.key, scores, started, fit_seconds, score_seconds, error, score_errors, tuple(caught),
             model if fit.keep_model and error is None else None,
         )  # fmt: skip
 
@@ -96,7 +104,7 @@ class Workshop:
             return scores, Failure(kind.rpartition(".")[2], f"{name}: {message}"[:_LONGEST_MESSAGE], trace)
         for name, score in scores.items():
             if not np.isfinite(score):
-                return scores, Failure("NonFiniteScore", f"{name} is {score} on {len(self.rows[held_out])} rows")
+                return scores, Failure(NON_FINITE, f"{name} is {score} on {len(self.rows[held_out])} rows")
         return scores, None
 
     def _columns(self, model: Any, fit: Fit) -> np.ndarray | None:

@@ -261,7 +261,8 @@ def _shared(outer: Sequence[Fold], n_rows: int) -> tuple[tuple[Fold, ...], ...]:
 
 def _repeats(outer: Sequence[Fold], n_rows: int) -> list[list[Fold]]:
     """Part the outer folds into runs whose held-out rows do not overlap, and check that each can be shared."""
-    fix = "use inner_cv=5 or a splitter"
+    ordered = all(fold.train.max() < fold.held_out.min() for fold in outer)
+    fix = "use inner_cv=TimeSeriesSplit(...)" if ordered else "use inner_cv=5 or a splitter"
     runs: list[list[Fold]] = []
     taken = np.zeros(n_rows, dtype=bool)
     for number, fold in enumerate(outer):

@@ -57,8 +57,18 @@ def resolve(name: str, place: str) -> Any:
         ) from None
 
 
-def add_import_paths(*folders: Path) -> None:
-    """Let modules in these folders be imported, as a script in them could."""
-    for folder in folders:
-        if str(folder) not in sys.path:
-            sys.path.insert(0, str(folder))
+_added: list[str] = []
+
+
+def add_import_paths(*folders: Path | str) -> None:
+    """Let modules in these folders be imported, as a script in them could; workers are told of them."""
+    for folder in map(str, folders):
+        if folder not in _added:
+            _added.append(folder)
+        if folder not in sys.path:
+            sys.path.insert(0, folder)
+
+
+def added_import_paths() -> tuple[str, ...]:
+    """Return the folders that were added."""
+    return tuple(_added)

@@ -117,10 +117,10 @@ class Job:
         problem: Problem = self._placed(self._open)
         return problem
 
-    def plan(self) -> Plan:
-        """Open the job and plan it, without running anything."""
+    def plan(self, address: str | None = None) -> Plan:
+        """Open the job and plan it, without running anything; ``address`` is a Ray that it would run on."""
         plan = Plan.of(self.open())
-        self._placed(lambda: self._executor(None).check(plan.problem.resources))
+        self._placed(lambda: self._executor(address).check(plan.problem.resources))
         return plan
 
     def run(self, *, listeners: Sequence[Listener] = (), address: str | None = None, tracking: str | None = None) -> Report:
@@ -149,7 +149,7 @@ class Job:
         """
         from foldwise.launch import n_at_once, run_plan  # lazily: validating a job needs no loop
 
-        plan = self.plan()
+        plan = self.plan(address)
         executor = self._placed(lambda: self._executor(address))
         n_jobs = self._placed(lambda: n_at_once(self.spec.n_jobs))
         uri, experiment = self.tracking_uri(tracking), self.experiment

@@ -9,13 +9,14 @@ from typing import Any
 
 from foldwise.checks import is_integer
 from foldwise.errors import InputError, InputTypeError
-from foldwise.events import Listener
+from foldwise.events import Listener, RunWaits
 from foldwise.executors import Executor
 from foldwise.plan import Plan
 from foldwise.report import Report
 from foldwise.run import Run
 
 DEFAULT_EXPERIMENT = "foldwise"
+_WORTH_A_WORD = 100
 
 
 def n_at_once(n_jobs: Any) -> int | None:
@@ -88,6 +89,9 @@ def run_plan(
         report = run.execute()
     finally:
         if tracker is not None:
+            if tracker.n_waiting > _WORTH_A_WORD:
+                for listener in listeners:
+                    listener(RunWaits(f"waiting for MLflow to take {tracker.n_waiting} more trials"))
             tracker.close(timeout=60)
     if tracker is None:
         return run, report, None

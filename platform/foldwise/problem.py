@@ -85,7 +85,7 @@ class Problem:
         return digest(
             self.dataset.digest, self.estimator, spaces, [self.search.method, vars(self.search)], self.n_trials,
             self.batch if self.search.adapts else None, rows, self.scoring.scorer, self.scoring.refit, self.refit, self.seed,
-            self.return_train_score, self.error_score,
+            self.return_train_score, self.error_score, self.resources.threads,
         )  # fmt: skip
 
 
@@ -124,9 +124,8 @@ def make_problem(
     _check_count("n_trials", n_trials, optional=True)
     _check_count("batch", batch)
     _check_count("repeats", repeats)
-    for place, value in (("return_train_score", return_train_score),):
-        if not isinstance(value, bool | np.bool_):
-            raise InputTypeError(place, f"expected true or false, got {value!r}")
+    if not isinstance(return_train_score, bool | np.bool_):
+        raise InputTypeError("return_train_score", f"expected true or false, got {return_train_score!r}")
     if error_score != "raise" and not is_real(error_score):
         raise InputTypeError("error_score", f"expected a number or 'raise', got {error_score!r}")
     seed = make_seed(random_state)
@@ -227,7 +226,7 @@ def _set_by_a_value(name: str, sub: Mapping[str, Any]) -> bool:
     )
 
 
-def configured(estimator: Any, params: Params) -> Any:
+def with_params(estimator: Any, params: Params) -> Any:
     """Clone an estimator and set params on it, cloning those that are estimators themselves."""
     fresh = clone(estimator)
     return fresh.set_params(**{name: clone(value, safe=False) for name, value in params.items()}) if params else fresh

@@ -69,7 +69,9 @@ def reduce_trial(
     }
     fit_seconds = tuple(result.fit_seconds for result in results)
     score_seconds = tuple(r.score_seconds.get(key, 0.0) for key, r in zip(held_out, results, strict=True))
-    error = next((result.error for result in results if result.error is not None), None)
+    # Only rows that this study asks for: what else a shared fit was scored on must not reach it.
+    asked = zip(held_out, train if train_scores else held_out, results, strict=True)
+    error = next((failure for *keys, result in asked if (failure := result.failure_on(*keys)) is not None), None)
     return replace(
         trial,
         state=TrialState.COMPLETE if error is None else TrialState.FAILED,
@@ -106,7 +108,13 @@ def choose(trials: Sequence[Trial], refit: str | Callable[[Mapping[str, Any]], i
         If a callable gives no index of a trial.
     """
     if callable(refit):
-        index = refit(cv_results(trials, single=single))
+        results = cv_results(trials, single=single)
+        try:
+            index = refit(results)
+        except Exception as error:  # a function of the user's may raise anything
+            known = ", ".join(results)
+            problem = f"expected a function of cv_results_, got one that raised {type(error).__name__}: {error}; columns: {known}"
+            raise InputError("refit", problem) from error
         if isinstance(index, bool) or not isinstance(index, int | np.integer) or not 0 <= index < len(trials):
             raise InputError("refit", f"expected an index from 0 to {len(trials) - 1} from the callable, got {index!r}")
         return trials[int(index)]
@@ -129,7 +137,7 @@ def judge(
         n_train=len(rows[planned.train]),
         n_test=len(rows[planned.held_out]),
         seconds=sum(trial.seconds for trial in trials) + result.fit_seconds + result.score_seconds.get(planned.held_out, 0.0),
-        error=result.error,
+        error=result.failure_on(planned.held_out),
     )
 
 

@@ -14,7 +14,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from foldwise.errors import FitFailedError, RunError, StudyFailedError, failed
+from foldwise.errors import NON_FINITE, FitFailedError, RunError, StudyFailedError, failed
 from foldwise.events import Counts, Event, FitEnded, Listener, RunEnded, RunStarted, RunWaits, StudyEnded, TrialEnded
 from foldwise.executors import Executor
 from foldwise.ledger import Ledger, MemoryLedger
@@ -192,14 +192,14 @@ class Run:
     def _finish(self, result: FitResult) -> None:
         """Keep a result, then tell all who wait for it."""
         fit = self._queue.running(result.key)
-        if result.error is not None and self.plan.problem.error_score == "raise":
-            raise failed(FitFailedError, f"a fit failed: {result.error}\n{result.error.traceback}", [result.error])
+        if self.plan.problem.error_score == "raise":
+            _raise_failure(result)
         if not fit.keep_model:
             self._ledger.put([result])
         if not self._metrics and result.scores:
             self._metrics = tuple(next(iter(result.scores.values())))
         self._warned.update(f"{category.rpartition(':')[2]}: {words}" for category, words in result.warned)
-        self._count(run=1, failed=int(result.error is not None))
+        self._count(run=1, failed=int(result.failure_on(*fit.held_out) is not None))
         self._emit(FitEnded(result, fit.params, self.counts))
         for waiter in self._queue.settle(result):
             waiter(result)
@@ -294,6 +294,13 @@ class Run:
     def _emit(self, event: Event) -> None:
         for listener in self._listeners:
             listener(event)
+
+
+def _raise_failure(result: FitResult) -> None:
+    """Raise what a fit or a scorer raised; a score that is not finite was not raised."""
+    for failure in (result.error, *result.score_errors.values()):
+        if failure is not None and failure.kind != NON_FINITE:
+            raise failed(FitFailedError, f"a fit failed: {failure}\n{failure.traceback}", [failure])
 
 
 def native_studies(run: Run) -> dict[str, Any]:

@@ -73,6 +73,9 @@ class FitResult:
         How long the scoring took, per held-out rows.
     error : Failure or None
         Why it failed; None if it did not.
+    score_errors : mapping of str to Failure
+        Held-out rows' key -> why they could not be scored. Apart from ``error``, since a study must not hear of a failure
+        on rows that it does not ask for.
     warned : tuple of (str, str)
         Category (``module:Class``) and text of the warnings that it gave.
     model : object or None
@@ -85,8 +88,13 @@ class FitResult:
     fit_seconds: float = 0.0
     score_seconds: Mapping[str, float] = field(default_factory=dict)
     error: Failure | None = None
+    score_errors: Mapping[str, Failure] = field(default_factory=dict)
     warned: tuple[tuple[str, str], ...] = ()
     model: Any = None
+
+    def failure_on(self, *held_out: str) -> Failure | None:
+        """Return why there is no score on some of these rows; None if there is one on all."""
+        return self.error or next((self.score_errors[key] for key in held_out if key in self.score_errors), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,11 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from foldwise.errors import Failure
+from foldwise.errors import ClusterError, Failure
 from foldwise.executors.base import Executor
 from foldwise.executors.ray_session import SESSION, check_feasible, check_locally, count_slots
 from foldwise.fit import Workshop, failure_of
+from foldwise.imports import add_import_paths, added_import_paths
 from foldwise.plan import Plan
 from foldwise.resources import Resources
 from foldwise.trial import Fit, FitResult
@@ -23,7 +24,7 @@ _opened: dict[str, Workshop] = {}
 """On a worker: the workshop it last ran in, by its id in the object store."""
 
 
-def run_chunk(boxed: list[Any], chunk: Sequence[Fit]) -> list[FitResult]:
+def run_chunk(boxed: list[Any], paths: Sequence[str], chunk: Sequence[Fit]) -> list[FitResult]:
     """Run fits on a worker. The workshop's reference comes boxed, so that Ray does not fetch it again each time."""
     import ray  # lazily: this runs on workers, and the driver imports Ray late
 
@@ -31,6 +32,7 @@ def run_chunk(boxed: list[Any], chunk: Sequence[Fit]) -> list[FitResult]:
     name = reference.hex()
     if name not in _opened:
         _opened.clear()
+        add_import_paths(*paths)
         _opened[name] = ray.get(reference)
     return _opened[name].run(chunk)
 
@@ -64,6 +66,9 @@ class RayExecutor(Executor):
         self._resources = Resources()
         self._opened_at = 0.0
         self._heard = False
+
+    def __reduce__(self) -> tuple[type[RayExecutor], tuple[str | None]]:
+        return RayExecutor, (self._address,)  # where it runs; what it runs stays here
 
     def check(self, resources: Resources) -> None:  # noqa: D102
         if not (self._address or os.environ.get("RAY_ADDRESS") or SESSION.is_connected):
@@ -124,7 +129,7 @@ class RayExecutor(Executor):
         return f"waiting for a node with {', '.join(short)}" if short else None
 
     def _launch(self, flight: _Flight) -> None:
-        self._flights[self._task.remote([self._workshop], flight.chunk)] = flight
+        self._flights[self._task.remote([self._workshop], added_import_paths(), flight.chunk)] = flight
 
     def _land(self, reference: Any) -> list[FitResult]:
         """Take the results of a chunk; send it again if its worker was lost."""
@@ -145,8 +150,11 @@ class RayExecutor(Executor):
             reason = " ".join(str(lost).split())[:300]
             failure = Failure("WorkerLost", f"the worker was lost {flight.losses} times: {reason}")
             return [FitResult(fit.key, {}, time.time(), error=failure) for fit in flight.chunk]
-        except exceptions.RayError as error:  # the worker could not even begin: a class that it cannot import, say
-            failure = failure_of(getattr(error, "cause", None) or error)
-            return [FitResult(fit.key, {}, time.time(), error=failure) for fit in flight.chunk]
+        except exceptions.RayError as error:
+            cause = getattr(error, "cause", None) or error
+            if any(fit.keep_model for fit in flight.chunk):  # a model that cannot be sent back
+                return [FitResult(fit.key, {}, time.time(), error=failure_of(cause)) for fit in flight.chunk]
+            words = " ".join(str(cause).split())[-500:]  # fits do not raise: the worker could not even begin
+            raise ClusterError(f"expected workers that can open the job, got {type(cause).__name__}: {words}") from error
         self._heard = True
         return results

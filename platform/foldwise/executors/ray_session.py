@@ -48,6 +48,7 @@ class RaySession:
         self._lock = threading.Lock()
         self._holder: threading.Thread | None = None
         self._stop = threading.Event()
+        self._address: str | None = None
 
     @property
     def is_connected(self) -> bool:
@@ -73,6 +74,12 @@ class RaySession:
 
             if not ray.is_initialized():
                 self._start(ray, address)
+                self._address = address
+            elif address not in (None, "local", "auto", self._address, ray.get_runtime_context().gcs_address):
+                raise ClusterError(
+                    f"expected the Ray that this process is connected to already, {ray.get_runtime_context().gcs_address}, "
+                    f"got {address!r}; use a new process, or call ray.shutdown() first"
+                )
             return ray
 
     def stop(self) -> None:

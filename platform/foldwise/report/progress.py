@@ -119,7 +119,8 @@ class ProgressLines:
             self._say(event.reason)
         elif isinstance(event, FitEnded) and self._verbose >= 3:
             params = ", ".join(f"{k}={show(v)}" for k, v in sorted(event.params.items()))
-            failure = f", failed: {event.result.error}" if event.result.error else ""
+            failed = event.result.failure_on(*event.result.scores)
+            failure = f", failed: {failed}" if failed else ""
             self._say(f"[fit] {params or 'no params'}; {event.result.fit_seconds:.2f} s{failure}")
         elif isinstance(event, TrialEnded) and self._verbose >= 2:
             params = ", ".join(f"{k}={show(v)}" for k, v in sorted(event.trial.params.items()))

@@ -171,9 +171,9 @@ class Report:
         return parts
 
     def _missing(self) -> str:
-        n_failed = sum(one.error is not None for one in self.outer)
-        if n_failed:
-            return f"{n_failed} of them without a score, since the refit failed"
+        n_missing = sum(math.isnan(one.scores.get(self.metric, math.nan)) for one in self.outer)
+        if n_missing:
+            return f"{n_missing} of them without a score"
         if self.best_params is None:
             return "the final study is not"
         return "the final model is missing" if len(self.outer) == self.n_folds else "the others are not"
@@ -226,7 +226,7 @@ def make_report(
         n_fits_failed=counts.failed,
         n_fits_plain=plan.plain_fits(n_asked),
         seconds=seconds,
-        partial=partial or model_error is not None or any(result.error is not None for result in outer),
+        partial=partial or model_error is not None or any(math.isnan(one.scores.get(objective, math.nan)) for one in outer),
         model_error=model_error,
         warned=dict(warned),
     )

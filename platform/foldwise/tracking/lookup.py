@@ -67,8 +67,10 @@ def _run_of(client: Any, name: str) -> str | None:
     except MlflowException:
         pass  # no run id: then it is a name
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
-    quoted = name.replace("'", "")
-    runs = client.search_runs(experiments, f"tags.`{JOB}` = '{quoted}'", order_by=["attributes.start_time DESC"])
+    quoted = f'"{name}"' if "'" in name else f"'{name}'"
+    # A job's run is named as the job is; its studies and trials carry the job's tag too, and may be thousands.
+    condition = f"tags.`{JOB}` = {quoted} AND attributes.run_name = {quoted}"
+    runs = client.search_runs(experiments, condition, order_by=["attributes.start_time DESC"])
     jobs = [run for run in runs if STUDY not in run.data.tags]
     return str(jobs[0].info.run_id) if jobs else None
 

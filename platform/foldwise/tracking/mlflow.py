@@ -73,21 +73,31 @@ class MlflowTracker:
         self._waiting.put((event, time.time()))
 
     def close(self, timeout: float = 60.0) -> None:
-        """Write what is left, for so many seconds at most; what is left then counts as untracked."""
+        """Write what is left, until so many seconds pass without anything written; what is left then counts as untracked."""
         if self._thread is None or self._is_closed:
             return
         self._is_closed = True
         self._waiting.put(None)
-        self._thread.join(timeout)
+        n_left = self._waiting.qsize() + 1
+        while self._thread.is_alive() and self._waiting.qsize() < n_left:
+            n_left = self._waiting.qsize()
+            deadline = time.monotonic() + timeout
+            while self._thread.is_alive() and self._waiting.qsize() == n_left and time.monotonic() < deadline:
+                self._thread.join(0.2)
         if self._thread.is_alive():
             self._left_over = self._waiting.qsize()  # the mark put above stands for the event that is being written
-            self._why_left_over = f"MLflow was still being written to after {timeout:g} s"
+            self._why_left_over = f"MLflow took nothing for {timeout:g} s"
 
     def wait_for_run_id(self, timeout: float | None = None) -> str | None:
         """Return the job's run id once it is known; None if it cannot be had, or not within so many seconds."""
         if self._thread is not None:
             self._tried_to_start.wait(timeout)
         return self.run_id
+
+    @property
+    def n_waiting(self) -> int:
+        """Events that are still to be written."""
+        return self._waiting.qsize()
 
     @property
     def run_id(self) -> str | None:
