@@ -11,7 +11,7 @@ from sklearn.base import clone
 from sklearn.cluster import KMeans
 from sklearn.datasets import load_diabetes, load_iris, load_wine
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
-from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.linear_model import Lasso, LogisticRegression, Ridge
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
@@ -184,7 +184,17 @@ def test_warnings_of_fits_are_counted_and_given_once():
         search = search_of(MLPClassifier(max_iter=2, random_state=0), space).fit(*IRIS)
     (warning,) = [w for w in caught if w.category is ConvergenceWarning]
     assert str(warning.message).endswith("(13 of 13 fits)")
-    assert search.report().warned[f"ConvergenceWarning: {str(warning.message).rpartition(' (')[0]}"] == 13
+    (counted,) = search.report().warned
+    assert (counted.category, counted.n_fits) == ("sklearn.exceptions:ConvergenceWarning", 13)
+    assert "13 fits warned: ConvergenceWarning" in str(search.report())
+
+
+def test_warnings_that_differ_in_numbers_only_are_one_kind():
+    X, y = load_diabetes(return_X_y=True)
+    search = search_of(Lasso(max_iter=1), {"alpha": [1e-6, 1e-5, 1e-4]})
+    with pytest.warns(ConvergenceWarning, match=r"\(\d+ of 19 fits\)") as caught:
+        search.fit(X, y)
+    assert len(caught) == 1
 
 
 def test_a_failed_fit_is_a_failed_trial_and_never_wins():
@@ -283,3 +293,73 @@ def test_verbose_says_what_scikit_learns_users_expect(capsys):
     assert "[fit] C=1;" in out
     assert "[final trial 1] C=10; score" in out
     assert "outer-0 chose trial" in out
+
+
+@pytest.mark.parametrize("refit", [True, False, "right", lambda results: int(results["mean_test_right"].argmax())])
+def test_a_callable_that_returns_several_metrics(refit):
+    def several(estimator, X, y):
+        return {"right": float((estimator.predict(X) == y).mean()), "rows": float(len(y))}
+
+    search = search_of(SVC(), {"C": [0.01, 10]}, scoring=several, refit=refit).fit(*IRIS)
+    assert search.best_params_ == {"C": 10}
+    assert list(search.outer_scores_) == ["right", "rows"]
+    assert search.multimetric_
+
+
+def test_a_callable_refit_sees_what_scikit_learns_does():
+    search = search_of(SVC(), {"C": [0.01, 10]}, scoring="accuracy", refit=lambda r: int(r["mean_test_score"].argmax())).fit(
+        *IRIS
+    )
+    assert search.best_params_ == {"C": 10}
+    with pytest.raises(InputError, match=r"refit: expected a function of cv_results_, got one that raised KeyError"):
+        search_of(SVC(), {"C": [1]}, refit=lambda results: results["mean_test_accuracy"]).fit(*IRIS)
+
+
+def test_nothing_of_an_earlier_fit_is_left():
+    frame = load_iris(as_frame=True)
+    search = search_of(SVC(), {"C": [1]}).fit(frame.data, frame.target)
+    assert hasattr(search, "feature_names_in_")
+    search.fit(*IRIS)
+    assert not hasattr(search, "feature_names_in_")
+    search.set_params(refit=False).fit(*IRIS)
+    assert not hasattr(search, "best_estimator_")
+    assert not hasattr(search, "refit_time_")
+
+
+def test_a_score_that_is_not_finite_is_no_error_to_raise():
+    def nan_for_ten(estimator, X, y):
+        return np.nan if estimator.C == 10 else estimator.score(X, y)
+
+    search = search_of(SVC(), {"C": [1, 10]}, scoring=nan_for_ten, error_score="raise").fit(*IRIS)
+    assert search.best_params_ == {"C": 1}
+
+
+def test_a_metric_that_cannot_be_had_leaves_the_report_whole_if_another_chooses():
+    scoring = {"accuracy": "accuracy", "odd": lambda estimator, X, y: np.nan}
+    search = search_of(SVC(), {"C": [1, 10]}, scoring=scoring, refit="accuracy").fit(*IRIS)
+    assert not search.report().partial
+    assert "odd" in str(search.report())
+
+
+def test_a_fitted_search_with_an_executor_object_can_be_cloned_and_pickled():
+    search = search_of(SVC(), {"C": [1]}, executor=fw.RayExecutor()).fit(*IRIS)
+    assert not hasattr(clone(search), "best_params_")
+    assert pickle.loads(pickle.dumps(search)).best_params_ == {"C": 1}
+
+
+def test_serial_searches_in_threads_leave_the_process_as_it_was():
+    import threading
+
+    before = warnings.showwarning, list(warnings.filters)
+    results = []
+
+    def fit():
+        results.append(search_of(DecisionTreeClassifier(), {"max_depth": [1, 2, 3]}).fit(*IRIS).outer_scores_["score"].tolist())
+
+    threads = [threading.Thread(target=fit) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results[0] == results[1] == results[2]
+    assert (warnings.showwarning, list(warnings.filters)) == before

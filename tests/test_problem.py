@@ -19,7 +19,7 @@ from sklearn.svm import SVC
 from foldwise.data import Dataset
 from foldwise.dimension import Categorical, Float
 from foldwise.errors import InputError, InputTypeError, SpaceError
-from foldwise.problem import configured, make_problem, make_seed
+from foldwise.problem import make_problem, make_seed, with_params
 from foldwise.resources import Resources
 from foldwise.search import GridSearch, RandomSearch
 from foldwise.search.optuna import OptunaSearch
@@ -185,12 +185,12 @@ def test_a_param_that_no_value_has_is_refused(space, name):
         problem(estimator=PIPE, space=space)
 
 
-# --- configured -------------------------------------------------------------------------------------------------------
+# --- with_params -------------------------------------------------------------------------------------------------------
 
 
 def test_params_are_set_on_a_clone():
     template = clone(PIPE)
-    made = configured(template, {"clf__C": 7, "scale": None})
+    made = with_params(template, {"clf__C": 7, "scale": None})
     assert (made.named_steps["clf"].C, made.named_steps["scale"]) == (7, None)
     assert template.named_steps["clf"].C == 1.0
     assert made.named_steps["clf"] is not template.named_steps["clf"]
@@ -198,20 +198,20 @@ def test_params_are_set_on_a_clone():
 
 def test_estimators_among_params_are_cloned():
     fitted = SVC(C=3).fit(X, Y)
-    made = configured(PIPE, {"clf": fitted, "clf__gamma": 0.5})
+    made = with_params(PIPE, {"clf": fitted, "clf__gamma": 0.5})
     assert (made.named_steps["clf"].C, made.named_steps["clf"].gamma) == (3, 0.5)
     assert not hasattr(made.named_steps["clf"], "support_")
     assert fitted.gamma == "scale"
 
 
 def test_a_frozen_estimator_stays_as_it_learned():
-    made = configured(PIPE, {"scale": FrozenEstimator(StandardScaler().fit(X))})
+    made = with_params(PIPE, {"scale": FrozenEstimator(StandardScaler().fit(X))})
     assert made.named_steps["scale"].transform(X).mean() == pytest.approx(0)
 
 
 def test_a_random_state_among_params_draws_alike_each_time():
     state = np.random.RandomState(0)
-    one, other = (configured(SVC(), {"random_state": state}) for _ in range(2))
+    one, other = (with_params(SVC(), {"random_state": state}) for _ in range(2))
     assert one.random_state is not state
     assert one.random_state.rand() == other.random_state.rand()
 

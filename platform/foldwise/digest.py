@@ -21,6 +21,7 @@ import numpy as np
 
 from foldwise.errors import InputTypeError
 
+_OWNERS = {"sklearn": "scikit-learn"}  # looking through all that is installed takes a second
 _BYTES = 16  # 128 bits: no collision among any number of fits that can be run
 
 
@@ -100,8 +101,9 @@ def _own_version(owner: type | types.FunctionType) -> str:
     if top in sys.stdlib_module_names and top != "__main__":
         return "python"
     if "site-packages" in file or "dist-packages" in file:
-        for name in _distributions().get(top, ()):
-            return f"{name}=={metadata.version(name)}"
+        owner_name = _distribution_of(top)
+        if owner_name is not None:
+            return f"{owner_name}=={metadata.version(owner_name)}"
     try:
         return digest(inspect.getsource(module if file and module and top != "__main__" else owner))
     except (OSError, TypeError):
@@ -109,8 +111,14 @@ def _own_version(owner: type | types.FunctionType) -> str:
 
 
 @functools.cache
-def _distributions() -> Mapping[str, list[str]]:
-    return metadata.packages_distributions()
+def _distribution_of(top: str) -> str | None:
+    """Return the distribution that owns a top-level package: mostly one of its name, else found among all."""
+    name = _OWNERS.get(top, top)
+    try:
+        metadata.distribution(name)
+    except metadata.PackageNotFoundError:
+        return next(iter(metadata.packages_distributions().get(top, ())), None)
+    return name
 
 
 def _code_of(owner: type | types.FunctionType) -> Any:

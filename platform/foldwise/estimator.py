@@ -245,9 +245,8 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
         self._keep(run, report, run_id)
         if report.model_error is not None:
             warnings.warn(f"the final model could not be fitted: {report.model_error}", RuntimeWarning, stacklevel=2)
-        for warning, count in report.warned.items():
-            category, _, words = warning.partition(": ")
-            warnings.warn(f"{words} ({count} of {report.n_fits} fits)", _category(category), stacklevel=2)
+        for one in report.warned:
+            warnings.warn(f"{one.text} ({one.n_fits} of {report.n_fits} fits)", _category(one.category), stacklevel=2)
         return self
 
     def _keep(self, run: Run, report: Report, run_id: str | None) -> None:
@@ -256,7 +255,7 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
             self.__dict__.pop(name, None)  # of an earlier fit
         plan = run.plan
         final = run.studies[FINAL]
-        scoring = plan.problem.scoring
+        scoring = run.scoring
         self._report = report
         self.plan_, self.n_fits_, self.seed_, self.run_id_ = plan.described(), report.n_fits, report.seed, run_id
         score = report.scores[report.metric]
@@ -271,7 +270,7 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
         assert final.chosen is not None
         self.best_index_, self.best_params_ = final.chosen.number, dict(final.chosen.params)
         if not callable(self.refit):
-            self.best_score_ = float(final.chosen.scores[scoring.refit].mean)
+            self.best_score_ = float(final.chosen.scores[scoring.objective].mean)
         if run.model is not None and run.model.error is None:
             self.best_estimator_, self.refit_time_ = run.model.model, run.model.fit_seconds
             if hasattr(self.best_estimator_, "feature_names_in_"):
@@ -307,9 +306,9 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
         model = self._model("score")
         scorer = self.scorer_
         if isinstance(scorer, Mapping):
-            scorer = scorer[self.plan_.problem.scoring.objective]
+            scorer = scorer[self._report.metric]
         value = scorer(model, X) if y is None else scorer(model, X, y)
-        return float(value[self.refit]) if isinstance(value, Mapping) else value
+        return float(value[self._report.metric]) if isinstance(value, Mapping) else value
 
     @available_if(_model_has("predict"))
     def predict(self, X: Any) -> Any:
@@ -374,9 +373,7 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
 
 
 def _category(name: str) -> type[Warning]:
-    """Find the category of a fit's warning by name, where it is loaded."""
-    for module in ("builtins", "sklearn.exceptions", "numpy.exceptions"):
-        category = getattr(sys.modules.get(module), name, None)
-        if isinstance(category, type) and issubclass(category, Warning):
-            return category
-    return UserWarning
+    """Find the class of a fit's warning, ``module:Class``, where its module is loaded here."""
+    module, _, attribute = name.partition(":")
+    category = getattr(sys.modules.get(module), attribute, None)
+    return category if isinstance(category, type) and issubclass(category, Warning) else UserWarning

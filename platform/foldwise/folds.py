@@ -253,9 +253,17 @@ def _shared(outer: Sequence[Fold], n_rows: int) -> tuple[tuple[Fold, ...], ...]:
     """Take the other folds of its repeat as each outer fold's inner folds."""
     inner: list[tuple[Fold, ...]] = []
     for repeat in _repeats(outer, n_rows):
-        for fold in repeat:
-            others = [other for other in repeat if other is not fold]
-            inner.append(tuple(Fold(fold.train[~np.isin(fold.train, o.held_out)], o.held_out) for o in others))
+        without: dict[frozenset[int], np.ndarray] = {}  # the rows without two folds, once for both
+        for number, fold in enumerate(repeat):
+            others = [(other, repeat[other]) for other in range(len(repeat)) if other != number]
+            folds = []
+            for other, held_out in others:
+                stays = np.ones(n_rows, dtype=bool)
+                stays[held_out.held_out] = False
+                train = fold.train[stays[fold.train]]
+                known = without.setdefault(frozenset((number, other)), train)
+                folds.append(Fold(known if np.array_equal(known, train) else train, held_out.held_out))
+            inner.append(tuple(folds))
     return tuple(inner)
 
 

@@ -15,7 +15,7 @@ from foldwise.errors import InputError, InputTypeError
 from foldwise.events import Listener
 from foldwise.executors import make_executor
 from foldwise.imports import add_import_paths, resolve
-from foldwise.job_schema import JobSpec, TrackingSpec, validate_spec
+from foldwise.job_schema import JobSpec, SearchSpec, TrackingSpec, validate_spec
 from foldwise.plan import Plan
 from foldwise.problem import Problem
 from foldwise.report import Report
@@ -184,7 +184,8 @@ class Job:
             if error.source:
                 raise
             head, rest = re.match(r"([\w]*)(.*)", error.place, re.DOTALL).groups()  # type: ignore[union-attr]
-            raise error.moved(_PLACES.get(head, head) + rest, self.source) from error.__cause__
+            moved = type(error)(_PLACES.get(head, head) + rest, _in_the_words_of_a_job(error.problem), self.source)
+            raise moved from error.__cause__
 
     def _open(self) -> Problem:
         from foldwise.data import load_dataset  # lazily: a job is validated without scikit-learn
@@ -211,7 +212,7 @@ class Job:
             dataset,
             build(spec.estimator, "estimator"),
             space,
-            search=make_search(spec.search.method, **(spec.search.model_extra or {})),
+            search=make_search(spec.search.method, **_search_options(spec.search)),
             n_trials=spec.search.trials,
             batch=spec.search.batch,
             outer_cv=build(spec.folds.outer, "folds.outer"),
@@ -225,6 +226,14 @@ class Job:
             random_state=spec.seed,
             name=self.name,
         )
+
+
+def _in_the_words_of_a_job(advice: str) -> str:
+    """Say ``folds.inner: 5`` where Python's face says ``inner_cv=5``."""
+    names = "|".join(re.escape(name) for name in _PLACES if _PLACES[name].count(".") or name == "random_state")
+    advice = re.sub(rf"\b({names})=", lambda found: f"{_PLACES[found[1]]}: ", advice)
+    advice = re.sub(rf"\b({names})(?= |,|;|$)", lambda found: _PLACES[found[1]] if "_" in found[1] else found[1], advice)
+    return re.sub(r"\bsearch='(\w+)'", r"search.method: \1", advice)
 
 
 def parse_overrides(settings: Sequence[str]) -> dict[str, Any]:
@@ -388,6 +397,10 @@ def _only(value: Mapping[str, Any], known: set[str], place: str) -> None:
 _MAKERS: dict[str, Callable[[Mapping[str, Any], str], Any]] = {
     "use": _use, "pipeline": _pipeline, "columns": _columns, "object": _object,
 }  # fmt: skip
+
+
+def _search_options(search: SearchSpec) -> dict[str, Any]:
+    return {name: _argument(value, f"search.{name}") for name, value in (search.model_extra or {}).items()}
 
 
 def _scoring(scoring: Any) -> Any:

@@ -114,8 +114,8 @@ _SPECS: dict[str, type[BaseModel]] = {
 
 
 def _one_line(error: ValidationError, source: str) -> InputError:
-    # Of a union's several complaints, an unknown key says most.
-    problems = sorted(error.errors(include_url=False), key=lambda p: (p["type"] != "extra_forbidden", len(p["loc"])))
+    # Of a union's several complaints an unknown key says most, then the one that reached deepest.
+    problems = sorted(error.errors(include_url=False), key=lambda p: (p["type"] != "extra_forbidden", -len(p["loc"])))
     problem = problems[0]
     keys = [str(part) for part in problem["loc"] if not _is_branch(part)]
     place, given = ".".join(keys), problem["input"]

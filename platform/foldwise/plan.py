@@ -131,7 +131,7 @@ class Plan:
 
     def described(self) -> Plan:
         """Return the plan without the data, to be kept and pickled after a run."""
-        return replace(self, problem=replace(self.problem, dataset=self.problem.dataset.described()))
+        return replace(self, problem=self.problem.described(), rows={})
 
     # --- counts ---
 
@@ -199,6 +199,8 @@ class Plan:
         inner = sorted({len(study.folds) for study in self.studies[:-1]})
         kind = "the other outer folds (shared)" if problem.folds.shared else "a splitter of their own"
         shape = " x ".join(map(str, dataset.shape))
+        refit = problem.scoring.refit
+        chooser = "a function" if callable(refit) else refit or "the first"
         lines = [
             f"{problem.name}: {type(problem.estimator).__name__} on {dataset.name}, {shape}, seed {problem.seed}",
             f"search     {problem.search.method}, {self.n_trials} trials per study over {len(problem.space)} params"
@@ -206,8 +208,7 @@ class Plan:
             f"folds      {n_outer} outer; {'-'.join(map(str, inner))} inner, from {kind}"
             + (f"; {len(np.unique(dataset.groups))} groups, held together in both loops" if dataset.groups is not None else ""),
             f"studies    {n_outer + 1}: one per outer fold, and a final one over the outer folds of all rows",
-            f"scoring    {', '.join(problem.scoring.metrics) or 'as the scorer names them'}; "
-            f"{problem.scoring.refit if isinstance(problem.scoring.refit, str) else 'a function'} chooses",
+            f"scoring    {', '.join(problem.scoring.metrics) or 'as the scorer names them'}; {chooser} chooses",
         ]
         plain = self.n_fits_plain
         if self.n_fits is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -76,6 +76,12 @@ class Problem:
     return_train_score: bool = False
     error_score: float | str = math.nan
     resources: Resources = field(default_factory=Resources)
+
+    def described(self) -> Problem:
+        """Return the problem without rows, its key known, to be kept after a run."""
+        kept = replace(self, dataset=self.dataset.described(), folds=NestedFolds((), (), self.folds.shared))
+        kept.__dict__["key"] = self.key
+        return kept
 
     @cached_property
     def key(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -45,6 +46,48 @@ class OuterResult:
     n_test: int
     seconds: float
     error: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FitWarning:
+    """A kind of warning that fits gave: those that differ in numbers only are one kind.
+
+    Parameters
+    ----------
+    category : str
+        Its class, as ``module:Class``.
+    text : str
+        One of its texts: the first in alphabetical order, whatever came first.
+    n_fits : int
+        Fits that gave it.
+    """
+
+    category: str
+    text: str
+    n_fits: int
+
+    def __str__(self) -> str:
+        return f"{self.category.rpartition(':')[2]}: {' '.join(self.text.split())}"
+
+
+class WarningCounts:
+    """Counts warnings by kind, in any order."""
+
+    def __init__(self) -> None:
+        self._kinds: dict[tuple[str, str], FitWarning] = {}
+
+    def add(self, result: FitResult) -> None:
+        """Count what a fit gave."""
+        kinds = {
+            (category, re.sub(r"[-+]?\d[\d.e+-]*", "#", text)): text for category, text in sorted(result.warned, reverse=True)
+        }
+        for kind, text in kinds.items():
+            known = self._kinds.get(kind, FitWarning(kind[0], text, 0))
+            self._kinds[kind] = FitWarning(kind[0], min(text, known.text), known.n_fits + 1)
+
+    def most_common(self) -> tuple[FitWarning, ...]:
+        """Return the kinds, those of most fits first."""
+        return tuple(sorted(self._kinds.values(), key=lambda one: (-one.n_fits, one.category, one.text)))
 
 
 def reduce_trial(
@@ -113,7 +156,9 @@ def choose(trials: Sequence[Trial], refit: str | Callable[[Mapping[str, Any]], i
             index = refit(results)
         except Exception as error:  # a function of the user's may raise anything
             known = ", ".join(results)
-            problem = f"expected a function of cv_results_, got one that raised {type(error).__name__}: {error}; columns: {known}"
+            problem = (
+                f"expected a function of cv_results_, got one that raised {type(error).__name__}: {error}; columns: {known}"
+            )
             raise InputError("refit", problem) from error
         if isinstance(index, bool) or not isinstance(index, int | np.integer) or not 0 <= index < len(trials):
             raise InputError("refit", f"expected an index from 0 to {len(trials) - 1} from the callable, got {index!r}")

@@ -20,7 +20,7 @@ from foldwise.executors import Executor
 from foldwise.ledger import Ledger, MemoryLedger
 from foldwise.plan import FINAL, Plan, Study
 from foldwise.queue import FitQueue, Waiter
-from foldwise.reduce import choose, judge, reduce_trial
+from foldwise.reduce import WarningCounts, choose, judge, reduce_trial
 from foldwise.report import Report, make_report
 from foldwise.studies import LiveStudy
 from foldwise.trial import Fit, FitResult, Trial
@@ -81,8 +81,8 @@ class Run:
         self._ledger = MemoryLedger() if ledger is None else ledger
         self._listeners = tuple(listeners)
         self._queue = FitQueue()
-        self._metrics = plan.problem.scoring.metrics
-        self._warned: Counter[str] = Counter()
+        self.scoring = plan.problem.scoring  # a callable names its metrics with its first scores
+        self._warned = WarningCounts()
         self._started = self._seconds = 0.0
         self._is_open = False
         self._waited: str | None = None
@@ -140,7 +140,7 @@ class Run:
         outer = [live.outer for live in self.studies.values() if live.outer is not None]
         return make_report(
             self.plan,
-            metrics=self._metrics,
+            scoring=self.scoring,
             outer=outer,
             final=self.studies[FINAL].chosen,
             n_asked={name: live.n_asked for name, live in self.studies.items()},
@@ -148,13 +148,8 @@ class Run:
             seconds=time.monotonic() - self._started if self._is_open else self._seconds,
             partial=not self._is_done,
             model_error=None if self.model is None else self.model.error,
-            warned=self._warned,
+            warned=self._warned.most_common(),
         )
-
-    @property
-    def metrics(self) -> tuple[str, ...]:
-        """Names of the metrics; a callable's are known with its first scores."""
-        return self._metrics
 
     # --- ask ---
 
@@ -196,9 +191,10 @@ class Run:
             _raise_failure(result)
         if not fit.keep_model:
             self._ledger.put([result])
-        if not self._metrics and result.scores:
-            self._metrics = tuple(next(iter(result.scores.values())))
-        self._warned.update(f"{category.rpartition(':')[2]}: {words}" for category, words in result.warned)
+        scores = next((one for one in result.scores.values() if one), None)
+        if not self.scoring.metrics and scores is not None:
+            self.scoring = self.scoring.named(tuple(scores))
+        self._warned.add(result)
         self._count(run=1, failed=int(result.failure_on(*fit.held_out) is not None))
         self._emit(FitEnded(result, fit.params, self.counts))
         for waiter in self._queue.settle(result):
@@ -217,8 +213,8 @@ class Run:
 
     def _choose(self, live: LiveStudy) -> None:
         """Choose among a study's trials, and have the choice judged or, in the final study, fitted on all rows."""
-        scoring = self.plan.problem.scoring
-        chosen = choose(live.trials, scoring.refit, single=scoring.single)
+        refit = self.scoring.refit if callable(self.scoring.refit) else self.scoring.objective
+        chosen = choose(live.trials, refit, single=self.scoring.single)
         if chosen is None:
             raise self._study_failed(live)
         live.chosen = chosen
@@ -234,7 +230,7 @@ class Run:
         assert live.study.judged is not None
         live.outer = judge(
             self.plan.studies.index(live.study), live.study.judged, self.plan.rows, chosen, live.trials, result,
-            metrics=self._metrics, objective=self.plan.problem.scoring.objective,
+            metrics=self.scoring.metrics, objective=self.scoring.objective,
         )  # fmt: skip
         self._emit(StudyEnded(live.study.name, chosen, tuple(live.trials), live.outer))
 
@@ -259,7 +255,7 @@ class Run:
         def reduce(trial: Trial, results: Sequence[FitResult]) -> Trial:
             score = problem.error_score
             return reduce_trial(
-                trial, study.folds, results, metrics=self._metrics, objective=problem.scoring.objective,
+                trial, study.folds, results, metrics=self.scoring.metrics, objective=self.scoring.objective,
                 error_score=math.nan if isinstance(score, str) else score, train_scores=problem.return_train_score,
             )  # fmt: skip
 

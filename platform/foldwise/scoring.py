@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sklearn.base import ClassifierMixin, RegressorMixin, is_classifier, is_regressor
@@ -37,8 +37,8 @@ class Scoring:
         ``scorer(estimator, X, y)`` -> a number, or a dict of them; predictions are computed once for all metrics.
     metrics : tuple of str
         Names; empty for a callable whose names are known only once it was called.
-    refit : str or callable
-        The metric that chooses, or a function from ``cv_results_`` to the index of the chosen params.
+    refit : str, callable or None
+        The metric that chooses, or a function from ``cv_results_`` to the index of the chosen params; None: the first.
     single : bool
         Whether there is one metric, which scikit-learn's ``cv_results_`` calls "score".
     zero_one : frozenset of str
@@ -59,6 +59,20 @@ class Scoring:
         """The metric that a search maximises."""
         return self.refit if isinstance(self.refit, str) else (self.metrics or ("score",))[0]
 
+    def named(self, metrics: Sequence[str]) -> Scoring:
+        """Return the scoring of a callable whose metrics are known now.
+
+        Raises
+        ------
+        InputError
+            If ``refit`` names none of them.
+        """
+        single = tuple(metrics) == ("score",)
+        if isinstance(self.refit, str) and self.refit not in metrics and not single:
+            raise InputError("refit", f"expected one of the metrics, got {self.refit!r}; {nearest(self.refit, metrics)}")
+        refit = "score" if single and not callable(self.refit) else self.refit
+        return replace(self, metrics=tuple(metrics), single=single, refit=refit)
+
     def __call__(self, estimator: Any, X: Any, y: Any) -> tuple[dict[str, float], dict[str, str]]:
         """Score a fitted estimator.
 
@@ -73,14 +87,10 @@ class Scoring:
         ------
         TypeError
             If a scorer returns something other than a number.
-        InputError
-            If it returns several, and ``refit`` names none of them.
         """
         raw = self.scorer(estimator, X) if y is None else self.scorer(estimator, X, y)
         if not isinstance(raw, Mapping):
-            raw = {self.objective: raw}
-        elif self.objective not in raw:
-            raise InputError("refit", f"expected the metric that chooses, got {self.refit!r}; {nearest(self.objective, raw)}")
+            raw = {self.objective if self.metrics else "score": raw}
         scores: dict[str, float] = {}
         errors: dict[str, str] = {}
         for name, value in raw.items():
@@ -138,9 +148,7 @@ def make_scoring(estimator: Any, scoring: Any, refit: Any) -> Scoring:
         scorer = check_scoring(estimator, whole, raise_exc=False) if several else check_scoring(estimator, scoring)
     except (TypeError, ValueError) as error:
         raise InputTypeError("scoring", f"expected scorers for {type(estimator).__name__}, got {scoring!r}: {error}") from error
-    metrics = tuple(names)
-    if callable(scoring) and isinstance(refit, str):
-        metrics = ()  # it may return a dict, whose names show with the first scores
+    metrics = () if callable(scoring) else tuple(names)  # a callable may return a dict, whose names show with its first scores
     labels = dict(zip(names, names, strict=True))
     if isinstance(scoring, Mapping):
         labels = {str(name): value if isinstance(value, str) else "" for name, value in scoring.items()}
@@ -150,7 +158,7 @@ def make_scoring(estimator: Any, scoring: Any, refit: Any) -> Scoring:
     return Scoring(
         scorer,
         metrics,
-        _check_refit(refit, names, several or not metrics),
+        _check_refit(refit, names, several) if metrics else None if isinstance(refit, bool) else refit,
         not several and bool(metrics),
         frozenset(name for name, label in labels.items() if known and label in _MEANS_OF_RIGHT_AND_WRONG),
         {name: _range(label) for name, label in labels.items()} if known else {},

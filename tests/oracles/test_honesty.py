@@ -228,3 +228,30 @@ def test_workers_see_only_the_rows_of_their_fit(tmp_path):
     Workshop.of(plan).run([plan.fit({"shift": 0}, fold.train)])
     (seen,) = tmp_path.glob("*.fit.npy")
     assert np.load(seen).tolist() == plan.rows[fold.train].tolist()
+
+
+@pytest.mark.parametrize("fails", [lambda: np.nan, lambda: 1 / 0], ids=["nan", "raises"])
+@pytest.mark.parametrize("method", ["grid", "optuna"])
+def test_a_study_does_not_hear_that_scoring_failed_on_its_outer_fold(method, fails):
+    X, y = np.random.RandomState(0).normal(size=(90, 3)), np.arange(90) % 3
+    outer = list(StratifiedKFold(5).split(X, y))
+    special = X[outer[0][1][0]].tolist()  # a row of outer fold 0
+
+    def sound(estimator, X, y):
+        return estimator.score(X, y)
+
+    def failing(estimator, X, y):
+        return fails() if estimator.n_neighbors >= 5 and special in X.tolist() else estimator.score(X, y)
+
+    told = []
+    for scoring in (sound, failing):
+        search = fw.NestedSearchCV(
+            KNeighborsClassifier(), {"n_neighbors": [1, 3, 5, 9]}, search=method, n_trials=None if method == "grid" else 9,
+            outer_cv=outer, executor="serial", random_state=0, batch=3, scoring=scoring, return_train_score=True,
+        )  # fmt: skip
+        trials = search.fit(X, y).trials_
+        told.append(trials[trials["study"] == "outer-0"].drop(columns=["started", "seconds"]).to_json())
+        if scoring is failing:
+            others = trials[(trials["study"] == "outer-1") & (trials["param_n_neighbors"] >= 5)]
+            assert set(others["state"]) == {"FAILED"}
+    assert told[0] == told[1]

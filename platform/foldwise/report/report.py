@@ -6,7 +6,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,11 +14,14 @@ import numpy as np
 from foldwise.errors import Failure
 from foldwise.events import Counts
 from foldwise.plan import Plan
-from foldwise.reduce import OuterResult
+from foldwise.reduce import FitWarning, OuterResult
 from foldwise.report import text
 from foldwise.report.metric import MetricReport, plain, show
+from foldwise.scoring import Scoring
 from foldwise.stats import nested_interval
 from foldwise.trial import Params, Trial
+
+_MOST_WARNINGS = 5
 
 
 @dataclass(frozen=True)
@@ -51,8 +54,8 @@ class Report:
         Whether an outer fold, the final study or its model is missing.
     model_error : Failure or None
         Why the final model could not be fitted.
-    warned : mapping of str to int
-        Warnings of the fits and how many fits gave them.
+    warned : tuple of FitWarning
+        Kinds of warnings that fits gave, the commonest first.
     mlflow_run_id, mlflow_address : str or None
         Where it is tracked.
     mlflow_missing : str or None
@@ -75,7 +78,7 @@ class Report:
     seconds: float
     partial: bool
     model_error: Failure | None = None
-    warned: Mapping[str, int] = field(default_factory=dict)
+    warned: tuple[FitWarning, ...] = ()
     mlflow_run_id: str | None = None
     mlflow_address: str | None = None
     mlflow_missing: str | None = None
@@ -142,7 +145,7 @@ class Report:
                 }
                 for one in self.outer
             ],
-            "warned": dict(self.warned),
+            "warned": [{"category": one.category, "text": one.text, "n_fits": one.n_fits} for one in self.warned],
         }
 
     def to_json(self) -> str:
@@ -185,8 +188,7 @@ class Report:
         ]
         if self.n_fits_failed:
             lines.append(f"{self.n_fits_failed} fits failed; their causes stand with their trials.")
-        for warning, count in sorted(self.warned.items(), key=lambda pair: -pair[1])[:5]:
-            lines.append(f"{count} fits warned: {warning}")
+        lines += [f"{one.n_fits} fits warned: {one}" for one in self.warned[:_MOST_WARNINGS]]
         if self.mlflow_address:
             lines.append(f"Tracked in MLflow: {self.mlflow_address}")
         if self.mlflow_missing:
@@ -197,7 +199,7 @@ class Report:
 def make_report(
     plan: Plan,
     *,
-    metrics: Sequence[str],
+    scoring: Scoring,
     outer: Sequence[OuterResult],
     final: Trial | None,
     n_asked: Mapping[str, int],
@@ -205,11 +207,11 @@ def make_report(
     seconds: float,
     partial: bool,
     model_error: Failure | None,
-    warned: Mapping[str, int],
+    warned: tuple[FitWarning, ...],
 ) -> Report:
     """Reduce the outer results and the final study's choice to a report."""
     problem = plan.problem
-    objective = problem.scoring.objective
+    objective, metrics = scoring.objective, scoring.metrics
     n_folds = len(plan.studies) - 1
     return Report(
         job=problem.name,
@@ -228,7 +230,7 @@ def make_report(
         seconds=seconds,
         partial=partial or model_error is not None or any(math.isnan(one.scores.get(objective, math.nan)) for one in outer),
         model_error=model_error,
-        warned=dict(warned),
+        warned=warned,
     )
 
 

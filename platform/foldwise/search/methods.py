@@ -17,6 +17,7 @@ def _optuna(**options: Any) -> Search:
     return OptunaSearch(**options)
 
 
+OPTIONS: Mapping[str, tuple[str, ...]] = {"grid": (), "random": (), "optuna": ("sampler", "options")}
 METHODS: Mapping[str, Callable[..., Search]] = {"grid": GridSearch, "random": RandomSearch, "optuna": _optuna}
 
 
@@ -28,7 +29,8 @@ def make_search(search: Any, **options: Any) -> Search:
         raise InputTypeError("search", f"expected a method's name or a Search, got {search!r}; {nearest('', METHODS)}")
     if search not in METHODS:
         raise InputError("search", f"expected a search method, got {search!r}; {nearest(search, METHODS)}")
-    try:
-        return METHODS[search](**options)
-    except TypeError:
-        raise InputError("search", f"expected options that {search!r} takes, got {', '.join(options)}") from None
+    known = OPTIONS[search]
+    for option in options:
+        if option not in known:
+            raise InputError(f"search.{option}", f"expected an option of {search!r}, got {option!r}; {nearest(option, known)}")
+    return METHODS[search](**options)

@@ -98,14 +98,13 @@ class Projection:
         entry = self._of.job_ended(event.report, at, interrupted=event.interrupted, error=event.error)
         for study in self._study_runs.keys() - self._ended.keys():
             self._attempt(self._of.key(study), partial(self._abandon, self._study_runs[study], entry.status, at))
-        added = entry.status == "FINISHED" and event.report is not None and event.report.n_fits > 0
-        untouched = self._was_complete and not added
+        untouched = self._was_complete  # an equal key: what came of it is there already
         self._contents.begin(self._of, self._job, missing_only=untouched)
         self._contents.end(self._of, self._job, event, self._trials_by_study(), missing_only=untouched)
         self._attempt(self._of.job_key, lambda: self._close(entry, untouched=untouched))
 
     def _close(self, entry: Entry, *, untouched: bool) -> None:
-        """End the job's run; one that was complete, and to which nothing was added, is left as it was."""
+        """End the job's run; one that was complete is left as it was."""
         known = self._job()
         if untouched:
             self._store.tag(known, {STATE: COMPLETE})
