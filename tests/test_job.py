@@ -190,7 +190,7 @@ WRONG = {
     "trials 0": ({"search": {"trials": 0}}, "search.trials: expected an integer >= 1, got 0"),
     "trials text": ({"search": {"trials": "ten"}}, "search.trials: expected an integer, got 'ten'"),
     "unknown method": ({"search": {"method": "grd"}}, "search.method: expected a search method, got 'grd'; did you mean grid?"),
-    "option of another method": ({"search": {"method": "grid", "sampler": "tpe"}}, "search.method: expected options that 'grid' takes"),
+    "option of another method": ({"search": {"method": "grid", "sampler": "tpe"}}, "search.sampler: expected an option of 'grid', got 'sampler'"),
     "unknown sampler": ({"search": {"method": "optuna", "sampler": "tpo"}}, "search.sampler: expected a sampler of Optuna, got 'tpo'"),
     "low >= high": ({"space": {"C": {"float": [3, 1]}}}, "space.C: expected low < high, got low=3, high=1"),
     "param that the estimator lacks": ({"space": {"D": [1]}}, "space.D: expected a param of SVC, got 'D'"),

@@ -45,6 +45,7 @@ def two_metrics(estimator, X, y):
 )
 def test_every_form_gives_its_metrics_and_the_first_chooses(scoring, metrics, single):
     made = make_scoring(TREE, scoring, True)
+    made = made.named(tuple(made(TREE, X, Y)[0])) if callable(scoring) else made
     assert (made.metrics, made.single, made.refit, made.objective) == (metrics, single, metrics[0], metrics[0])
     scores, errors = made(TREE, X, Y)
     assert tuple(scores) == metrics
@@ -80,16 +81,22 @@ def test_a_callable_may_return_several_metrics_of_which_refit_names_one():
     assert set(made(TREE, X, Y)[0]) == {"acc", "f1"}
 
 
-@pytest.mark.parametrize("refit", [True, False, lambda results: 0])
-def test_a_callable_with_several_metrics_needs_to_know_which_chooses(refit):
+@pytest.mark.parametrize(("refit", "objective"), [(True, "acc"), (False, "acc"), ("f1", "f1"), (len, "acc")])
+def test_a_callables_metrics_are_known_once_they_are_named(refit, objective):
     made = make_scoring(TREE, two_metrics, refit)
-    with pytest.raises(InputError, match=r"^refit: expected the metric that chooses, got .*Known: acc, f1"):
-        made(TREE, X, Y)
+    named = made.named(tuple(made(TREE, X, Y)[0]))
+    assert (named.metrics, named.single, named.objective) == (("acc", "f1"), False, objective)
+
+
+@pytest.mark.parametrize("refit", [True, False, "whatever"])
+def test_a_callable_that_returns_one_number_is_the_score(refit):
+    named = make_scoring(TREE, lambda estimator, X, y: 1.0, refit).named(("score",))
+    assert (named.metrics, named.single, named.refit) == (("score",), True, "score")
 
 
 def test_a_misspelt_metric_of_a_callable_gets_the_nearest():
-    with pytest.raises(InputError, match=r"^refit: expected the metric that chooses, got 'acccc'; did you mean acc?"):
-        make_scoring(TREE, two_metrics, "acccc")(TREE, X, Y)
+    with pytest.raises(InputError, match=r"^refit: expected one of the metrics, got 'acccc'; did you mean acc?"):
+        make_scoring(TREE, two_metrics, "acccc").named(("acc", "f1"))
 
 
 class Counting(ClassifierMixin, BaseEstimator):

@@ -184,7 +184,8 @@ class Job:
             if error.source:
                 raise
             head, rest = re.match(r"([\w]*)(.*)", error.place, re.DOTALL).groups()  # type: ignore[union-attr]
-            moved = type(error)(_PLACES.get(head, head) + rest, _in_the_words_of_a_job(error.problem), self.source)
+            place = error.place if head == "search" and rest else _PLACES.get(head, head) + rest
+            moved = type(error)(place, _in_the_words_of_a_job(error.problem), self.source)
             raise moved from error.__cause__
 
     def _open(self) -> Problem:

@@ -91,7 +91,7 @@ class Problem:
         return digest(
             self.dataset.digest, self.estimator, spaces, [self.search.method, vars(self.search)], self.n_trials,
             self.batch if self.search.adapts else None, rows, self.scoring.scorer, self.scoring.refit, self.refit, self.seed,
-            self.return_train_score, self.error_score, self.resources.threads,
+            self.return_train_score, self.error_score,
         )  # fmt: skip
 
 

@@ -71,7 +71,7 @@ class RayExecutor(Executor):
         return RayExecutor, (self._address,)  # where it runs; what it runs stays here
 
     def check(self, resources: Resources) -> None:  # noqa: D102
-        if not (self._address or os.environ.get("RAY_ADDRESS") or SESSION.is_connected):
+        if not (self._address or os.environ.get("RAY_ADDRESS") or SESSION.is_joined):
             check_locally(resources)
 
     def open(self, plan: Plan, n_jobs: int | None = None) -> None:  # noqa: D102

@@ -51,10 +51,11 @@ class RaySession:
         self._address: str | None = None
 
     @property
-    def is_connected(self) -> bool:
-        """Whether this process has a Ray already, its user's or ours."""
+    def is_joined(self) -> bool:
+        """Whether this process has a Ray already that is not a private one of ours."""
         ray = sys.modules.get("ray")
-        return ray is not None and bool(ray.is_initialized())
+        is_private = self._holder is not None and self._address is None
+        return ray is not None and bool(ray.is_initialized()) and not is_private
 
     def ensure(self, address: str | None) -> Any:
         """Return the ``ray`` module, connected: to a Ray that runs already, the one at an address, or a private one.
