@@ -10,8 +10,9 @@ from sklearn.pipeline import Pipeline
 from sklearn.svm import SVC
 
 import foldwise as fw
+from foldwise.build import build
 from foldwise.errors import InputError
-from foldwise.job import build, parse_overrides
+from foldwise.job import parse_overrides
 from foldwise.space import shipped_spaces
 
 ROOT = Path(__file__).parents[1]
