@@ -15,7 +15,8 @@ from sklearn.metrics import make_scorer
 from sklearn.pipeline import make_pipeline
 from sklearn.tree import DecisionTreeClassifier
 
-from foldwise.fit import Workshop, caught_warnings, limited_threads, seed_random_states, seeded
+from foldwise.fit import Workshop, caught_warnings, limited_threads
+from foldwise.seeds import seed_random_states, seeded
 from foldwise.testing import small_plan
 
 

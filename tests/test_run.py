@@ -113,7 +113,7 @@ def test_step_by_step_is_execute():
         steps += 1
         assert run.report().partial
     assert not run.step()
-    assert steps >= plan.n_fits - 1
+    assert 2 <= steps <= plan.n_fits
     assert run.report().to_dict()["scores"] == Run(plan, SerialExecutor()).execute().to_dict()["scores"]
 
 
@@ -196,5 +196,5 @@ def test_a_large_grid_is_asked_as_the_queue_drains(n_slots):
     run = Run(plan, executor)
     for _ in range(5):
         run.step()
-    assert sum(live.n_asked for live in run.studies.values()) < 60 * n_slots
+    assert sum(live.n_asked for live in run.studies.values()) < 1000 * (1 + n_slots) < 4 * plan.n_trials
     run.abort()

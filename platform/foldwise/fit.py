@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import random
 import sys
 import threading
 import time
 import traceback
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 from threadpoolctl import ThreadpoolController
 
 from foldwise.data import Dataset
-from foldwise.digest import derive_seed
+from foldwise.digest import digest
 from foldwise.errors import NON_FINITE, Failure
 from foldwise.plan import Plan
 from foldwise.problem import with_params
 from foldwise.scoring import Scoring
+from foldwise.seeds import seed_random_states, seeded
+from foldwise.sharing import Bench
 from foldwise.trial import Fit, FitResult
 
 _LONGEST_MESSAGE = 500
@@ -31,7 +33,7 @@ _ONE_AT_A_TIME = threading.RLock()
 """Seeds, warnings and thread limits are a process's, so serial runs in several threads take turns."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Workshop:
     """What all fits of a plan share; it reaches each worker once.
 
@@ -43,6 +45,8 @@ class Workshop:
         The plan's row sets.
     threads : int
         BLAS and OpenMP threads of a fit; they change the last bits, so every executor sets them.
+    share : bool, default=True
+        Whether fits on the same train rows share rows and pipeline prefixes; the results are the same.
     """
 
     dataset: Dataset
@@ -50,6 +54,8 @@ class Workshop:
     scoring: Scoring
     rows: Mapping[str, np.ndarray]
     threads: int
+    share: bool = True
+    _bench: Bench | None = field(default=None, repr=False)
 
     @classmethod
     def of(cls, plan: Plan) -> Workshop:
@@ -60,82 +66,119 @@ class Workshop:
     def run(self, chunk: Sequence[Fit]) -> list[FitResult]:
         """Run fits, one after the other; a fit that raises is a result that says so."""
         with _ONE_AT_A_TIME, limited_threads(self.threads):
-            return [self._run_one(fit) for fit in chunk]
+            return [self._run_one(fit) for fit in self._neighbours(chunk)]
+
+    def _neighbours(self, chunk: Sequence[Fit]) -> Sequence[Fit]:
+        """Order fits so that those with equal pipeline prefixes follow each other."""
+        steps = [name for name, _ in getattr(self.estimator, "steps", ())]
+        if len(chunk) < 3 or not steps:
+            return chunk
+
+        def prefix_first(fit: Fit) -> list[tuple[int, str, str]]:
+            named = ((name.partition("__")[0], name, value) for name, value in fit.params.items())
+            return sorted((steps.index(step) if step in steps else -1, name, digest(value)) for step, name, value in named)
+
+        return sorted(chunk, key=prefix_first)
+
+    def _bench_for(self, train: str) -> Bench:
+        if self._bench is None or self._bench.train != train:
+            self._bench = Bench(self.dataset, self.rows, train)
+        return self._bench
 
     def _run_one(self, fit: Fit) -> FitResult:
         started, clock = time.time(), time.perf_counter()
-        scores: dict[str, dict[str, float]] = {}
-        score_seconds: dict[str, float] = {}
-        score_errors: dict[str, Failure] = {}
-        error: Failure | None = None
-        model: Any = None
-        fit_seconds: float | None = None
-        with seeded(fit.seed), caught_warnings() as caught:
+        work = _Work()
+        with caught_warnings() as caught:
             try:
-                model = seed_random_states(with_params(self.estimator, fit.params), fit.seed)
-                X, y, fit_params = self.dataset.take(self.rows[fit.train], self._columns(model, fit))
-                model.fit(X, **fit_params) if y is None else model.fit(X, y, **fit_params)
-                fit_seconds = time.perf_counter() - clock
-                for held_out in fit.held_out:
-                    before = time.perf_counter()
-                    scores[held_out] = {}
-                    try:
-                        scores[held_out], failure = self._score(model, fit, held_out)
-                    except Exception as raised:  # a scorer may raise anything; other rows may do
-                        failure = failure_of(raised)
-                    if failure is not None:
-                        score_errors[held_out] = failure
-                    score_seconds[held_out] = time.perf_counter() - before
+                self._attempt(fit, work)
             except (Exception, SystemExit) as raised:  # an estimator or scorer may raise anything: failure is a value
-                error = failure_of(raised)
-        if fit_seconds is None:
-            fit_seconds = time.perf_counter() - clock
+                work.error = failure_of(raised)
+        total = time.perf_counter() - clock
         return FitResult(
-            fit.key, scores, started, fit_seconds, score_seconds, error, score_errors, tuple(caught),
-            model if fit.keep_model and error is None else None,
+            fit.key, work.scores, started, total if work.fit_seconds is None else work.fit_seconds, work.score_seconds,
+            work.error, work.score_errors, tuple(caught), work.model if fit.keep_model and work.error is None else None,
         )  # fmt: skip
 
-    def _score(self, model: Any, fit: Fit, held_out: str) -> tuple[dict[str, float], Failure | None]:
-        X, y, _ = self.dataset.take(self.rows[held_out], self._columns(model, fit))
-        scores, errors = self.scoring(model, X, y)
+    def _attempt(self, fit: Fit, work: _Work) -> None:
+        """Fit and score on shared rows or, if that fails since they must not be written into, on rows of its own."""
+        try:
+            with seeded(fit.seed):
+                self._fit_and_score(fit, work, share=self.share and not fit.keep_model)
+        except Exception as error:
+            if not (self.share and _wants_to_write(error)):
+                raise
+            work.forget()
+            with seeded(fit.seed):
+                self._fit_and_score(fit, work, share=False)
+
+    def _fit_and_score(self, fit: Fit, work: _Work, *, share: bool) -> None:
+        """Fit and score, on shared rows that must not be written into or on rows of the fit's own."""
+        bench = self._bench_for(fit.train)
+        clock = time.perf_counter()
+        model = work.model = seed_random_states(with_params(self.estimator, fit.params), fit.seed)
+        pairwise = get_tags(model).input_tags.pairwise
+        take = bench.take if share else bench.fresh
+        with bench.lending(model if share else None):
+            X, y, fit_params = take(fit.train, pairwise=pairwise)
+            model.fit(X, **fit_params) if y is None else model.fit(X, y, **fit_params)
+        work.fit_seconds = time.perf_counter() - clock
+        # Scorers that look at predictions only may be given the last step and what it gets; one of the user's own sees all.
+        by_step = share and type(model) is Pipeline and self.scoring.needs_only_predictions and not pairwise
+        for held_out in fit.held_out:
+            before = time.perf_counter()
+            work.scores[held_out] = {}
+            try:
+                if by_step and hasattr(model.steps[-1][1], "fit"):
+                    X, y = bench.before_last_step(model, held_out)
+                    scores, errors = self.scoring(model.steps[-1][1], X, y)
+                else:
+                    X, y, _ = take(held_out, pairwise=pairwise)
+                    scores, errors = self.scoring(model, X, y)
+                work.scores[held_out] = scores
+                failure = self._failure_among(scores, errors, held_out)
+            except Exception as raised:  # a scorer may raise anything; other rows may do
+                if share and _wants_to_write(raised):
+                    raise
+                failure = failure_of(raised)
+            if failure is not None:
+                work.score_errors[held_out] = failure
+            work.score_seconds[held_out] = time.perf_counter() - before
+
+    def _failure_among(self, scores: Mapping[str, float], errors: Mapping[str, str], held_out: str) -> Failure | None:
         for name, trace in errors.items():
-            last = trace.strip().splitlines()[-1]
-            kind, _, message = last.partition(": ")
-            return scores, Failure(kind.rpartition(".")[2], f"{name}: {message}"[:_LONGEST_MESSAGE], trace)
+            kind, _, message = trace.strip().splitlines()[-1].partition(": ")
+            return Failure(kind.rpartition(".")[2], f"{name}: {message}"[:_LONGEST_MESSAGE], trace)
         for name, score in scores.items():
             if not np.isfinite(score):
-                return scores, Failure(NON_FINITE, f"{name} is {score} on {len(self.rows[held_out])} rows")
-        return scores, None
-
-    def _columns(self, model: Any, fit: Fit) -> np.ndarray | None:
-        """Return the columns of a precomputed kernel that belong to the train rows."""
-        return self.rows[fit.train] if get_tags(model).input_tags.pairwise else None
+                return Failure(NON_FINITE, f"{name} is {score} on {len(self.rows[held_out])} rows")
+        return None
 
 
-def seed_random_states(estimator: Any, seed: int) -> Any:
-    """Set each ``random_state`` that is None, from the seed and the step's name.
+@dataclass
+class _Work:
+    """What came of a fit so far."""
 
-    The param's path is all that tells steps apart, so equal pipeline prefixes get equal seeds.
-    """
-    unset = {
-        name: derive_seed(seed, name)
-        for name, value in estimator.get_params(deep=True).items()
-        if value is None and (name == "random_state" or name.endswith("__random_state"))
-    }
-    return estimator.set_params(**unset) if unset else estimator
+    model: Any = None
+    fit_seconds: float | None = None
+    scores: dict[str, dict[str, float]] = field(default_factory=dict)
+    score_seconds: dict[str, float] = field(default_factory=dict)
+    score_errors: dict[str, Failure] = field(default_factory=dict)
+    error: Failure | None = None
+
+    def forget(self) -> None:
+        """Begin again."""
+        self.scores.clear()
+        self.score_seconds.clear()
+        self.score_errors.clear()
 
 
-@contextlib.contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """Seed the global generators, for estimators that draw from them, and put them back."""
-    python, legacy = random.getstate(), np.random.get_state()  # noqa: NPY002  (the ones that estimators draw from)
-    random.seed(seed)
-    np.random.seed(seed)  # noqa: NPY002
-    try:
-        yield
-    finally:
-        random.setstate(python)
-        np.random.set_state(legacy)  # noqa: NPY002
+def _wants_to_write(error: BaseException | None) -> bool:
+    """Tell whether an error is, or comes from, the attempt to write into shared rows."""
+    while error is not None:
+        if any(words in str(error) for words in ("read-only", "not writeable", "WRITEABLE", "readonly")):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 @contextlib.contextmanager

@@ -1,13 +1,23 @@
-"""The one flat queue: fits of all studies, in the order asked, equal fits once."""
+"""The one flat queue: fits of all studies, equal fits once, in chunks that travel to a worker together.
+
+A chunk holds fits on the same train rows, since these share rows and pipeline prefixes. It aims at a fraction of a second
+of work, as fits measured so far go, and shrinks as the queue drains, so that no worker waits while another holds much.
+"""
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable
 
 from foldwise.trial import Fit, FitResult
 
 Waiter = Callable[[FitResult], None]
+
+_SECONDS_PER_CHUNK = 0.5
+_MOST_FITS = 500
+_NEW = 0.2
+"""Weight of a new measurement in the running mean of seconds per fit."""
 
 
 class FitQueue:
@@ -17,17 +27,28 @@ class FitQueue:
     """
 
     def __init__(self) -> None:
-        self._waiting: deque[Fit] = deque()
+        self._waiting: dict[str, deque[Fit]] = {}
         self._waiters: dict[str, list[Waiter]] = {}
         self._running: dict[str, Fit] = {}
+        self._n_waiting = 0
+        self._n_chunks = 0
+        self._chunks: dict[str, list[int]] = {}
+        self._seconds: float | None = None
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return self._n_waiting
 
     @property
-    def n_running(self) -> int:
-        """Fits that are with a worker."""
-        return len(self._running)
+    def n_chunks(self) -> int:
+        """Chunks that are with a worker."""
+        return self._n_chunks
+
+    @property
+    def chunk_size(self) -> int:
+        """Fits that make a chunk, while there are many."""
+        if self._seconds is None:
+            return 1
+        return max(1, min(_MOST_FITS, int(_SECONDS_PER_CHUNK / max(self._seconds, 1e-6))))
 
     def add(self, fit: Fit, waiter: Waiter) -> bool:
         """Queue a fit; returns False if an equal one waits or runs already."""
@@ -35,14 +56,24 @@ class FitQueue:
         waiters.append(waiter)
         if len(waiters) > 1:
             return False
-        self._waiting.append(fit)
+        self._waiting.setdefault(fit.train, deque()).append(fit)
+        self._n_waiting += 1
         return True
 
-    def next_chunk(self) -> tuple[Fit, ...]:
-        """Take the fits that travel to a worker together."""
-        fit = self._waiting.popleft()
-        self._running[fit.key] = fit
-        return (fit,)
+    def next_chunk(self, n_slots: int) -> tuple[Fit, ...]:
+        """Take the next chunk: of the train rows that wait longest, and never more than a slot's share of all that waits."""
+        train, fits = next(iter(self._waiting.items()))
+        size = min(self.chunk_size, len(fits), math.ceil(self._n_waiting / (2 * n_slots)))
+        chunk = tuple(fits.popleft() for _ in range(size))
+        if not fits:
+            del self._waiting[train]
+        self._n_waiting -= size
+        self._n_chunks += 1
+        left = [size]  # shared by the chunk's fits: how many of them are still to come
+        for fit in chunk:
+            self._running[fit.key] = fit
+            self._chunks[fit.key] = left
+        return chunk
 
     def running(self, key: str) -> Fit:
         """Return a fit that is with a worker."""
@@ -50,10 +81,19 @@ class FitQueue:
 
     def settle(self, result: FitResult) -> list[Waiter]:
         """Take a finished fit out, and return who waits for it."""
-        self._running.pop(result.key, None)
+        if self._running.pop(result.key, None) is not None:
+            left = self._chunks.pop(result.key)
+            left[0] -= 1
+            self._n_chunks -= left[0] == 0
+            self._measure(result)
         return self._waiters.pop(result.key, [])
 
     def clear(self) -> tuple[str, ...]:
         """Forget all that waits, and return the keys of what runs."""
         self._waiting.clear()
+        self._n_waiting = 0
         return tuple(self._running)
+
+    def _measure(self, result: FitResult) -> None:
+        seconds = result.fit_seconds + sum(result.score_seconds.values())
+        self._seconds = seconds if self._seconds is None else (1 - _NEW) * self._seconds + _NEW * seconds

@@ -27,6 +27,8 @@ from foldwise.trial import Fit, FitResult, Trial
 
 _PATIENCE = 1.0  # seconds between looks at what keeps an executor waiting
 _MOST_CAUSES = 5
+_LEAST_BLOCK = 32
+"""Trials that a study which does not adapt is asked for at once, so that chunks find fits that share a prefix."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -154,17 +156,19 @@ class Run:
     # --- ask ---
 
     def _ask(self) -> None:
-        """Ask each study for trials, as long as the queue is short or the search must be told of whole batches."""
-        problem = self.plan.problem
+        """Ask studies for trials: whole batches where the search adapts, else blocks that keep the queue filled.
+
+        The final study comes first, since its fits are everyone's outer refits and the final model waits for it alone.
+        """
+        adapts, batch = self.plan.problem.search.adapts, self.plan.problem.batch
         asked = True
         while asked:
             asked = False
-            for live in self.studies.values():
-                room = 2 * self._executor.slots - len(self._queue)
-                if live.asker.done or not (live.is_idle if problem.search.adapts else room > 0):
+            for live in reversed(self.studies.values()):
+                enough = 2 * self._executor.slots * self._queue.chunk_size
+                if live.asker.done or not (live.is_idle if adapts else len(self._queue) < enough):
                     continue
-                n_trials = problem.batch if problem.search.adapts else math.ceil(room / len(live.study.folds))
-                fits = live.ask(n_trials, self.plan)
+                fits = live.ask(batch if adapts else max(_LEAST_BLOCK, self._queue.chunk_size), self.plan)
                 asked = asked or bool(fits)
                 for number, fold, fit in fits:
                     self._want(fit, partial(self._settle, live, number, fold))
@@ -181,8 +185,9 @@ class Run:
     # --- map ---
 
     def _submit(self) -> None:
-        while len(self._queue) and self._queue.n_running < self._executor.slots:
-            self._executor.submit(self._queue.next_chunk())
+        n_slots = self._executor.slots
+        while len(self._queue) and self._queue.n_chunks < n_slots:
+            self._executor.submit(self._queue.next_chunk(n_slots))
 
     def _finish(self, result: FitResult) -> None:
         """Keep a result, then tell all who wait for it."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sklearn.base import ClassifierMixin, RegressorMixin, is_classifier, is_regressor
-from sklearn.metrics import check_scoring, get_scorer_names
+from sklearn.metrics import check_scoring, get_scorer, get_scorer_names
 
 from foldwise.errors import InputError, InputTypeError, nearest
 
@@ -45,6 +45,8 @@ class Scoring:
         Metrics that are means of right and wrong rows.
     ranges : mapping of str to (float, float)
         Lowest and highest possible score of the metrics, where known.
+    needs_only_predictions : bool
+        Whether every scorer looks at nothing but predictions, or is the estimator's own ``score``.
     """
 
     scorer: Any
@@ -53,6 +55,7 @@ class Scoring:
     single: bool
     zero_one: frozenset[str]
     ranges: Mapping[str, tuple[float, float]]
+    needs_only_predictions: bool = False
 
     @property
     def objective(self) -> str:
@@ -162,7 +165,16 @@ def make_scoring(estimator: Any, scoring: Any, refit: Any) -> Scoring:
         not several and bool(metrics),
         frozenset(name for name, label in labels.items() if known and label in _MEANS_OF_RIGHT_AND_WRONG),
         {name: _range(label) for name, label in labels.items()} if known else {},
+        _needs_only_predictions(scoring),
     )
+
+
+def _needs_only_predictions(scoring: Any) -> bool:
+    given = (
+        scoring.values() if isinstance(scoring, Mapping) else scoring if isinstance(scoring, list | tuple | set) else [scoring]
+    )
+    made = type(get_scorer("accuracy"))  # the class of all that ``make_scorer`` makes
+    return all(one is None or isinstance(one, str | made) for one in given)
 
 
 def scorers_by_name(estimator: Any, scoring: Any) -> Any:

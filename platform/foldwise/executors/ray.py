@@ -143,6 +143,10 @@ class RayExecutor(Executor):
             exceptions.NodeDiedError,
             exceptions.ObjectLostError,
         ) as lost:
+            if len(flight.chunk) > 1:  # one of them may have done it: each is tried alone, where a loss counts
+                for fit in flight.chunk:
+                    self._launch(_Flight((fit,)))
+                return []
             flight.losses += 1
             if flight.losses < _MOST_LOSSES:
                 self._launch(flight)

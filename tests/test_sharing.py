@@ -1,0 +1,235 @@
+"""What fits share changes no result: rows, prefixes, memories; nobody writes into what others read."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.compose import make_column_transformer
+from sklearn.datasets import load_iris
+from sklearn.decomposition import PCA, TruncatedSVD
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.feature_selection import SelectFromModel
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.random_projection import GaussianRandomProjection
+from sklearn.svm import SVC
+from sklearn.tree import DecisionTreeClassifier
+
+from foldwise.data import Dataset
+from foldwise.fit import Workshop
+from foldwise.plan import Plan
+from foldwise.problem import make_problem
+from foldwise.search import make_search
+from foldwise.sharing import PrefixMemory, is_shareable, n_bytes, untouchable
+
+X, Y = load_iris(return_X_y=True)
+
+
+class Counted(TransformerMixin, BaseEstimator):
+    """Centres, and counts how often it was fitted and applied."""
+
+    fits = transforms = 0
+
+    def __init__(self, factor=1.0):
+        self.factor = factor
+
+    def fit(self, X, y=None):
+        type(self).fits += 1
+        self.mean_ = np.asarray(X).mean(axis=0)
+        return self
+
+    def transform(self, X):
+        type(self).transforms += 1
+        return (np.asarray(X) - self.mean_) * self.factor
+
+
+class Scribbling(KNeighborsClassifier):
+    """Writes into whatever it is given."""
+
+    def fit(self, X, y):
+        X *= 2.0
+        return super().fit(X, y)
+
+    def predict(self, X):
+        X *= 2.0
+        return super().predict(X)
+
+
+class Drawing(TransformerMixin, BaseEstimator):
+    """Draws from numpy's global generator."""
+
+    def fit(self, X, y=None):
+        self.shift_ = np.random.rand()
+        return self
+
+    def transform(self, X):
+        return X + self.shift_
+
+
+def plan_of(estimator, space, X=X, **options):
+    problem = make_problem(Dataset(X, Y), estimator, space, search=make_search("grid"), outer_cv=3, random_state=0, **options)
+    return Plan.of(problem)
+
+
+def all_results(plan, *, share, chunk=None):
+    asker = plan.problem.search.open(plan.problem.space, plan.n_trials, 0)
+    trials = asker.ask(plan.n_trials)
+    results = {}
+    for train in plan.held_out:
+        fits = [plan.fit(trial.params, train) for trial in trials]
+        workshop = Workshop.of(plan)
+        workshop.share = share
+        for start in range(0, len(fits), chunk or len(fits)):
+            for result in workshop.run(fits[start : start + (chunk or len(fits))]):
+                assert result.error is None, result.error.traceback
+                assert not result.score_errors, result.score_errors
+                results[result.key] = result.scores
+    return results
+
+
+PIPELINES = {
+    "one prefix": (make_pipeline(StandardScaler(), PCA(), SVC()), {"pca__n_components": [1, 2], "svc__C": [0.1, 1, 10]}),
+    "steps out of alphabetical order": (
+        Pipeline([("z", PCA()), ("a", SVC())]), {"a__C": [0.1, 1, 10], "z__n_components": [1, 2]},
+    ),
+    "a seeded transformer": (
+        make_pipeline(GaussianRandomProjection(2), DecisionTreeClassifier()), {"decisiontreeclassifier__max_depth": [1, 2, 3]},
+    ),
+    "a transformer with an estimator inside": (
+        make_pipeline(SelectFromModel(RandomForestClassifier(3)), RandomForestClassifier(3)),
+        {"randomforestclassifier__max_depth": [1, 2], "selectfrommodel__estimator__max_depth": [1, 2]},
+    ),
+    "nested pipelines": (
+        make_pipeline(make_pipeline(StandardScaler(), PCA()), make_pipeline(StandardScaler(), SVC())),
+        {"pipeline-1__pca__n_components": [1, 2], "pipeline-2__svc__C": [1, 10]},
+    ),
+    "a union": (
+        make_pipeline(FeatureUnion([("p", make_pipeline(StandardScaler(), PCA(1))), ("s", TruncatedSVD(2))]), SVC()),
+        {"svc__C": [1, 10], "featureunion__p__pca__n_components": [1, 2]},
+    ),
+    "a column transformer": (
+        make_pipeline(make_column_transformer((make_pipeline(StandardScaler(), PCA(1)), [0, 1]), remainder="passthrough"), SVC()),
+        {"svc__C": [1, 10]},
+    ),
+    "steps as values": (
+        Pipeline([("scale", None), ("model", SVC())]), {"scale": [StandardScaler(), "passthrough", PCA(2)], "model__C": [1, 10]},
+    ),
+    "an estimator that writes": (make_pipeline(StandardScaler(), Scribbling()), {"scribbling__n_neighbors": [1, 5]}),
+    "an estimator alone that writes": (Scribbling(), {"n_neighbors": [1, 5, 9]}),
+    "a transformer that writes": (
+        make_pipeline(FunctionTransformer(lambda X: np.multiply(X, 2, out=X)), KNeighborsClassifier()),
+        {"kneighborsclassifier__n_neighbors": [1, 5]},
+    ),
+    "a transformer that changes nothing": (
+        make_pipeline(FunctionTransformer(), StandardScaler(), KNeighborsClassifier()), {"kneighborsclassifier__n_neighbors": [1, 5]},
+    ),
+    "no pipeline": (DecisionTreeClassifier(), {"max_depth": [1, 2, 3]}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("estimator", "space"), PIPELINES.values(), ids=PIPELINES.keys())
+@pytest.mark.parametrize("scoring", [None, ["accuracy", "roc_auc_ovo"]], ids=["score", "metrics"])
+def test_sharing_changes_no_result(estimator, space, scoring):
+    if scoring and "svc" in str(estimator).lower():
+        scoring = ["accuracy", "f1_macro"]
+    plan = plan_of(estimator, space, scoring=scoring, return_train_score=True)
+    alone = all_results(plan, share=False)
+    assert all_results(plan, share=True) == alone
+    assert all_results(plan, share=True, chunk=2) == alone
+
+
+@pytest.mark.parametrize("kind", ["sparse", "frame", "list"])
+def test_sharing_changes_no_result_for_other_kinds_of_data(kind):
+    data = {"sparse": scipy.sparse.csr_array(X), "frame": pd.DataFrame(X, columns=list("abcd")), "list": X.tolist()}[kind]
+    scaler = StandardScaler(with_mean=False).set_output(transform="default" if kind != "frame" else "pandas")
+    plan = plan_of(make_pipeline(scaler, SVC()), {"svc__C": [0.1, 1, 10]}, X=data)
+    assert all_results(plan, share=True) == all_results(plan, share=False)
+
+
+def test_a_frame_that_a_transformer_adds_columns_to_is_each_fits_own():
+    def widen(frame):
+        frame["e"] = frame["a"] * 2
+        return frame
+
+    frame = pd.DataFrame(X, columns=list("abcd"))
+    plan = plan_of(
+        make_pipeline(FunctionTransformer(widen), KNeighborsClassifier()), {"kneighborsclassifier__p": [1, 2]}, X=frame
+    )
+    assert all_results(plan, share=True) == all_results(plan, share=False)
+    assert list(frame) == list("abcd")
+
+
+def test_draws_from_the_global_generator_do_not_depend_on_the_chunk():
+    plan = plan_of(make_pipeline(Drawing(), KNeighborsClassifier()), {"kneighborsclassifier__n_neighbors": [1, 5, 9]})
+    assert all_results(plan, share=True) == all_results(plan, share=True, chunk=1)
+
+
+def test_an_equal_prefix_is_fitted_and_applied_once_per_chunk():
+    Counted.fits = Counted.transforms = 0
+    plan = plan_of(make_pipeline(Counted(), SVC()), {"svc__C": [0.1, 1, 10], "counted__factor": [1.0, 2.0]})
+    fold = plan.studies[-1].folds[0]
+    trials = plan.problem.search.open(plan.problem.space, 6, 0).ask(6)
+    Workshop.of(plan).run([plan.fit(trial.params, fold.train) for trial in trials])
+    assert Counted.fits == 2
+    assert Counted.transforms == 2 * (1 + 1)  # the train rows and the held-out rows
+
+
+def test_a_scorer_of_the_users_sees_the_whole_pipeline_and_raw_rows():
+    seen = []
+
+    def looking(estimator, X, y):
+        seen.append((type(estimator).__name__, [type(step).__name__ for _, step in estimator.steps], estimator.memory, X[0, 0]))
+        return estimator.score(X, y)
+
+    plan = plan_of(make_pipeline(StandardScaler(), SVC()), {"svc__C": [1, 10]}, scoring=looking)
+    fold = plan.studies[-1].folds[0]
+    Workshop.of(plan).run([plan.fit({"svc__C": C}, fold.train) for C in (1, 10)])
+    first = X[plan.rows[fold.held_out][0], 0]
+    assert seen == [("Pipeline", ["StandardScaler", "SVC"], None, first)] * 2
+
+
+def test_a_memory_of_the_users_still_works(tmp_path):
+    estimator = make_pipeline(StandardScaler(), SVC(), memory=str(tmp_path / "cache"))
+    plan = plan_of(estimator, {"svc__C": [1, 10]})
+    shared = all_results(plan, share=True)
+    assert (tmp_path / "cache").exists()
+    assert list(shared.values()) == list(
+        all_results(plan_of(estimator.set_params(memory=None), {"svc__C": [1, 10]}), share=False).values()
+    )
+
+
+def test_what_is_lent_cannot_be_changed_for_others():
+    array, frame, rows = np.ones(3), pd.DataFrame({"a": [1, 2]}), [1, 2]
+    with pytest.raises(ValueError, match="read-only"):
+        untouchable(array)[0] = 2
+    lent = untouchable(frame)
+    lent["b"] = 1
+    lent.loc[0, "a"] = 5
+    untouchable(rows).append(3)
+    assert (list(frame), frame["a"].tolist(), rows) == (["a"], [1, 2], [1, 2])
+    assert is_shareable(scipy.sparse.csr_array(X))
+    assert not is_shareable(object())
+
+
+def test_memory_for_prefixes_is_bounded():
+    memory = PrefixMemory(most_bytes=1000)
+    for key in range(10):
+        memory.recall(key, lambda: (np.ones(50), None))
+    assert memory._n_bytes <= 1000
+    assert len(memory._kept) == 2
+    before = memory.n_made
+    memory.recall(9, lambda: (np.ones(50), None))
+    assert memory.n_made == before
+    assert n_bytes(np.ones(50)) == 400
+
+
+def test_the_final_model_has_no_memory_of_ours():
+    import foldwise as fw
+
+    search = fw.NestedSearchCV(
+        make_pipeline(StandardScaler(), SVC()), {"svc__C": [1, 10]}, search="grid", outer_cv=3, executor="serial"
+    ).fit(X, Y)
+    assert search.best_estimator_.memory is None
+    assert search.best_estimator_.named_steps["standardscaler"].mean_.flags.writeable
