@@ -138,7 +138,7 @@ def test_a_job_that_fails_is_exit_code_1(job, monkeypatch, capsys):
         "space={fault: [raise]}",
     )
     assert code == 1
-    assert "none of the 1 trials of study outer-0 has a score: 1 x ValueError: fault asked for" in err
+    assert "none of the 1 trials of study final has a score: 1 x ValueError: fault asked for" in err
 
 
 def test_an_interrupted_run_says_what_is_complete_and_ends_with_130(job):

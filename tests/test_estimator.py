@@ -220,7 +220,7 @@ def test_error_score_as_scikit_learn_means_it():
 
 
 def test_a_study_with_nothing_finished_shows_the_causes():
-    with pytest.raises(StudyFailedError, match=r"none of the 1 trials of study outer-0 has a score: 1 x ValueError") as caught:
+    with pytest.raises(StudyFailedError, match=r"none of the 1 trials of study final has a score: 1 x ValueError") as caught:
         search_of(FaultyEstimator(), {"fault": ["raise"]}).fit(*IRIS)
     assert isinstance(caught.value, ValueError)
 

@@ -23,14 +23,13 @@ from foldwise.digest import digest
 from foldwise.errors import NON_FINITE, Failure
 from foldwise.plan import Plan
 from foldwise.problem import with_params
+from foldwise.process import ONE_AT_A_TIME
 from foldwise.scoring import Scoring
 from foldwise.seeds import seed_random_states, seeded
 from foldwise.sharing import Bench
 from foldwise.trial import Fit, FitResult
 
 _LONGEST_MESSAGE = 500
-_ONE_AT_A_TIME = threading.RLock()
-"""Seeds, warnings and thread limits are a process's, so serial runs in several threads take turns."""
 
 
 @dataclass
@@ -65,7 +64,7 @@ class Workshop:
 
     def run(self, chunk: Sequence[Fit]) -> list[FitResult]:
         """Run fits, one after the other; a fit that raises is a result that says so."""
-        with _ONE_AT_A_TIME, limited_threads(self.threads):
+        with ONE_AT_A_TIME, limited_threads(self.threads):
             return [self._run_one(fit) for fit in self._neighbours(chunk)]
 
     def _neighbours(self, chunk: Sequence[Fit]) -> Sequence[Fit]:

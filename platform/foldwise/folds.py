@@ -7,7 +7,6 @@ j serves the studies of both. Whatever makes that impossible, or a score dishone
 from __future__ import annotations
 
 import copy
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +24,7 @@ from foldwise.checks import is_integer
 from foldwise.data import Dataset
 from foldwise.digest import derive_seed, digest_rows
 from foldwise.errors import FoldsError
+from foldwise.process import ignored_warnings
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,8 +200,8 @@ def _as_rows(pair: Any, place: str) -> tuple[np.ndarray, np.ndarray]:
 def _split(dataset: Dataset, splitter: Any, rows: np.ndarray, place: str) -> tuple[Fold, ...]:
     whole = len(rows) == dataset.n_rows and bool((rows == np.arange(len(rows))).all())
     try:
-        with warnings.catch_warnings():  # that groups do not straddle is checked below, whatever the splitter knows of them
-            warnings.filterwarnings("ignore", "The groups parameter is ignored", UserWarning)
+        # That groups do not straddle is checked below, whatever the splitter knows of them.
+        with ignored_warnings("The groups parameter is ignored", UserWarning):
             pairs = [(np.asarray(a), np.asarray(b)) for a, b in dataset.splits(splitter, None if whole else rows)]
     except FoldsError:
         raise
@@ -361,8 +361,7 @@ def _advice(cv: Any, works: Callable[[Any], bool]) -> str:
         if not is_integer(cv):
             smaller = copy.deepcopy(cv)
             smaller.n_splits = fewer
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with ignored_warnings():
             if works(smaller):
                 return f"the largest number of folds that works is {fewer}"
     return "no smaller number of folds works: use a stratified splitter, or merge or drop the class"

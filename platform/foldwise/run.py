@@ -160,11 +160,12 @@ class Run:
 
         The final study comes first, since its fits are everyone's outer refits and the final model waits for it alone.
         """
+        final_first = sorted(self.studies.values(), key=lambda live: live.study.judged is not None)
         adapts, batch = self.plan.problem.search.adapts, self.plan.problem.batch
         asked = True
         while asked:
             asked = False
-            for live in reversed(self.studies.values()):
+            for live in final_first:
                 enough = 2 * self._executor.slots * self._queue.chunk_size
                 if live.asker.done or not (live.is_idle if adapts else len(self._queue) < enough):
                     continue

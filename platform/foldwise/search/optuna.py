@@ -6,7 +6,6 @@ import contextlib
 import copy
 import importlib.util
 import math
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -19,6 +18,7 @@ from optuna.trial import TrialState as OptunaState
 from foldwise.digest import digest
 from foldwise.dimension import Categorical, Dimension, Distribution, Float, Int
 from foldwise.errors import InputError, InputTypeError, MissingPackageError, nearest
+from foldwise.process import ignored_warnings
 from foldwise.search.base import Asker, Search
 from foldwise.search.random import DEFAULT_TRIALS
 from foldwise.space import SearchSpace
@@ -96,8 +96,7 @@ class OptunaSearch(Search):
         if wanted == "grid":
             options.setdefault("search_space", {})
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            with ignored_warnings(category=optuna.exceptions.ExperimentalWarning):
                 return classes[wanted](seed=seed, **options)  # type: ignore[no-any-return]
         except (TypeError, ValueError) as error:
             raise InputError(
