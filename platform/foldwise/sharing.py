@@ -77,11 +77,15 @@ class PrefixMemory:
         """Forget the names of what was lent; called after each fit, since names are found by identity."""
         self._names.clear()
 
+    def _name_of(self, values: Any) -> str | None:
+        """Return the name that values were lent by; None for those that were not."""
+        return "nothing" if values is None else self._names.get(id(values), (None, None))[0]
+
     def _fit_transform(self, function: Callable[..., Any], transformer: Any, X: Any, y: Any, *rest: Any, **options: Any) -> Any:
-        name, known = self._names.get(id(X), ("", None))
-        if known is not X or any((options.get("params") or {}).values()):
+        names = self._name_of(X), self._name_of(y)  # targets of its own, as one-vs-rest makes them, have no name
+        if None in names or any((options.get("params") or {}).values()):
             return function(transformer, X, y, *rest, **options)
-        output_name = digest(name, transformer)
+        output_name = digest(names, transformer)
 
         def make() -> tuple[Any, Any]:
             with seeded(derive_seed(output_name)):  # so that it draws alike whoever comes first, and takes no one's draws
@@ -122,7 +126,8 @@ class Bench:
         if (key, pairwise) not in self._sliced:
             self._sliced[key, pairwise] = self.fresh(key, pairwise=pairwise)
         X, y, fit_params = self._sliced[key, pairwise]
-        return self.memory.lend(X, f"{key}-{pairwise}"), untouchable(y), {n: untouchable(v) for n, v in fit_params.items()}
+        lent_y = None if y is None else self.memory.lend(y, f"{key}-y")
+        return self.memory.lend(X, f"{key}-{pairwise}"), lent_y, {n: untouchable(v) for n, v in fit_params.items()}
 
     def fresh(self, key: str, *, pairwise: bool) -> Rows:
         """Return rows of the caller's own."""
