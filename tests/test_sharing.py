@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse
-from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.compose import make_column_transformer
+from sklearn.base import BaseEstimator, TransformerMixin, clone
+from sklearn.compose import ColumnTransformer, make_column_transformer
 from sklearn.datasets import load_iris
 from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.ensemble import RandomForestClassifier
@@ -24,6 +24,7 @@ from foldwise.plan import Plan
 from foldwise.problem import make_problem
 from foldwise.search import make_search
 from foldwise.sharing import PrefixMemory, is_shareable, n_bytes, untouchable
+from foldwise.sharing.composites import lend, release
 
 X, Y = load_iris(return_X_y=True)
 
@@ -110,6 +111,30 @@ PIPELINES = {
         make_pipeline(FeatureUnion([("p", make_pipeline(StandardScaler(), PCA(1))), ("s", TruncatedSVD(2))]), SVC()),
         {"svc__C": [1, 10], "featureunion__p__pca__n_components": [1, 2]},
     ),
+    "branches of a union, one of them searched": (
+        make_pipeline(FeatureUnion([("p", PCA(1)), ("s", TruncatedSVD(2)), ("n", "passthrough")]), StandardScaler(), SVC()),
+        {"svc__C": [1, 10], "featureunion__p__n_components": [1, 2]},
+    ),
+    "branches of a column transformer, one of them searched": (
+        make_pipeline(
+            ColumnTransformer([("p", PCA(1), [0, 1]), ("k", SelectKBest(k=1), [1, 2, 3]), ("d", "drop", [0])], remainder="passthrough"),
+            SVC(),
+        ),
+        {"svc__C": [1, 10], "columntransformer__p__whiten": [False, True], "columntransformer__k__k": [1, 2]},
+    ),
+    "a union within a column transformer within a pipeline": (
+        make_pipeline(
+            StandardScaler(),
+            ColumnTransformer([("u", FeatureUnion([("p", PCA(1)), ("q", make_pipeline(StandardScaler(), PCA(2)))]), [0, 1, 2])]),
+            make_pipeline(StandardScaler(), DecisionTreeClassifier()),
+        ),
+        {"pipeline__decisiontreeclassifier__max_depth": [1, 3], "columntransformer__u__p__whiten": [False, True],
+         "columntransformer__u__q__pca__n_components": [1, 2]},
+    ),
+    "a union without a pipeline around it": (
+        Pipeline([("u", FeatureUnion([("p", PCA(1)), ("s", SelectKBest(k=1))])), ("m", KNeighborsClassifier())]),
+        {"u": [FeatureUnion([("p", PCA(2))]), FeatureUnion([("s", SelectKBest(k=2))])], "m__p": [1, 2]},
+    ),
     "a column transformer": (
         make_pipeline(make_column_transformer((make_pipeline(StandardScaler(), PCA(1)), [0, 1]), remainder="passthrough"), SVC()),
         {"svc__C": [1, 10]},
@@ -178,6 +203,62 @@ def test_an_equal_prefix_is_fitted_and_applied_once_per_chunk():
     Workshop.of(plan).run([plan.fit(trial.params, fold.train) for trial in trials])
     assert Counted.fits == 2
     assert Counted.transforms == 2 * (1 + 1)  # the train rows and the held-out rows
+
+
+def counts_of(estimator, space):
+    """Run all fits on one set of train rows; returns how often `Counted` was fitted and applied."""
+    Counted.fits = Counted.transforms = 0
+    plan = plan_of(estimator, space)
+    fold = plan.studies[-1].folds[0]
+    trials = plan.problem.search.open(plan.problem.space, plan.n_trials, 0).ask(plan.n_trials)
+    for result in Workshop.of(plan).run([plan.fit(trial.params, fold.train) for trial in trials]):
+        assert result.failure_on(fold.held_out) is None, result.error or result.score_errors
+    return Counted.fits, Counted.transforms
+
+
+@pytest.mark.parametrize(
+    ("estimator", "space"),
+    [
+        (make_pipeline(FeatureUnion([("c", Counted()), ("p", PCA(1))]), SVC()), {"featureunion__p__n_components": [1, 2]}),
+        (
+            make_pipeline(ColumnTransformer([("c", Counted(), [0, 1]), ("p", PCA(1), [2, 3])]), SVC()),
+            {"columntransformer__p__whiten": [False, True], "svc__C": [1, 10]},
+        ),
+        (
+            make_pipeline(ColumnTransformer([("c", make_pipeline(Counted(), PCA(1)), [0, 1])]), SVC()),
+            {"columntransformer__c__pca__whiten": [False, True], "svc__C": [1, 10]},
+        ),
+        (make_pipeline(make_pipeline(Counted(), PCA(1)), SVC()), {"pipeline__pca__whiten": [False, True], "svc__C": [1, 10]}),
+        (make_pipeline(PCA(2), make_pipeline(Counted(), SVC())), {"pipeline__svc__C": [1, 10, 100]}),
+    ],
+    ids=["union", "columns", "a pipeline within columns", "a pipeline first", "a pipeline last"],
+)
+def test_an_equal_part_of_a_composite_is_fitted_and_applied_once(estimator, space):
+    assert counts_of(estimator, space) == (1, 2)  # on the train rows and on the held-out rows
+
+
+def test_every_fit_that_shares_a_prefix_hears_of_its_warnings():
+    plan = plan_of(make_pipeline(SelectKBest(k=9), SVC()), {"svc__C": [0.1, 1, 10]})  # more than there are columns
+    fold = plan.studies[-1].folds[0]
+    results = Workshop.of(plan).run([plan.fit({"svc__C": C}, fold.train) for C in (0.1, 1, 10)])
+    assert len({result.warned for result in results}) == 1
+    assert results[0].warned
+
+
+def test_what_is_fitted_with_a_memory_has_none_of_it_afterwards():
+    columns = ColumnTransformer([("p", make_pipeline(StandardScaler(), PCA(1)), [0, 1]), ("k", SelectKBest(k=1), [2, 3])])
+    model = make_pipeline(FeatureUnion([("c", columns), ("s", TruncatedSVD(2))]), make_pipeline(StandardScaler(), SVC()))
+    plain = clone(model).fit(X, Y)
+    memory = PrefixMemory()
+    lend(model, memory)
+    model.fit(memory.lend(X.copy(), "X"), memory.lend(Y.copy(), "y"))
+    release(model)
+    assert "Branch" not in repr(model)
+    assert "PrefixMemory" not in repr(model)
+    fitted = model.steps[0][1].transformer_list[0][1].transformers_
+    assert [type(part).__name__ for _, part, _ in fitted] == ["Pipeline", "SelectKBest"]
+    assert np.array_equal(model.predict(X), plain.predict(X))
+    assert model[:-1].get_feature_names_out().tolist() == plain[:-1].get_feature_names_out().tolist()
 
 
 def test_a_scorer_of_the_users_sees_the_whole_pipeline_and_raw_rows():

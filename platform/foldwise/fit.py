@@ -14,19 +14,20 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 from threadpoolctl import ThreadpoolController
 
 from foldwise.data import Dataset
-from foldwise.digest import digest
 from foldwise.errors import NON_FINITE, Failure
 from foldwise.plan import Plan
 from foldwise.problem import with_params
 from foldwise.process import ONE_AT_A_TIME
 from foldwise.scoring import Scoring
-from foldwise.seeds import seed_random_states, seeded
+from foldwise.seeds import is_random_state, kept_generators, seed_generators, seed_random_states
 from foldwise.sharing import Bench
+from foldwise.sharing.composites import last_step, release
 from foldwise.trial import Fit, FitResult
 
 _LONGEST_MESSAGE = 500
@@ -55,6 +56,7 @@ class Workshop:
     threads: int
     share: bool = True
     _bench: Bench | None = field(default=None, repr=False)
+    _seeded: Any = field(default=None, repr=False)
 
     @classmethod
     def of(cls, plan: Plan) -> Workshop:
@@ -64,25 +66,21 @@ class Workshop:
 
     def run(self, chunk: Sequence[Fit]) -> list[FitResult]:
         """Run fits, one after the other; a fit that raises is a result that says so."""
-        with ONE_AT_A_TIME, limited_threads(self.threads):
-            return [self._run_one(fit) for fit in self._neighbours(chunk)]
+        with ONE_AT_A_TIME, limited_threads(self.threads), kept_generators():
+            return [self._run_one(fit) for fit in chunk]
 
-    def _neighbours(self, chunk: Sequence[Fit]) -> Sequence[Fit]:
-        """Order fits so that those with equal pipeline prefixes follow each other."""
-        steps = [name for name, _ in getattr(self.estimator, "steps", ())]
-        if len(chunk) < 3 or not steps:
-            return chunk
-
-        def prefix_first(fit: Fit) -> list[tuple[int, str, str]]:
-            named = ((name.partition("__")[0], name, value) for name, value in fit.params.items())
-            return sorted((steps.index(step) if step in steps else -1, name, digest(value)) for step, name, value in named)
-
-        return sorted(chunk, key=prefix_first)
-
-    def _bench_for(self, train: str) -> Bench:
-        if self._bench is None or self._bench.train != train:
-            self._bench = Bench(self.dataset, self.rows, train)
+    def _bench_for(self, fit: Fit) -> Bench:
+        """Return the bench of the fit's train rows: the last one, if it is theirs."""
+        if self._bench is None or self._bench.train != fit.train:
+            self._seeded = seed_random_states(clone(self.estimator), fit.seed)
+            self._bench = Bench(self.dataset, self.rows, fit.train)
         return self._bench
+
+    def _model_for(self, fit: Fit) -> Any:
+        """Make the fit's own estimator; random states are set once per bench, unless the params bring some of their own."""
+        if any(is_random_state(name) or hasattr(value, "get_params") for name, value in fit.params.items()):
+            return seed_random_states(with_params(self.estimator, fit.params), fit.seed)
+        return with_params(self._seeded, fit.params)
 
     def _run_one(self, fit: Fit) -> FitResult:
         started, clock = time.time(), time.perf_counter()
@@ -96,40 +94,45 @@ class Workshop:
         return FitResult(
             fit.key, work.scores, started, total if work.fit_seconds is None else work.fit_seconds, work.score_seconds,
             work.error, work.score_errors, tuple(caught), work.model if fit.keep_model and work.error is None else None,
+            shared_seconds=work.shared_seconds,
         )  # fmt: skip
 
     def _attempt(self, fit: Fit, work: _Work) -> None:
         """Fit and score on shared rows or, if that fails since they must not be written into, on rows of its own."""
-        try:
-            with seeded(fit.seed):
-                self._fit_and_score(fit, work, share=self.share and not fit.keep_model)
-        except Exception as error:
-            if not (self.share and _wants_to_write(error)):
-                raise
-            work.forget()
-            with seeded(fit.seed):
-                self._fit_and_score(fit, work, share=False)
+        bench = self._bench_for(fit)
+        if self.share and not fit.keep_model:
+            before = bench.seconds
+            try:
+                with bench.lending(work.make(self._model_for(fit)).model):
+                    self._fit_and_score(fit, bench, work, share=True)
+                return
+            except Exception as error:
+                if not _wants_to_write(error):
+                    raise
+            finally:
+                work.shared_seconds = bench.seconds - before
+        self._fit_and_score(fit, bench, work.make(self._model_for(fit)), share=False)
 
-    def _fit_and_score(self, fit: Fit, work: _Work, *, share: bool) -> None:
+    def _fit_and_score(self, fit: Fit, bench: Bench, work: _Work, *, share: bool) -> None:
         """Fit and score, on shared rows that must not be written into or on rows of the fit's own."""
-        bench = self._bench_for(fit.train)
+        seed_generators(fit.seed)
         clock = time.perf_counter()
-        model = work.model = seed_random_states(with_params(self.estimator, fit.params), fit.seed)
+        model = work.model
         pairwise = get_tags(model).input_tags.pairwise
         take = bench.take if share else bench.fresh
-        with bench.lending(model if share else None):
-            X, y, fit_params = take(fit.train, pairwise=pairwise)
-            model.fit(X, **fit_params) if y is None else model.fit(X, y, **fit_params)
+        X, y, fit_params = take(fit.train, pairwise=pairwise)
+        model.fit(X, **fit_params) if y is None else model.fit(X, y, **fit_params)
         work.fit_seconds = time.perf_counter() - clock
         # Scorers that look at predictions only may be given the last step and what it gets; one of the user's own sees all.
         by_step = share and type(model) is Pipeline and self.scoring.needs_only_predictions and not pairwise
+        if share and not by_step:
+            release(model)
         for held_out in fit.held_out:
             before = time.perf_counter()
             work.scores[held_out] = {}
             try:
-                if by_step and hasattr(model.steps[-1][1], "fit"):
-                    X, y = bench.before_last_step(model, held_out)
-                    scores, errors = self.scoring(model.steps[-1][1], X, y)
+                if by_step and hasattr(last_step(model), "fit"):
+                    scores, errors = self.scoring(*bench.before_last_step(model, held_out))
                 else:
                     X, y, _ = take(held_out, pairwise=pairwise)
                     scores, errors = self.scoring(model, X, y)
@@ -164,11 +167,15 @@ class _Work:
     score_errors: dict[str, Failure] = field(default_factory=dict)
     error: Failure | None = None
 
-    def forget(self) -> None:
-        """Begin again."""
+    shared_seconds: float = 0.0
+
+    def make(self, model: Any) -> _Work:
+        """Begin, or begin again, with a model that is not fitted yet."""
+        self.model = model
         self.scores.clear()
         self.score_seconds.clear()
         self.score_errors.clear()
+        return self
 
 
 def _wants_to_write(error: BaseException | None) -> bool:

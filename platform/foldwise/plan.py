@@ -10,6 +10,7 @@ import numpy as np
 
 from foldwise.digest import derive_seed, digest, digest_rows
 from foldwise.folds import Fold
+from foldwise.prefixes import Prefixes
 from foldwise.problem import Problem
 from foldwise.trial import Fit, Params
 
@@ -123,6 +124,11 @@ class Plan:
         problem = self.problem
         shared = digest(problem.dataset.digest, problem.estimator)
         return {train: digest(shared, train, seed) for train, seed in self.seeds.items()}
+
+    @cached_property
+    def prefixes(self) -> Prefixes:
+        """The transformers that fits on the same train rows can share."""
+        return Prefixes(self.problem.estimator)
 
     def fit(self, params: Params, train: str, *, keep_model: bool = False) -> Fit:
         """Name the fit of some params on some train rows."""

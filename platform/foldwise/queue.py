@@ -1,39 +1,70 @@
 """The one flat queue: fits of all studies, equal fits once, in chunks that travel to a worker together.
 
-A chunk holds fits on the same train rows, since these share rows and pipeline prefixes. It aims at a fraction of a second
-of work, as fits measured so far go, and shrinks as the queue drains, so that no worker waits while another holds much.
+Fits on the same train rows wait in one lane, since they share rows and pipeline prefixes; a chunk is taken from one lane,
+neighbours first. It aims at a fraction of a second of work, as fits measured so far go, and shrinks as the queue drains, so
+that no worker waits while another holds much; but it is not cut so small that workers mostly repeat what fits share.
 """
 
 from __future__ import annotations
 
 import math
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
 
-from foldwise.trial import Fit, FitResult
+from foldwise.trial import Fit, FitResult, Params
 
 Waiter = Callable[[FitResult], None]
 
 _SECONDS_PER_CHUNK = 0.5
 _MOST_FITS = 500
 _NEW = 0.2
-"""Weight of a new measurement in the running mean of seconds per fit."""
+"""Weight of a new measurement in a running mean."""
+_LOOK_AHEAD = 64
+"""Lanes that are compared when the next chunk is taken."""
+
+
+@dataclass
+class _Lane:
+    """Fits on the same train rows that wait for a worker, and the studies that wait for them."""
+
+    waiting: deque[Fit] = field(default_factory=deque)
+    studies: set[str] = field(default_factory=set)
+    is_sorted: bool = True
+
+
+@dataclass
+class _Chunk:
+    """A chunk that is with a worker: how much of it is still to come, and how long what is there took."""
+
+    train: str
+    left: int
+    shared_seconds: float = 0.0
 
 
 class FitQueue:
     """Fits that wait for a worker, and those that are with one.
 
     A fit that is asked for again while it waits or runs is not queued again: its result goes to all who asked.
+
+    Parameters
+    ----------
+    order_of : callable, optional
+        Params -> what to sort a lane by, so that fits with equal pipeline prefixes are neighbours.
     """
 
-    def __init__(self) -> None:
-        self._waiting: dict[str, deque[Fit]] = {}
-        self._waiters: dict[str, list[Waiter]] = {}
-        self._running: dict[str, Fit] = {}
-        self._n_waiting = 0
-        self._n_chunks = 0
-        self._chunks: dict[str, list[int]] = {}
+    def __init__(self, order_of: Callable[[Params], Any] | None = None) -> None:
+        self._order_of = order_of
+        self._lanes: dict[str, _Lane] = {}
+        self._waiters: dict[str, list[tuple[str, Waiter]]] = {}
+        self._running: dict[str, tuple[Fit, _Chunk]] = {}
+        self._wanted: Counter[str] = Counter()
+        self._busy: Counter[str] = Counter()
+        self._n_waiting = self._n_chunks = 0
         self._seconds: float | None = None
+        self._shared_seconds = 0.0
 
     def __len__(self) -> int:
         return self._n_waiting
@@ -50,50 +81,88 @@ class FitQueue:
             return 1
         return max(1, min(_MOST_FITS, int(_SECONDS_PER_CHUNK / max(self._seconds, 1e-6))))
 
-    def add(self, fit: Fit, waiter: Waiter) -> bool:
-        """Queue a fit; returns False if an equal one waits or runs already."""
+    def add(self, fit: Fit, waiter: Waiter, study: str = "") -> bool:
+        """Queue a fit that a study waits for; returns False if an equal one waits or runs already."""
+        self._wanted[study] += 1
         waiters = self._waiters.setdefault(fit.key, [])
-        waiters.append(waiter)
+        waiters.append((study, waiter))
+        if fit.key in self._running:
+            return False
+        lane = self._lanes.setdefault(fit.train, _Lane())
+        lane.studies.add(study)
         if len(waiters) > 1:
             return False
-        self._waiting.setdefault(fit.train, deque()).append(fit)
+        lane.waiting.append(fit)
+        lane.is_sorted = self._order_of is None
         self._n_waiting += 1
         return True
 
     def next_chunk(self, n_slots: int) -> tuple[Fit, ...]:
-        """Take the next chunk: of the train rows that wait longest, and never more than a slot's share of all that waits."""
-        train, fits = next(iter(self._waiting.items()))
-        size = min(self.chunk_size, len(fits), math.ceil(self._n_waiting / (2 * n_slots)))
-        chunk = tuple(fits.popleft() for _ in range(size))
-        if not fits:
-            del self._waiting[train]
-        self._n_waiting -= size
+        """Take the next chunk, from the lane that comes next."""
+        train = self._next_lane()
+        lane = self._lanes[train]
+        if not lane.is_sorted and self._order_of is not None:
+            order_of = self._order_of
+            lane.waiting = deque(sorted(lane.waiting, key=lambda fit: order_of(fit.params)))
+            lane.is_sorted = True
+        fits = tuple(lane.waiting.popleft() for _ in range(min(self._size(n_slots), len(lane.waiting))))
+        if not lane.waiting:
+            del self._lanes[train]
+        self._n_waiting -= len(fits)
         self._n_chunks += 1
-        left = [size]  # shared by the chunk's fits: how many of them are still to come
-        for fit in chunk:
-            self._running[fit.key] = fit
-            self._chunks[fit.key] = left
-        return chunk
+        self._busy[train] += 1
+        chunk = _Chunk(train, len(fits))
+        self._running.update((fit.key, (fit, chunk)) for fit in fits)
+        return fits
 
     def running(self, key: str) -> Fit:
         """Return a fit that is with a worker."""
-        return self._running[key]
+        return self._running[key][0]
 
     def settle(self, result: FitResult) -> list[Waiter]:
         """Take a finished fit out, and return who waits for it."""
-        if self._running.pop(result.key, None) is not None:
-            left = self._chunks.pop(result.key)
-            left[0] -= 1
-            self._n_chunks -= left[0] == 0
-            self._measure(result)
-        return self._waiters.pop(result.key, [])
+        if result.key in self._running:
+            _, chunk = self._running.pop(result.key)
+            self._measure(result, chunk)
+            chunk.left -= 1
+            if not chunk.left:
+                self._busy[chunk.train] -= 1
+                self._n_chunks -= 1
+        waiters = self._waiters.pop(result.key, [])
+        self._wanted.subtract(study for study, _ in waiters)
+        return [waiter for _, waiter in waiters]
 
     def clear(self) -> tuple[str, ...]:
         """Forget all that waits, and return the keys of what runs."""
-        self._waiting.clear()
+        self._lanes.clear()
         self._n_waiting = 0
         return tuple(self._running)
 
-    def _measure(self, result: FitResult) -> None:
-        seconds = result.fit_seconds + sum(result.score_seconds.values())
+    def _next_lane(self) -> str:
+        """Choose among the lanes that wait longest.
+
+        First one that no worker is busy with, so that workers do not make the same prefix at once; of these the one whose
+        fits a study waits for that wants the fewest, so that it can choose, ask again, or be judged.
+        """
+
+        def rank(train: str) -> tuple[bool, int]:
+            return self._busy[train] > 0, min(self._wanted[study] for study in self._lanes[train].studies)
+
+        return min(islice(self._lanes, _LOOK_AHEAD), key=rank)
+
+    def _size(self, n_slots: int) -> int:
+        """Count the fits of a chunk: by time, at most a slot's share, at least what repays making what they share."""
+        if self._seconds is None:
+            return 1
+        share = math.ceil(self._n_waiting / (2 * n_slots))
+        workers_share = math.ceil(2 * self._n_waiting / n_slots)  # of slots there are two per worker
+        repays = min(_MOST_FITS, math.ceil(self._shared_seconds / max(self._seconds, 1e-6)))
+        return max(min(self.chunk_size, share), min(repays, workers_share))
+
+    def _measure(self, result: FitResult, chunk: _Chunk) -> None:
+        """Keep running means of a fit's own seconds and of the seconds that a chunk puts into what its fits share."""
+        seconds = result.fit_seconds + sum(result.score_seconds.values()) - result.shared_seconds
         self._seconds = seconds if self._seconds is None else (1 - _NEW) * self._seconds + _NEW * seconds
+        chunk.shared_seconds += result.shared_seconds
+        if chunk.left == 1:
+            self._shared_seconds += _NEW * (chunk.shared_seconds - self._shared_seconds)

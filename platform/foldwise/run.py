@@ -82,7 +82,7 @@ class Run:
         self._executor, self._n_jobs = executor, n_jobs
         self._ledger = MemoryLedger() if ledger is None else ledger
         self._listeners = tuple(listeners)
-        self._queue = FitQueue()
+        self._queue = FitQueue(plan.prefixes.order_of if plan.prefixes.transformers else None)
         self.scoring = plan.problem.scoring  # a callable names its metrics with its first scores
         self._warned = WarningCounts()
         self._started = self._seconds = 0.0
@@ -172,15 +172,15 @@ class Run:
                 fits = live.ask(batch if adapts else max(_LEAST_BLOCK, self._queue.chunk_size), self.plan)
                 asked = asked or bool(fits)
                 for number, fold, fit in fits:
-                    self._want(fit, partial(self._settle, live, number, fold))
+                    self._want(live, fit, partial(self._settle, live, number, fold))
 
-    def _want(self, fit: Fit, waiter: Waiter) -> None:
-        """Answer a fit from the ledger, or queue it once for all who want it."""
+    def _want(self, live: LiveStudy, fit: Fit, waiter: Waiter) -> None:
+        """Answer a study's fit from the ledger, or queue it once for all who want it."""
         found = self._ledger.find(fit)
         if found is not None:
             self._count(shared=1)
             waiter(found)
-        elif not self._queue.add(fit, waiter):
+        elif not self._queue.add(fit, waiter, live.study.name):
             self._count(shared=1)
 
     # --- map ---
@@ -226,11 +226,11 @@ class Run:
         live.chosen = chosen
         judged = live.study.judged
         if judged is not None:
-            self._want(self.plan.fit(chosen.params, judged.train), lambda result: self._judge(live, chosen, result))
+            self._want(live, self.plan.fit(chosen.params, judged.train), lambda result: self._judge(live, chosen, result))
             return
         self._emit(StudyEnded(live.study.name, chosen, tuple(live.trials), None))
         if self.plan.problem.refit:
-            self._want(self.plan.fit(chosen.params, self.plan.whole, keep_model=True), self._keep_model)
+            self._want(live, self.plan.fit(chosen.params, self.plan.whole, keep_model=True), self._keep_model)
 
     def _judge(self, live: LiveStudy, chosen: Trial, result: FitResult) -> None:
         assert live.study.judged is not None

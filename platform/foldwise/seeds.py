@@ -20,19 +20,36 @@ def seed_random_states(estimator: Any, seed: int) -> Any:
     unset = {
         name: derive_seed(seed, name)
         for name, value in estimator.get_params(deep=True).items()
-        if value is None and (name == "random_state" or name.endswith("__random_state"))
+        if value is None and is_random_state(name)
     }
     return estimator.set_params(**unset) if unset else estimator
 
 
-@contextlib.contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """Seed the global generators, for estimators that draw from them, and put them back."""
-    python, legacy = random.getstate(), np.random.get_state()  # noqa: NPY002  (the ones that estimators draw from)
+def is_random_state(name: str) -> bool:
+    """Tell whether a param's path names a random state."""
+    return name == "random_state" or name.endswith("__random_state")
+
+
+def seed_generators(seed: int) -> None:
+    """Seed the global generators, for estimators that draw from them."""
     random.seed(seed)
-    np.random.seed(seed)  # noqa: NPY002
+    np.random.seed(seed)  # noqa: NPY002  (the one that estimators draw from)
+
+
+@contextlib.contextmanager
+def kept_generators() -> Iterator[None]:
+    """Put the global generators back as they were."""
+    python, legacy = random.getstate(), np.random.get_state()  # noqa: NPY002
     try:
         yield
     finally:
         random.setstate(python)
         np.random.set_state(legacy)  # noqa: NPY002
+
+
+@contextlib.contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Seed the global generators for a time."""
+    with kept_generators():
+        seed_generators(seed)
+        yield

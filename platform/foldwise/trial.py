@@ -80,6 +80,8 @@ class FitResult:
         Category (``module:Class``) and text of the warnings that it gave.
     model : object or None
         The fitted estimator, where it was asked for.
+    shared_seconds : float
+        How much of its time went into what later fits on the same train rows find made: sliced rows, fitted prefixes.
     """
 
     key: str
@@ -91,6 +93,7 @@ class FitResult:
     score_errors: Mapping[str, Failure] = field(default_factory=dict)
     warned: tuple[tuple[str, str], ...] = ()
     model: Any = None
+    shared_seconds: float = 0.0
 
     def failure_on(self, *held_out: str) -> Failure | None:
         """Return why there is no score on some of these rows; None if there is one on all."""

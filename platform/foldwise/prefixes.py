@@ -1,0 +1,111 @@
+"""Step 3, plan: which params each transformer of a composite estimator depends on, hence what fits can share.
+
+A pipeline's step depends on its own params and on those of the steps before it; a branch of a union or of a column
+transformer on its own and on what comes before the whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from sklearn.compose import ColumnTransformer
+from sklearn.pipeline import FeatureUnion, Pipeline
+
+from foldwise.digest import digest
+from foldwise.trial import Params
+
+_NOTHING = (None, "passthrough", "drop")
+
+
+@dataclass(frozen=True)
+class Transformer:
+    """A transformer within an estimator.
+
+    Parameters
+    ----------
+    path : str
+        As params name it: ``columntransformer__num__pca``.
+    depends_on : tuple of str
+        Paths of all whose params decide what it learns, its own included.
+    present : bool
+        Whether there is one unless the params say otherwise: not where "passthrough" stands.
+    """
+
+    path: str
+    depends_on: tuple[str, ...]
+    present: bool
+
+    def is_present(self, params: Params) -> bool:
+        """Tell whether it is there with some params."""
+        return not _is_nothing(params[self.path]) if self.path in params else self.present
+
+    def relevant(self, params: Params) -> dict[str, Any]:
+        """Return those of some params that decide what it learns."""
+        return {name: value for name, value in params.items() if any(_is_of(name, path) for path in self.depends_on)}
+
+
+@dataclass(frozen=True)
+class Prefixes:
+    """The transformers of an estimator, in the order in which they are fitted."""
+
+    estimator: Any
+
+    @cached_property
+    def transformers(self) -> tuple[Transformer, ...]:
+        """All of them; none for an estimator that is no pipeline."""
+        return tuple(_walk(self.estimator, "", (), ends_in_a_model=True))
+
+    def order_of(self, params: Params) -> tuple[tuple[int, str, str], ...]:
+        """Return what to sort params by, so that those with equal prefixes follow each other."""
+        found = ((self._position(name), name, value) for name, value in params.items())
+        return tuple(sorted((at, name, digest(value)) for at, name, value in found if at < len(self.transformers)))
+
+    def count_fits(self, trials: Sequence[Params]) -> tuple[int, int]:
+        """Count the transformers to fit, on one set of train rows: one by one, and with equal prefixes fitted once."""
+        plain = shared = 0
+        for one in self.transformers:
+            relevant = [one.relevant(params) for params in trials if one.is_present(params)]
+            plain += len(relevant)
+            shared += len({digest(params) for params in relevant})
+        return plain, shared
+
+    def _position(self, name: str) -> int:
+        """Return the place of the first transformer that a param decides; one beyond the last for the model's own."""
+        places = (at for at, one in enumerate(self.transformers) if any(_is_of(name, path) for path in one.depends_on))
+        return next(places, len(self.transformers))
+
+
+def _is_of(name: str, path: str) -> bool:
+    return name == path or name.startswith(f"{path}__")
+
+
+def _is_nothing(part: Any) -> bool:
+    return part is None or (isinstance(part, str) and part in _NOTHING)
+
+
+def _walk(estimator: Any, path: str, before: tuple[str, ...], *, ends_in_a_model: bool) -> Iterator[Transformer]:
+    if type(estimator) is Pipeline:
+        for position, (name, step) in enumerate(estimator.steps):
+            before = (*before, path + name)
+            is_model = ends_in_a_model and position == len(estimator.steps) - 1
+            yield from _part(step, path + name, before, is_model=is_model)
+    elif type(estimator) is FeatureUnion or type(estimator) is ColumnTransformer:
+        for name, part in _branches(estimator):
+            yield from _part(part, path + name, (*before, path + name), is_model=False)
+
+
+def _part(part: Any, path: str, depends_on: tuple[str, ...], *, is_model: bool) -> Iterator[Transformer]:
+    if type(part) in (Pipeline, FeatureUnion, ColumnTransformer):
+        yield from _walk(part, f"{path}__", depends_on, ends_in_a_model=is_model)
+    elif not is_model:
+        yield Transformer(path, depends_on, not _is_nothing(part))
+
+
+def _branches(estimator: Any) -> Iterable[tuple[str, Any]]:
+    if type(estimator) is FeatureUnion:
+        return [(name, part) for name, part in estimator.transformer_list]
+    remainder = [] if isinstance(estimator.remainder, str) else [("remainder", estimator.remainder)]
+    return [*((name, part) for name, part, _ in estimator.transformers), *remainder]

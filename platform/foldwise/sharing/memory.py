@@ -1,0 +1,148 @@
+"""PrefixMemory: fitted transformers and their outputs, named by what they learned from."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from sklearn.pipeline import Pipeline
+
+from foldwise.digest import derive_seed, digest
+from foldwise.seeds import seeded
+from foldwise.sharing.arrays import content_name, is_shareable, n_bytes, untouchable
+
+_MOST_BYTES = 256 * 2**20
+_MOST_KEPT = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    output: Any
+    fitted: Any
+    warned: list[warnings.WarningMessage]
+
+
+class PrefixMemory:
+    """Fitted transformers and their outputs, by what went in; the least recently used go first.
+
+    It has the interface that scikit-learn asks of a pipeline's ``memory``: ``cache(function)``.
+
+    Parameters
+    ----------
+    most_bytes : int
+        Outputs that are kept, in bytes.
+    """
+
+    location = "worker"  # a pipeline whose memory has a place clones its steps before it fits them
+
+    def __init__(self, most_bytes: int = _MOST_BYTES) -> None:
+        self._most_bytes, self._n_bytes = most_bytes, 0
+        self._kept: OrderedDict[Any, _Kept] = OrderedDict()
+        self._lent: dict[int, tuple[str, Any]] = {}
+        self._fitted: dict[int, str] = {}  # of what is kept, so that no other object can have its identity
+        self.n_made = self.n_found = 0
+        self.seconds = 0.0
+        """Time that went into what is kept for later fits."""
+
+    # --- names ---
+
+    def lend(self, values: Any, name: str) -> Any:
+        """Make values known by a name, and return them so that they can be used, and not be changed for others."""
+        lent = untouchable(values)
+        self._lent.setdefault(id(lent), (name, lent))
+        return lent
+
+    def lend_by_content(self, values: Any) -> Any:
+        """Make values known by their content, unless they have a name; what cannot be compared gets none."""
+        if values is None or id(values) in self._lent:
+            return values
+        name = content_name(values)
+        return values if name is None else self.lend(values, name)
+
+    def forget_lent(self) -> None:
+        """Forget the names of what was lent; called after each fit, since names are found by identity."""
+        self._lent.clear()
+
+    def _name_of(self, values: Any) -> str | None:
+        """Return the name that values were lent by; None for those that were not."""
+        return "nothing" if values is None else self._lent.get(id(values), (None, None))[0]
+
+    # --- what is kept ---
+
+    def recall(self, key: Any, make: Callable[[], tuple[Any, Any]]) -> tuple[Any, Any]:
+        """Return the output and the fitted transformer, if any, that are kept for a key, or make them."""
+        kept = self._kept.get(key)
+        if kept is None:
+            self.n_made += 1
+            before, clock = self.seconds, time.perf_counter()
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                kept = _Kept(*make(), caught)
+            self.seconds = before + time.perf_counter() - clock  # what was made within is part of it
+            if is_shareable(kept.output):
+                self._keep(key, kept)
+        else:
+            self.n_found += 1
+            self._kept.move_to_end(key)
+        for one in kept.warned:  # every fit that uses it hears of them, so that none depends on who came first
+            warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
+        return kept.output, kept.fitted
+
+    def _keep(self, key: Any, kept: _Kept) -> None:
+        self._kept[key] = kept
+        self._n_bytes += n_bytes(kept.output)
+        if kept.fitted is not None:
+            self._fitted[id(kept.fitted)] = key
+        while len(self._kept) > 1 and (self._n_bytes > self._most_bytes or len(self._kept) > _MOST_KEPT):
+            _, old = self._kept.popitem(last=False)
+            self._n_bytes -= n_bytes(old.output)
+            self._fitted.pop(id(old.fitted), None)
+
+    # --- fitting and transforming ---
+
+    def cache(self, function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
+        """Wrap a function that fits a transformer and transforms: (transformer, X, y, ...) -> (Xt, transformer)."""
+        return partial(self.fit_transform, function)
+
+    def fit_transform(self, function: Callable[..., Any], transformer: Any, X: Any, y: Any, *rest: Any, **options: Any) -> Any:
+        """Fit and transform, or return what is kept of an equal transformer that was given equal rows and targets."""
+        names = self._name_of(X), self._name_of(y)  # targets of its own, as one-vs-rest makes them, have no name
+        if None in names or any((options.get("params") or {}).values()):
+            return function(transformer, X, y, *rest, **options)
+        output_name = digest(names, transformer)
+
+        def make() -> tuple[Any, Any]:
+            with seeded(derive_seed(output_name)):  # so that it draws alike whoever comes first, and takes no one's draws
+                return function(transformer, X, y, *rest, **options)  # type: ignore[no-any-return]
+
+        Xt, fitted = self.recall(output_name, make)
+        return self.lend(Xt, output_name), fitted
+
+    def transform(self, transformer: Any, X: Any) -> Any:
+        """Transform, or return what is kept of a transformer that was fitted here, for rows that have a name."""
+        name, fitted_name = self._name_of(X), self._fitted.get(id(transformer))
+        if name is None or fitted_name is None:
+            return self._transform(transformer, X)
+        key = f"{name} by {fitted_name}"
+        return self.lend(self.recall(key, lambda: (self._transform(transformer, X), None))[0], key)
+
+    def _transform(self, transformer: Any, X: Any) -> Any:
+        """Transform; by a pipeline step by step, since others may share its first ones."""
+        if type(transformer) is not Pipeline:
+            return transformer.transform(X)
+        for _, step in transformer.steps:
+            if step is not None and step != "passthrough":
+                X = self.transform(step, X)
+        return X
+
+    # A memory is the same one in every copy of the estimator that it is lent to, and adds nothing to its key.
+    def __deepcopy__(self, memo: Any) -> PrefixMemory:
+        return self
+
+    def __reduce__(self) -> tuple[type[PrefixMemory], tuple[()]]:
+        return PrefixMemory, ()
