@@ -13,7 +13,7 @@ PACKAGE = ROOT / "platform" / "foldwise"
 ORDER = [
     "errors", "checks", "process", "digest", "imports", "yaml_file", "trial", "events", "dimension", "space", "data", "resources", "folds",
     "scoring", "search", "problem", "prefixes", "plan", "seeds", "sharing", "fit", "ledger", "queue", "executors", "reduce", "stats", "report", "tracking",
-    "studies", "run", "launch", "estimator", "build", "job_schema", "job", "cli",
+    "studies", "run", "launch", "pilot", "estimator", "build", "job_schema", "job", "cli",
 ]  # fmt: skip
 EXEMPT = {"__init__", "testing"}
 TOP = {

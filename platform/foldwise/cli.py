@@ -27,6 +27,7 @@ Settings = Annotated[
     list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the job; the value is read as YAML.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object for machines.")]
+Address = Annotated[str | None, typer.Option(help="A running Ray to join, as host:port or auto.")]
 Tracking = Annotated[str | None, typer.Option("--tracking", metavar="URI", help="MLflow tracking URI.")]
 
 
@@ -35,7 +36,7 @@ def run(
     job: JobPath,
     settings: Settings = [],  # noqa: B006  (typer reads it)
     as_json: AsJson = False,
-    address: Annotated[str | None, typer.Option(help="A running Ray to join, as host:port or auto.")] = None,
+    address: Address = None,
 ) -> None:
     """Run a job and report its honest score."""
     from foldwise.job import DEFAULT_TRACKING  # lazily: see the module's docstring
@@ -56,13 +57,22 @@ def run(
 
 
 @app.command()
-def plan(job: JobPath, settings: Settings = [], as_json: AsJson = False) -> None:  # noqa: B006
-    """Say what a job would run, without running anything."""
-    planned = _load(job, settings).plan()
+def plan(
+    job: JobPath,
+    settings: Settings = [],  # noqa: B006
+    as_json: AsJson = False,
+    pilot: Annotated[bool, typer.Option("--pilot", help="Time a few fits, to say what the whole will cost.")] = False,
+    address: Address = None,
+) -> None:
+    """Say what a job would run, without running it."""
+    loaded = _load(job, settings)
+    planned = loaded.plan(address)
+    flown = loaded.pilot(planned, address) if pilot else None
     if as_json:
-        _out(json.dumps({"job": planned.problem.name, "seed": planned.problem.seed, **planned.summary()}))
+        costs = {} if flown is None else {"pilot": flown.to_dict()}
+        _out(json.dumps({"job": planned.problem.name, "seed": planned.problem.seed, **planned.summary(), **costs}))
     else:
-        _out(planned.explain())
+        _out("\n".join([planned.explain(loaded.n_at_once(planned, address)), *([] if flown is None else [flown.explain()])]))
 
 
 @app.command()

@@ -23,7 +23,7 @@ from foldwise.data import Dataset
 from foldwise.errors import NON_FINITE, Failure
 from foldwise.plan import Plan
 from foldwise.problem import with_params
-from foldwise.process import ONE_AT_A_TIME
+from foldwise.process import ONE_AT_A_TIME, peak_bytes
 from foldwise.scoring import Scoring
 from foldwise.seeds import is_random_state, kept_generators, seed_generators, seed_random_states
 from foldwise.sharing import Bench
@@ -94,7 +94,7 @@ class Workshop:
         return FitResult(
             fit.key, work.scores, started, total if work.fit_seconds is None else work.fit_seconds, work.score_seconds,
             work.error, work.score_errors, tuple(caught), work.model if fit.keep_model and work.error is None else None,
-            shared_seconds=work.shared_seconds,
+            work.shared_seconds, peak_bytes(),
         )  # fmt: skip
 
     def _attempt(self, fit: Fit, work: _Work) -> None:

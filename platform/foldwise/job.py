@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -21,6 +21,9 @@ from foldwise.plan import Plan
 from foldwise.problem import Problem
 from foldwise.report import Report
 from foldwise.yaml_file import parse_yaml, read_yaml
+
+if TYPE_CHECKING:
+    from foldwise.pilot import Pilot
 
 DEFAULT_TRACKING = "sqlite:///mlflow.db"
 
@@ -123,6 +126,21 @@ class Job:
         plan = Plan.of(self.open())
         self._placed(lambda: self._executor(address).check(plan.problem.resources))
         return plan
+
+    def n_at_once(self, plan: Plan, address: str | None = None) -> int | None:
+        """Say how many of a plan's fits will run at once, as far as can be told before anything is started."""
+        from foldwise.launch import n_at_once  # lazily: validating a job needs no loop
+
+        n_jobs = self._placed(lambda: n_at_once(self.spec.n_jobs))
+        room = self._executor(address).foresee(plan.problem.resources)
+        return n_jobs if room is None else min(room, n_jobs or room)
+
+    def pilot(self, plan: Plan, address: str | None = None) -> Pilot:
+        """Time a few of a plan's fits where they would run, to say what the whole will cost."""
+        from foldwise.launch import n_at_once  # lazily: likewise
+        from foldwise.pilot import fly  # lazily: likewise
+
+        return fly(plan, self._executor(address), self._placed(lambda: n_at_once(self.spec.n_jobs)))
 
     def run(self, *, listeners: Sequence[Listener] = (), address: str | None = None, tracking: str | None = None) -> Report:
         """Run the job.

@@ -16,7 +16,8 @@ from foldwise.trial import Fit, Params
 
 FINAL = "final"
 _COUNTED_EXACTLY = 100_000
-"""Trials up to which equal params are found by listing them; beyond, all are taken to differ."""
+"""Trials up to which equal params are found by going through them; beyond, all are taken to differ."""
+_BLOCK = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,8 +152,7 @@ class Plan:
         """Distinct fits that will run; None where the search adapts."""
         if self.problem.search.adapts:
             return None
-        trains = {fold.train for study in self.studies for fold in study.folds}
-        return self._n_distinct_params * len(trains) + self.problem.refit
+        return self._n_distinct_params * self.n_train_sets + self.problem.refit
 
     @property
     def n_fits_at_most(self) -> int:
@@ -176,8 +176,36 @@ class Plan:
     def _n_distinct_params(self) -> int:
         if self.n_trials > _COUNTED_EXACTLY:
             return self.n_trials
+        return len({digest(params) for params in self._asked()})
+
+    def _asked(self) -> Iterator[Params]:
+        """Yield what a search that does not adapt will ask; never all of it at once."""
         asker = self.problem.search.open(self.problem.space, self.n_trials, self.search_seed)
-        return len({digest(trial.params) for trial in asker.ask(self.n_trials)})
+        while trials := asker.ask(_BLOCK):
+            yield from (trial.params for trial in trials)
+
+    @cached_property
+    def n_transformer_fits(self) -> tuple[int, int] | None:
+        """Transformers to fit by a search that shares nothing, and here, at best; None where the search adapts.
+
+        At best: fits on the same train rows that run on several workers fit a shared prefix once on each.
+        """
+        if self.problem.search.adapts or self.n_trials > _COUNTED_EXACTLY:
+            return None
+        plain, shared = self.prefixes.count_fits(self._asked())
+        of_one = sum(transformer.present for transformer in self.prefixes.transformers)
+        n_refits = len(self.studies) - 1 + self.problem.refit
+        return plain * self._n_folds + n_refits * of_one, shared * self.n_train_sets + self.problem.refit * of_one
+
+    @property
+    def n_fits_at_once(self) -> int | None:
+        """The most fits that can be under way at once where the search adapts: it must be told before it asks again."""
+        return self.problem.batch * self._n_folds if self.problem.search.adapts else None
+
+    @cached_property
+    def n_train_sets(self) -> int:
+        """Sets of train rows that a search learns from."""
+        return len({fold.train for study in self.studies for fold in study.folds})
 
     @property
     def _n_folds(self) -> int:
@@ -193,13 +221,30 @@ class Plan:
 
     def summary(self) -> dict[str, int | None]:
         """Return the counts, for machines."""
+        plain, shared = self.n_transformer_fits or (None, None)
         return {
             "n_studies": len(self.studies), "n_trials": self.n_trials, "n_fits": self.n_fits,
             "n_fits_at_most": self.n_fits_at_most, "n_fits_plain": self.n_fits_plain,
+            "n_transformer_fits": shared, "n_transformer_fits_plain": plain,
         }  # fmt: skip
 
-    def explain(self) -> str:
-        """Say in plain lines what will run."""
+    def explain(self, n_cores: int | None = None) -> str:
+        """Say in plain lines what will run.
+
+        Parameters
+        ----------
+        n_cores : int, optional
+            Fits that can run at once; if known, it is said where the search cannot fill them.
+        """
+        lines = [*self._lines_of_the_search(), self._line_of_fits(), *self._lines_of_prefixes()]
+        if n_cores is not None and (at_once := self.n_fits_at_once) is not None and at_once < n_cores:
+            lines.append(
+                f"warning    {self.problem.batch} trials a batch over all studies and inner folds are {at_once} fits, which "
+                f"leaves {n_cores - at_once} of {n_cores} cores idle; a larger batch fills them"
+            )
+        return "\n".join(lines)
+
+    def _lines_of_the_search(self) -> list[str]:
         problem, dataset = self.problem, self.problem.dataset
         n_outer = len(self.studies) - 1
         inner = sorted({len(study.folds) for study in self.studies[:-1]})
@@ -207,7 +252,7 @@ class Plan:
         shape = " x ".join(map(str, dataset.shape))
         refit = problem.scoring.refit
         chooser = "a function" if callable(refit) else refit or "the first"
-        lines = [
+        return [
             f"{problem.name}: {type(problem.estimator).__name__} on {dataset.name}, {shape}, seed {problem.seed}",
             f"search     {problem.search.method}, {self.n_trials} trials per study over {len(problem.space)} params"
             + (f", asked {problem.batch} at a time" if problem.search.adapts else ""),
@@ -216,15 +261,25 @@ class Plan:
             f"studies    {n_outer + 1}: one per outer fold, and a final one over the outer folds of all rows",
             f"scoring    {', '.join(problem.scoring.metrics) or 'as the scorer names them'}; {chooser} chooses",
         ]
+
+    def _line_of_fits(self) -> str:
         plain = self.n_fits_plain
-        if self.n_fits is not None:
-            lines.append(
-                f"fits       {self.n_fits} to run; a nested search that shares nothing would run {plain} "
-                f"({self.n_fits / plain:.2f} of them)"
-            )
-        else:
-            lines.append(
+        if self.n_fits is None:
+            return (
                 f"fits       at most {self.n_fits_at_most}; what studies ask alike runs once "
                 f"(a nested search that shares nothing: {plain})"
             )
-        return "\n".join(lines)
+        return (
+            f"fits       {self.n_fits} to run; a nested search that shares nothing would run {plain} "
+            f"({self.n_fits / plain:.2f} of them)"
+        )
+
+    def _lines_of_prefixes(self) -> list[str]:
+        steps = self.prefixes.transformers
+        if not steps:
+            return []
+        names = ", ".join(step.path for step in steps)
+        if self.n_transformer_fits is None:
+            return [f"shared     {names}: fitted once for equal params on equal rows, as they come"]
+        plain, shared = self.n_transformer_fits
+        return [f"shared     {names}: {shared} transformer fits at best; without sharing {plain} ({shared / plain:.2f} of them)"]

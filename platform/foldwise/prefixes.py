@@ -6,7 +6,7 @@ transformer on its own and on what comes before the whole.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -63,14 +63,15 @@ class Prefixes:
         found = ((self._position(name), name, value) for name, value in params.items())
         return tuple(sorted((at, name, digest(value)) for at, name, value in found if at < len(self.transformers)))
 
-    def count_fits(self, trials: Sequence[Params]) -> tuple[int, int]:
+    def count_fits(self, trials: Iterable[Params]) -> tuple[int, int]:
         """Count the transformers to fit, on one set of train rows: one by one, and with equal prefixes fitted once."""
-        plain = shared = 0
-        for one in self.transformers:
-            relevant = [one.relevant(params) for params in trials if one.is_present(params)]
-            plain += len(relevant)
-            shared += len({digest(params) for params in relevant})
-        return plain, shared
+        plain, distinct = 0, set[tuple[str, str]]()
+        for params in trials:
+            for one in self.transformers:
+                if one.is_present(params):
+                    plain += 1
+                    distinct.add((one.path, digest(one.relevant(params))))
+        return plain, len(distinct)
 
     def _position(self, name: str) -> int:
         """Return the place of the first transformer that a param decides; one beyond the last for the model's own."""

@@ -1,7 +1,8 @@
-"""What a process has only one of: its random state, warning filters and thread limits. Who changes them takes a turn."""
+"""What a process has only one of: its random state, warning filters, thread limits, peak memory. Who changes them takes a turn."""
 
 from __future__ import annotations
 
+import sys
 import threading
 import warnings
 from collections.abc import Iterator
@@ -17,3 +18,12 @@ def ignored_warnings(message: str = "", category: type[Warning] = Warning) -> It
     with ONE_AT_A_TIME, warnings.catch_warnings():
         warnings.filterwarnings("ignore", message, category)
         yield
+
+
+def peak_bytes() -> int:
+    """Return the most memory that this process has held so far, in bytes; 0 where the system does not say."""
+    try:
+        import resource  # only where there is POSIX
+    except ImportError:
+        return 0
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

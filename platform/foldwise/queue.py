@@ -1,7 +1,7 @@
 """The one flat queue: fits of all studies, equal fits once, in chunks that travel to a worker together.
 
 Fits on the same train rows wait in one lane, since they share rows and pipeline prefixes; a chunk is taken from one lane,
-neighbours first. It aims at a fraction of a second of work, as fits measured so far go, and shrinks as the queue drains, so
+neighbours first. It aims at a second of work, as fits measured so far go, and shrinks as the queue drains, so
 that no worker waits while another holds much; but it is not cut so small that workers mostly repeat what fits share.
 """
 
@@ -18,10 +18,12 @@ from foldwise.trial import Fit, FitResult, Params
 
 Waiter = Callable[[FitResult], None]
 
-_SECONDS_PER_CHUNK = 0.5
+_SECONDS_PER_CHUNK = 1.0
 _MOST_FITS = 500
 _NEW = 0.2
 """Weight of a new measurement in a running mean."""
+_CHUNKS_LEFT = 4
+"""Chunks per worker that what waits is always cut into, so that the last ones are small."""
 _LOOK_AHEAD = 64
 """Lanes that are compared when the next chunk is taken."""
 
@@ -79,7 +81,7 @@ class FitQueue:
         """Fits that make a chunk, while there are many."""
         if self._seconds is None:
             return 1
-        return max(1, min(_MOST_FITS, int(_SECONDS_PER_CHUNK / max(self._seconds, 1e-6))))
+        return max(1, min(_MOST_FITS, math.ceil(_SECONDS_PER_CHUNK / max(self._seconds, 1e-6))))
 
     def add(self, fit: Fit, waiter: Waiter, study: str = "") -> bool:
         """Queue a fit that a study waits for; returns False if an equal one waits or runs already."""
@@ -97,15 +99,15 @@ class FitQueue:
         self._n_waiting += 1
         return True
 
-    def next_chunk(self, n_slots: int) -> tuple[Fit, ...]:
-        """Take the next chunk, from the lane that comes next."""
+    def next_chunk(self, n_workers: int) -> tuple[Fit, ...]:
+        """Take the next chunk, from the lane that comes next; so many fits run at once."""
         train = self._next_lane()
         lane = self._lanes[train]
         if not lane.is_sorted and self._order_of is not None:
             order_of = self._order_of
             lane.waiting = deque(sorted(lane.waiting, key=lambda fit: order_of(fit.params)))
             lane.is_sorted = True
-        fits = tuple(lane.waiting.popleft() for _ in range(min(self._size(n_slots), len(lane.waiting))))
+        fits = tuple(lane.waiting.popleft() for _ in range(min(self._size(n_workers), len(lane.waiting))))
         if not lane.waiting:
             del self._lanes[train]
         self._n_waiting -= len(fits)
@@ -150,14 +152,13 @@ class FitQueue:
 
         return min(islice(self._lanes, _LOOK_AHEAD), key=rank)
 
-    def _size(self, n_slots: int) -> int:
-        """Count the fits of a chunk: by time, at most a slot's share, at least what repays making what they share."""
+    def _size(self, n_workers: int) -> int:
+        """Count the fits of a chunk: by time, at most a fraction of what waits, at least what repays what they share."""
         if self._seconds is None:
             return 1
-        share = math.ceil(self._n_waiting / (2 * n_slots))
-        workers_share = math.ceil(2 * self._n_waiting / n_slots)  # of slots there are two per worker
+        share = math.ceil(self._n_waiting / n_workers)
         repays = min(_MOST_FITS, math.ceil(self._shared_seconds / max(self._seconds, 1e-6)))
-        return max(min(self.chunk_size, share), min(repays, workers_share))
+        return max(min(self.chunk_size, math.ceil(share / _CHUNKS_LEFT)), min(repays, share))
 
     def _measure(self, result: FitResult, chunk: _Chunk) -> None:
         """Keep running means of a fit's own seconds and of the seconds that a chunk puts into what its fits share."""

@@ -188,7 +188,7 @@ class Run:
     def _submit(self) -> None:
         n_slots = self._executor.slots
         while len(self._queue) and self._queue.n_chunks < n_slots:
-            self._executor.submit(self._queue.next_chunk(n_slots))
+            self._executor.submit(self._queue.next_chunk(self._executor.n_at_once))
 
     def _finish(self, result: FitResult) -> None:
         """Keep a result, then tell all who wait for it."""

@@ -150,6 +150,10 @@ class ShuffledExecutor(Executor):
         self._workshop = Workshop.of(plan)
 
     @property
+    def n_at_once(self) -> int:  # noqa: D102
+        return 1
+
+    @property
     def slots(self) -> int:  # noqa: D102
         return self._n_slots
 

@@ -82,6 +82,8 @@ class FitResult:
         The fitted estimator, where it was asked for.
     shared_seconds : float
         How much of its time went into what later fits on the same train rows find made: sliced rows, fitted prefixes.
+    peak_bytes : int
+        Most memory that its process has held so far; 0 where the system does not say.
     """
 
     key: str
@@ -94,6 +96,7 @@ class FitResult:
     warned: tuple[tuple[str, str], ...] = ()
     model: Any = None
     shared_seconds: float = 0.0
+    peak_bytes: int = 0
 
     def failure_on(self, *held_out: str) -> Failure | None:
         """Return why there is no score on some of these rows; None if there is one on all."""

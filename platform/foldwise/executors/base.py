@@ -30,6 +30,15 @@ class Executor(ABC):
     def open(self, plan: Plan, n_jobs: int | None = None) -> None:
         """Make ready to run a plan's fits, at most ``n_jobs`` at once (None: as many as there is room for)."""
 
+    def foresee(self, resources: Resources) -> int | None:
+        """Say how many fits will run at once, as far as can be told before it is opened; None if it cannot."""
+        return None
+
+    @property
+    @abstractmethod
+    def n_at_once(self) -> int:
+        """How many fits run at once, while it is open."""
+
     @property
     @abstractmethod
     def slots(self) -> int:

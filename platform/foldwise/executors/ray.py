@@ -62,7 +62,7 @@ class RayExecutor(Executor):
         self._workshop: Any = None
         self._flights: dict[Any, _Flight] = {}
         self._n_jobs: int | None = None
-        self._slots = 1
+        self._n_fit = 1
         self._resources = Resources()
         self._opened_at = 0.0
         self._heard = False
@@ -71,8 +71,13 @@ class RayExecutor(Executor):
         return RayExecutor, (self._address,)  # where it runs; what it runs stays here
 
     def check(self, resources: Resources) -> None:  # noqa: D102
-        if not (self._address or os.environ.get("RAY_ADDRESS") or SESSION.is_joined):
+        if self._is_private:
             check_locally(resources)
+
+    def foresee(self, resources: Resources) -> int | None:  # noqa: D102
+        if not self._is_private or resources.gpu or resources.custom:
+            return None
+        return max(1, int((os.cpu_count() or 1) / (resources.cpu or 1)))
 
     def open(self, plan: Plan, n_jobs: int | None = None) -> None:  # noqa: D102
         ray = self._ray = SESSION.ensure(self._address)
@@ -80,7 +85,7 @@ class RayExecutor(Executor):
         nodes = ray.nodes()
         check_feasible(resources, nodes)
         self._n_jobs = n_jobs
-        self._slots = count_slots(resources, nodes)
+        self._n_fit = count_slots(resources, nodes)
         self._workshop = ray.put(Workshop.of(plan))
         # A lost worker's fits are retried here, where losses are counted; GPUs are asked for by options, since in the
         # decorator they make workers exit after each task.
@@ -90,9 +95,17 @@ class RayExecutor(Executor):
         self._opened_at, self._heard = time.monotonic(), False
 
     @property
+    def n_at_once(self) -> int:  # noqa: D102
+        return self._n_fit if self._n_jobs is None else min(self._n_jobs, self._n_fit)
+
+    @property
     def slots(self) -> int:  # noqa: D102
         # Twice the running ones, so that a worker finds its next chunk waiting.
-        return 2 * self._slots if self._n_jobs is None else min(self._n_jobs, 2 * self._slots)
+        return 2 * self._n_fit if self._n_jobs is None else min(self._n_jobs, 2 * self._n_fit)
+
+    @property
+    def _is_private(self) -> bool:
+        return not (self._address or os.environ.get("RAY_ADDRESS") or SESSION.is_joined)
 
     def submit(self, chunk: Sequence[Fit]) -> None:  # noqa: D102
         self._launch(_Flight(tuple(chunk)))

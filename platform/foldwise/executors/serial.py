@@ -30,6 +30,13 @@ class SerialExecutor(Executor):
     def open(self, plan: Plan, n_jobs: int | None = None) -> None:  # noqa: D102
         self._workshop = Workshop.of(plan)
 
+    def foresee(self, resources: Resources) -> int | None:  # noqa: D102
+        return 1
+
+    @property
+    def n_at_once(self) -> int:  # noqa: D102
+        return 1
+
     @property
     def slots(self) -> int:  # noqa: D102
         return 1
