@@ -1,6 +1,7 @@
 """A plan counts its fits as a nested search by hand would run them, and names each by what it learns from."""
 
 import itertools
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -8,6 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.datasets import load_iris
 from sklearn.model_selection import KFold, RepeatedStratifiedKFold, StratifiedKFold, TimeSeriesSplit
+from sklearn.decomposition import PCA
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, SVR
 
 from foldwise.data import Dataset
@@ -277,3 +281,33 @@ def test_nothing_of_a_plan_is_left_to_chance():
     assert one.seeds == other.seeds
     assert listed(one, asked(one)) == listed(other, asked(other))
     assert list(itertools.chain(*one.held_out.values())) == list(itertools.chain(*other.held_out.values()))
+
+
+def test_transformer_fits_are_counted_without_and_with_sharing():
+    pipeline = make_pipeline(StandardScaler(), PCA(), SVC())
+    one = plan({"pca__n_components": [1, 2], "svc__C": [1, 10, 100]}, estimator=pipeline, outer_cv=5)
+    # Without: two transformers in each plain fit. With: one scaler and two PCAs on each of 15 train sets, and the final model.
+    assert one.n_transformer_fits == (2 * one.n_fits_plain, 3 * 15 + 2)
+    assert "47 transformer fits at best; without sharing 312" in one.explain()
+    assert one.summary()["n_transformer_fits"] == 47
+
+
+def test_a_plan_warns_where_a_batch_cannot_fill_the_cores():
+    one = plan({"C": Float(0.1, 10)}, search=OptunaSearch(), n_trials=10, batch=2, outer_cv=3)
+    assert one.n_fits_at_once == 2 * (3 * 2 + 3)
+    assert "warning" not in one.explain(n_cores=18)
+    assert "leaves 2 of 20 cores idle; a larger batch fills them" in one.explain(n_cores=20)
+    assert "warning" not in one.explain()
+
+
+def test_a_grid_of_a_million_params_is_never_materialised():
+    grid = {name: list(range(100)) for name in ("C", "gamma", "coef0")}
+    tracemalloc.start()
+    one = plan(grid, outer_cv=3)
+    asker = one.problem.search.open(one.problem.space, one.n_trials, 0)
+    assert (one.n_trials, len(asker.ask(5))) == (1_000_000, 5)
+    assert one.n_fits == 6_000_001
+    one.explain()
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 5e6

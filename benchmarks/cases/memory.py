@@ -24,8 +24,13 @@ def run(repeats: int, small: bool) -> Result:
     slope = (seen[many][0] - seen[few][0]) / (many - few)
     figures = {f"{n} fits": memory / n for n, (memory, _) in seen.items()} | {"slope": slope}
     first, second = ((seen[b][1] - seen[a][1]) / (b - a) for a, b in zip(marks, marks[1:], strict=False))
-    ratios = [Ratio(f"bytes per fit from {few} to {many} fits", slope, 1024), Ratio("time per fit, later / earlier", second / first, 1.5)]
-    note = f"grid of two params, {N_OUTER} outer x {N_INNER} inner folds, Ray, MLflow on SQLite; resident memory above the start"
+    ratios = [
+        Ratio(f"bytes per fit from {few} to {many} fits", slope, 1024),
+        Ratio("time per fit, later / earlier", second / first, 1.5),
+    ]
+    note = (
+        f"grid of two params, {N_OUTER} outer x {N_INNER} inner folds, Ray, MLflow on SQLite; resident memory above the start"
+    )
     return Result("memory", "driver memory", "bytes per fit", figures, ratios, notes=[note])
 
 

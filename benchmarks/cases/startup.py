@@ -23,7 +23,9 @@ _CODES = {
 
 def run(repeats: int, small: bool) -> Result:
     """Time fresh interpreters."""
-    codes = {name: code for name, code in _CODES.items() if not (small and name in {"start Ray", "import dask_ml.model_selection"})}
+    codes = {
+        name: code for name, code in _CODES.items() if not (small and name in {"start Ray", "import dask_ml.model_selection"})
+    }
     contestants = [Contestant(name, lambda code=code: start(code)) for name, code in {"nothing": "", **codes}.items()]  # type: ignore[misc]
     seconds = race(contestants, max(repeats, 3))
     figures = {name: value for name, value in medians(seconds).items() if name != "nothing"}

@@ -93,7 +93,8 @@ def fly(plan: Plan, executor: Executor, n_jobs: int | None = None) -> Pilot:
     finally:
         executor.close()
     cpu = math.fsum(
-        n_fits * fmean(map(_own_seconds, timed[train])) + n_rows * per_prefix * math.fsum(r.shared_seconds for r in timed[train])
+        n_fits * fmean(map(_own_seconds, timed[train]))
+        + n_rows * per_prefix * math.fsum(r.shared_seconds for r in timed[train])
         for train, (n_fits, n_rows) in loops.items()
     )
     flown = [result for results in timed.values() for result in results]

@@ -29,7 +29,7 @@ class Transformer:
     path : str
         As params name it: ``columntransformer__num__pca``.
     depends_on : tuple of str
-        Paths of all whose params decide what it learns, its own included.
+        Paths of the parts whose params decide what it learns, itself included.
     present : bool
         Whether there is one unless the params say otherwise: not where "passthrough" stands.
     """
@@ -42,9 +42,15 @@ class Transformer:
         """Tell whether it is there with some params."""
         return not _is_nothing(params[self.path]) if self.path in params else self.present
 
+    def is_decided_by(self, name: str) -> bool:
+        """Tell whether a param decides what it learns: one of a part it depends on, or one that replaces what it is in."""
+        return any(name == path or name.startswith(f"{path}__") for path in self.depends_on) or self.path.startswith(
+            f"{name}__"
+        )
+
     def relevant(self, params: Params) -> dict[str, Any]:
         """Return those of some params that decide what it learns."""
-        return {name: value for name, value in params.items() if any(_is_of(name, path) for path in self.depends_on)}
+        return {name: value for name, value in params.items() if self.is_decided_by(name)}
 
 
 @dataclass(frozen=True)
@@ -75,12 +81,8 @@ class Prefixes:
 
     def _position(self, name: str) -> int:
         """Return the place of the first transformer that a param decides; one beyond the last for the model's own."""
-        places = (at for at, one in enumerate(self.transformers) if any(_is_of(name, path) for path in one.depends_on))
+        places = (at for at, one in enumerate(self.transformers) if one.is_decided_by(name))
         return next(places, len(self.transformers))
-
-
-def _is_of(name: str, path: str) -> bool:
-    return name == path or name.startswith(f"{path}__")
 
 
 def _is_nothing(part: Any) -> bool:
@@ -88,21 +90,22 @@ def _is_nothing(part: Any) -> bool:
 
 
 def _walk(estimator: Any, path: str, before: tuple[str, ...], *, ends_in_a_model: bool) -> Iterator[Transformer]:
+    """Yield the transformers of a composite; ``before`` are the paths of the parts whose output it is given."""
     if type(estimator) is Pipeline:
         for position, (name, step) in enumerate(estimator.steps):
-            before = (*before, path + name)
             is_model = ends_in_a_model and position == len(estimator.steps) - 1
             yield from _part(step, path + name, before, is_model=is_model)
+            before = (*before, path + name)
     elif type(estimator) is FeatureUnion or type(estimator) is ColumnTransformer:
         for name, part in _branches(estimator):
-            yield from _part(part, path + name, (*before, path + name), is_model=False)
+            yield from _part(part, path + name, before, is_model=False)
 
 
-def _part(part: Any, path: str, depends_on: tuple[str, ...], *, is_model: bool) -> Iterator[Transformer]:
+def _part(part: Any, path: str, before: tuple[str, ...], *, is_model: bool) -> Iterator[Transformer]:
     if type(part) in (Pipeline, FeatureUnion, ColumnTransformer):
-        yield from _walk(part, f"{path}__", depends_on, ends_in_a_model=is_model)
+        yield from _walk(part, f"{path}__", before, ends_in_a_model=is_model)
     elif not is_model:
-        yield Transformer(path, depends_on, not _is_nothing(part))
+        yield Transformer(path, (*before, path), not _is_nothing(part))
 
 
 def _branches(estimator: Any) -> Iterable[tuple[str, Any]]:

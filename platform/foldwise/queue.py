@@ -19,6 +19,8 @@ from foldwise.trial import Fit, FitResult, Params
 Waiter = Callable[[FitResult], None]
 
 _SECONDS_PER_CHUNK = 1.0
+_LEAST_SECONDS = 0.02
+"""Work below which a chunk mostly costs its journey."""
 _MOST_FITS = 500
 _NEW = 0.2
 """Weight of a new measurement in a running mean."""
@@ -153,12 +155,12 @@ class FitQueue:
         return min(islice(self._lanes, _LOOK_AHEAD), key=rank)
 
     def _size(self, n_workers: int) -> int:
-        """Count the fits of a chunk: by time, at most a fraction of what waits, at least what repays what they share."""
+        """Count the fits of a chunk: by time, at most a fraction of what waits, at least what repays its cost."""
         if self._seconds is None:
             return 1
         share = math.ceil(self._n_waiting / n_workers)
-        repays = min(_MOST_FITS, math.ceil(self._shared_seconds / max(self._seconds, 1e-6)))
-        return max(min(self.chunk_size, math.ceil(share / _CHUNKS_LEFT)), min(repays, share))
+        repays = math.ceil(max(self._shared_seconds, _LEAST_SECONDS) / max(self._seconds, 1e-6))
+        return max(min(self.chunk_size, math.ceil(share / _CHUNKS_LEFT)), min(repays, share, _MOST_FITS))
 
     def _measure(self, result: FitResult, chunk: _Chunk) -> None:
         """Keep running means of a fit's own seconds and of the seconds that a chunk puts into what its fits share."""
