@@ -53,7 +53,7 @@ def run_apart(case: str, repeats: int, *, small: bool) -> dict[str, Any]:
         command = [sys.executable, "-m", "benchmarks", case, "--repeats", str(repeats), "--into", str(into)]
         environment = {**os.environ, "PYTHONWARNINGS": "ignore", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1"}
         clock = time.perf_counter()
-        subprocess.run([*command, *(["--small"] if small else [])], check=True, env=environment)
+        subprocess.run([*command, *(["--small"] if small else [])], check=True, env=environment, stdout=sys.stderr)
         result: dict[str, Any] = json.loads(into.read_text(encoding="utf-8"))
     for ratio in result["ratios"]:
         ratio["holds"] = ratio["value"] >= ratio["limit"] if ratio["at_least"] else ratio["value"] <= ratio["limit"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import tempfile
 import time
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +24,12 @@ def run(repeats: int, small: bool) -> Result:
     seen = grow(many + 10, marks)
     slope = (seen[many][0] - seen[few][0]) / (many - few)
     figures = {f"{n} fits": memory / n for n, (memory, _) in seen.items()} | {"slope": slope}
-    first, second = ((seen[b][1] - seen[a][1]) / (b - a) for a, b in zip(marks, marks[1:], strict=False))
+    earlier, later = ((seen[b][1] - seen[a][1]) / (b - a) for a, b in pairwise(marks))
     ratios = [
         Ratio(f"bytes per fit from {few} to {many} fits", slope, 1024),
-        Ratio("time per fit, later / earlier", second / first, 1.5),
+        Ratio("time per fit, later / earlier", later / earlier, 1.5),
     ]
-    note = (
-        f"grid of two params, {N_OUTER} outer x {N_INNER} inner folds, Ray, MLflow on SQLite; resident memory above the start"
-    )
+    note = f"a grid of two params, {N_OUTER} outer x {N_INNER} inner folds, on Ray, tracked in SQLite; memory above the start"
     return Result("memory", "driver memory", "bytes per fit", figures, ratios, notes=[note])
 
 

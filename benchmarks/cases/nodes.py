@@ -23,7 +23,7 @@ def run(repeats: int, small: bool) -> Result:
         figures[f"{n_nodes} nodes"] = sorted(timed[f"{n_nodes} nodes"])[len(timed[f"{n_nodes} nodes"]) // 2]
     last = f"{counts[-1]} nodes"
     ratio = Ratio(f"efficiency on {last}", figures[last], 0.90, at_least=True)
-    note = f"fits that sleep {SECONDS:g} s, {CPUS_PER_NODE} CPUs per node, all nodes on this machine; efficiency: seconds slept / (wall x CPUs)"
+    note = f"fits that sleep {SECONDS:g} s, {CPUS_PER_NODE} CPUs per node, all on this machine; seconds slept / (wall x CPUs)"
     return Result("nodes", "efficiency on simulated nodes", "of 1", figures, [ratio], timed, [note])
 
 

@@ -56,8 +56,9 @@ def _evaluate(n: int, seconds: float) -> None:
 
 def foldwise(seconds: float) -> None:
     """Search the same folds on a Ray of so many workers: 5 outer folds, 2 inner ones, one trial."""
-    import foldwise as fw
     import ray
+
+    import foldwise as fw
 
     if not ray.is_initialized():
         ray.init(address="local", num_cpus=N_WORKERS, include_dashboard=False, log_to_driver=False, logging_level="error")

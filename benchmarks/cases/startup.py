@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from functools import partial
 
 from benchmarks.race import Contestant, Ratio, Result, medians, race
 
@@ -23,12 +24,10 @@ _CODES = {
 
 def run(repeats: int, small: bool) -> Result:
     """Time fresh interpreters."""
-    codes = {
-        name: code for name, code in _CODES.items() if not (small and name in {"start Ray", "import dask_ml.model_selection"})
-    }
-    contestants = [Contestant(name, lambda code=code: start(code)) for name, code in {"nothing": "", **codes}.items()]  # type: ignore[misc]
+    left_out = {"start Ray", "import dask_ml.model_selection"} if small else set()
+    contestants = [Contestant(name, partial(start, code)) for name, code in _CODES.items() if name not in left_out]
     seconds = race(contestants, max(repeats, 3))
-    figures = {name: value for name, value in medians(seconds).items() if name != "nothing"}
+    figures = medians(seconds)
     base = figures["numpy, pydantic, typer"]
     ratios = [
         Ratio("import foldwise, s above numpy, pydantic, typer", figures["import foldwise"] - base, 0.3),

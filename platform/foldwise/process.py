@@ -1,4 +1,4 @@
-"""What a process has only one of: its random state, warning filters, thread limits, peak memory. Who changes them takes a turn."""
+"""What a process has only one of: its random state, warning filters, thread limits, memory. Who changes one takes a turn."""
 
 from __future__ import annotations
 
