@@ -80,6 +80,8 @@ class FitResult:
         Category (``module:Class``) and text of the warnings that it gave.
     model : object or None
         The fitted estimator, where it was asked for.
+    retries : int
+        How often it was begun again, since its worker or node was lost.
     """
 
     key: str
@@ -91,6 +93,7 @@ class FitResult:
     score_errors: Mapping[str, Failure] = field(default_factory=dict)
     warned: tuple[tuple[str, str], ...] = ()
     model: Any = None
+    retries: int = 0
 
     def failure_on(self, *held_out: str) -> Failure | None:
         """Return why there is no score on some of these rows; None if there is one on all."""
