@@ -12,15 +12,16 @@ from typing import Any
 from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from tenacity import Retrying, retry_if_exception_message, stop_after_delay, wait_random
 
 from foldwise.errors import InputError, LedgerError, MissingPackageError
 from foldwise.ledger.schema import SCHEMA, meta, metadata
 
 _PATIENCE = 60  # seconds that a write waits for other processes' writes
-_MAKING = 0x666F6C64  # PostgreSQL's advisory lock for making tables: two processes may come at once
+_TURN = 0x666F6C64  # PostgreSQL's advisory lock of whoever writes
 
 _ADVICE = {
-    "locked": f"another process held it for {_PATIENCE} s",
+    "locked|lock timeout": f"another process held it for {_PATIENCE} s",
     "full|disk i/o error|no space|too large": "the disk or a quota is full; make room",
     "readonly|read-only|permission denied": "it may not be written; check its permissions",
     "not a database|malformed": "it is damaged or no ledger; move it away, and a new one is begun",
@@ -75,15 +76,19 @@ class Database:
         LedgerError
             If it cannot be opened.
         """
-        with self._told("opened"):
-            if self.file is not None:
-                self.file.parent.mkdir(parents=True, exist_ok=True)
-            self._engine = self._connected()
-            with self._engine.connect() as connection:
-                made = inspect(connection).has_table(meta.name)
-            if not made:
-                self._make()
-        self._check(self.schema())
+        try:
+            with self._told("opened"):
+                if self.file is not None:
+                    self.file.parent.mkdir(parents=True, exist_ok=True)
+                self._engine = self._connected()
+                with self._engine.connect() as connection:
+                    made = inspect(connection).has_table(meta.name)
+                if not made:
+                    self._make()
+            self._check(self.schema())
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Let go of all connections."""
@@ -103,8 +108,12 @@ class Database:
         """Give a transaction: all that is written is kept when it ends well, and none of it otherwise."""
         assert self._engine is not None
         with self._told("written"), self._engine.begin() as connection:
+            # Writers take turns from the start, so that two that touch the same rows cannot wait for each other.
             if self.is_sqlite:
-                connection.exec_driver_sql("BEGIN IMMEDIATE")  # takes its turn at once, where waiting cannot deadlock
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            else:
+                connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_PATIENCE}s'")
+                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_TURN})")
             yield connection
 
     def schema(self) -> int:
@@ -145,8 +154,6 @@ class Database:
 
     def _make(self) -> None:
         with self.writing() as connection:
-            if not self.is_sqlite:
-                connection.execute(text(f"SELECT pg_advisory_xact_lock({_MAKING})"))
             metadata.create_all(connection)
             rows = [{"name": "schema", "value": str(SCHEMA)}, {"name": "created", "value": f"{time.time():.0f}"}]
             connection.execute(self.insert(meta).on_conflict_do_nothing(), rows)
@@ -193,5 +200,12 @@ def _prepare_sqlite(connection: Any, record: Any) -> None:
     """Let readers and a writer work at once, and a commit not wait for the disk; a crash of the process loses nothing."""
     connection.execute(f"PRAGMA busy_timeout = {_PATIENCE * 1000}")
     connection.execute("PRAGMA synchronous = NORMAL")
-    if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
-        connection.execute("PRAGMA journal_mode = WAL")
+    for attempt in _until_free():
+        with attempt:
+            connection.execute("PRAGMA journal_mode = WAL")
+
+
+def _until_free() -> Retrying:
+    """Try again while others open the file too: SQLite does not itself wait for its turn to change the journal's mode."""
+    busy = retry_if_exception_message(match=".*locked")
+    return Retrying(retry=busy, wait=wait_random(0.01, 0.1), stop=stop_after_delay(_PATIENCE), reraise=True)

@@ -84,7 +84,8 @@ class MemoryEntries(Entries):
         if packed is None:
             return None
         *numbers, place = struct.unpack(f"<{len(packed) // 8}dI", packed)
-        return self._forms[place].fill(key, numbers)
+        form: _Form = self._forms[place]
+        return form.fill(key, numbers)
 
 
 def _merged(known: FitResult | None, result: FitResult) -> FitResult:

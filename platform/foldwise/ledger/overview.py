@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from rich.filesize import decimal
-from sqlalchemy import and_, delete, func, select
+from sqlalchemy import ColumnElement, and_, delete, func, select
 
 from foldwise.errors import InputError
 from foldwise.ledger.database import Database
@@ -120,9 +120,10 @@ def prune(address: str, job: str | None = None, older_than: float | None = None)
     """
     if job is None and older_than is None:
         raise InputError("foldwise ledger prune", "expected --job NAME or --older-than AGE, got neither")
-    chosen = and_(
-        fits.c.job == job if job is not None else True, fits.c.started < time.time() - older_than if older_than else True
-    )
+    conditions: list[ColumnElement[bool]] = [] if job is None else [fits.c.job == job]
+    if older_than is not None:
+        conditions.append(fits.c.started < time.time() - older_than)
+    chosen = and_(*conditions)
     with _opened(address) as database:
         with database.writing() as connection:
             connection.execute(delete(scores).where(scores.c.fit.in_(select(fits.c.key).where(chosen))))

@@ -7,11 +7,12 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from foldwise.digest import code_version, digest
+from foldwise.digest import digest
 from foldwise.errors import Failure
 from foldwise.ledger.base import Finished
 from foldwise.plan import Plan
 from foldwise.trial import FitResult
+from foldwise.versions import code_version
 
 WHOLE = -1
 """Place of the row that stands for held-out rows as a whole: they could not be scored, or no metric came of it."""
@@ -88,10 +89,10 @@ def storable(words: str) -> str:
 
     Examples
     --------
-    >>> storable("caf\\u00e9 \\ud800 \\x00") == "caf\\u00e9 \\\\ud800 \\\\x00"
-    True
+    >>> print(storable("a zero byte" + chr(0)))
+    a zero byte<0>
     """
-    return words.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\x00")
+    return words.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "<0>")
 
 
 def _readable(value: Any) -> Any:

@@ -49,7 +49,7 @@ scores = _table(
     Column("fit", String(32), primary_key=True),
     Column("held_out", String(32), primary_key=True),  # digest of the held-out rows' numbers
     Column("scorer", String(32), primary_key=True),  # digest of the scorer: of its metrics and their code
-    Column("place", Integer, primary_key=True),  # the metric's, in the scorer's order; -1: the row of the held-out rows themselves
+    Column("place", Integer, primary_key=True),  # the metric's, in the scorer's order; -1: of the rows as a whole
     Column("metric", Text, nullable=False),
     Column("value", Double),  # NULL: not a number
     Column("seconds", Double, nullable=False),  # of all metrics on these rows

@@ -46,7 +46,11 @@ class SqlLedger(Ledger):
     def open(self, plan: Plan) -> SqlEntries:  # noqa: D102
         database = Database(self.address)
         database.open()
-        return SqlEntries(database, plan)
+        try:
+            return SqlEntries(database, plan)
+        except BaseException:
+            database.close()
+            raise
 
     def forget_failed(self, plan: Plan) -> int:
         """Forget the failures among a plan's fits, so that these run again, and return how many there were.
@@ -66,7 +70,7 @@ class SqlEntries(Entries):
     def __init__(self, database: Database, plan: Plan) -> None:
         self._database, self._scorer, self._job = database, scorer_of(plan), storable(plan.problem.name)
         self._origin = origin_row(plan)
-        self._trains = tuple(plan.held_out)
+        self._seeds = tuple(plan.seeds.values())
         self._claims = Claims(database)
 
     def find(self, fits: Sequence[Fit]) -> dict[str, FitResult]:  # noqa: D102
@@ -103,8 +107,9 @@ class SqlEntries(Entries):
         self._database.close()
 
     def forget_failed(self) -> int:
-        """Forget failed fits on the plan's train rows, and what its scorer could not score of them."""
-        mine = and_(fits.c.origin == self._origin["key"], fits.c.train.in_(self._trains))
+        """Forget the plan's failed fits, and what its scorer could not score of them."""
+        # Seeds derive from the job's seed and the train rows, so they tell this plan's fits among those of equal origin.
+        mine = and_(fits.c.origin == self._origin["key"], fits.c.seed.in_(self._seeds))
         failed = select(fits.c.key).where(mine, fits.c.error_kind.is_not(None))
         unscored = select(scores.c.fit, scores.c.held_out).where(
             scores.c.error.is_not(None), scores.c.scorer == self._scorer, scores.c.fit.in_(select(fits.c.key).where(mine))
