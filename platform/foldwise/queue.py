@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from foldwise.trial import Fit, FitResult
 
@@ -33,10 +33,16 @@ class FitQueue:
         self._n_waiting = 0
         self._n_chunks = 0
         self._chunks: dict[str, list[int]] = {}
+        self._aside: list[Fit] = []
         self._seconds: float | None = None
 
     def __len__(self) -> int:
         return self._n_waiting
+
+    @property
+    def n_aside(self) -> int:
+        """Fits that were put aside."""
+        return len(self._aside)
 
     @property
     def n_chunks(self) -> int:
@@ -56,8 +62,7 @@ class FitQueue:
         waiters.append(waiter)
         if len(waiters) > 1:
             return False
-        self._waiting.setdefault(fit.train, deque()).append(fit)
-        self._n_waiting += 1
+        self._wait(fit)
         return True
 
     def next_chunk(self, n_slots: int) -> tuple[Fit, ...]:
@@ -75,24 +80,45 @@ class FitQueue:
             self._chunks[fit.key] = left
         return chunk
 
+    def put_aside(self, fits: Iterable[Fit]) -> None:
+        """Take fits out of their chunk, since another process is at them, until `take_up`."""
+        for fit in fits:
+            self._release(fit.key)
+            self._aside.append(fit)
+
+    def take_up(self) -> None:
+        """Let the fits that were put aside wait again, behind the others."""
+        for fit in self._aside:
+            self._wait(fit)
+        self._aside.clear()
+
     def running(self, key: str) -> Fit:
         """Return a fit that is with a worker."""
         return self._running[key]
 
     def settle(self, result: FitResult) -> list[Waiter]:
         """Take a finished fit out, and return who waits for it."""
-        if self._running.pop(result.key, None) is not None:
-            left = self._chunks.pop(result.key)
-            left[0] -= 1
-            self._n_chunks -= left[0] == 0
+        if result.key in self._running:
+            self._release(result.key)
             self._measure(result)
         return self._waiters.pop(result.key, [])
 
     def clear(self) -> tuple[str, ...]:
         """Forget all that waits, and return the keys of what runs."""
         self._waiting.clear()
+        self._aside.clear()
         self._n_waiting = 0
         return tuple(self._running)
+
+    def _wait(self, fit: Fit) -> None:
+        self._waiting.setdefault(fit.train, deque()).append(fit)
+        self._n_waiting += 1
+
+    def _release(self, key: str) -> None:
+        del self._running[key]
+        left = self._chunks.pop(key)
+        left[0] -= 1
+        self._n_chunks -= left[0] == 0
 
     def _measure(self, result: FitResult) -> None:
         seconds = result.fit_seconds + sum(result.score_seconds.values())

@@ -2,6 +2,6 @@
 
 from foldwise.ledger.base import Entries, Finished, Ledger, NoLedger
 from foldwise.ledger.memory import MemoryLedger
-from foldwise.ledger.named import DEFAULT_LEDGER, make_ledger
+from foldwise.ledger.named import DEFAULT_LEDGER, is_url, make_ledger
 
-__all__ = ["DEFAULT_LEDGER", "Entries", "Finished", "Ledger", "MemoryLedger", "NoLedger", "make_ledger"]
+__all__ = ["DEFAULT_LEDGER", "Entries", "Finished", "Ledger", "MemoryLedger", "NoLedger", "is_url", "make_ledger"]

@@ -62,6 +62,13 @@ class Ledger(ABC):
             If the ledger cannot be read or written.
         """
 
+    @abstractmethod
+    def forget_failed(self, plan: Plan) -> int:
+        """Forget the failures among a plan's fits, so that these run again, and return how many there were.
+
+        A fit that then does well has a score where there was none, and a search that adapts may ask otherwise from there.
+        """
+
 
 class NoLedger(Ledger, Entries):
     """Keeps nothing beyond the run, which itself remembers what it has seen."""
@@ -74,6 +81,9 @@ class NoLedger(Ledger, Entries):
 
     def put(self, finished: Iterable[Finished]) -> None:  # noqa: D102
         return None
+
+    def forget_failed(self, plan: Plan) -> int:  # noqa: D102
+        return 0
 
 
 def scorer_of(plan: Plan) -> str:

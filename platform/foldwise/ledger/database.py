@@ -15,6 +15,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from tenacity import Retrying, retry_if_exception_message, stop_after_delay, wait_random
 
 from foldwise.errors import InputError, LedgerError, MissingPackageError
+from foldwise.ledger.named import is_url
 from foldwise.ledger.schema import SCHEMA, meta, metadata
 
 _PATIENCE = 60  # seconds that a write waits for other processes' writes
@@ -178,7 +179,7 @@ class Database:
 
 def _url(address: str) -> URL:
     """Read a URL, or take a path for that of a SQLite file."""
-    if not re.match(r"[A-Za-z][\w+.-]*://", address):
+    if not is_url(address):
         if not address.strip():
             raise InputError("ledger", f"expected a database URL or a path, got {address!r}")
         return URL.create("sqlite", database=address)

@@ -34,6 +34,10 @@ class _Form:
             result.retries,
         )
 
+    @property
+    def has_failed(self) -> bool:
+        return self.error is not None or bool(self.score_errors)
+
     def fill(self, key: str, numbers: Sequence[float]) -> FitResult:
         """Return a result of this form."""
         started, fit_seconds, *rest = numbers
@@ -71,6 +75,18 @@ class MemoryEntries(Entries):
             if not fit.keep_model:
                 self._pack(_merged(self._unpacked(fit.key), result))
 
+    def forget_failed(self) -> int:
+        """Forget all failures, whoever's they are: what a fit learned from is not known here."""
+        failed = [key for key, packed in self._packed.items() if self._form_of(packed).has_failed]
+        for key in failed:
+            del self._packed[key]
+        return len(failed)
+
+    def _form_of(self, packed: bytes) -> _Form:
+        (place,) = struct.unpack_from("<I", packed, len(packed) - 4)
+        form: _Form = self._forms[place]
+        return form
+
     def _pack(self, result: FitResult) -> None:
         form = _Form.of(result)
         place = self._places.setdefault(form, len(self._forms))
@@ -83,9 +99,7 @@ class MemoryEntries(Entries):
         packed = self._packed.get(bytes.fromhex(key))
         if packed is None:
             return None
-        *numbers, place = struct.unpack(f"<{len(packed) // 8}dI", packed)
-        form: _Form = self._forms[place]
-        return form.fill(key, numbers)
+        return self._form_of(packed).fill(key, struct.unpack_from(f"<{len(packed) // 8}d", packed))
 
 
 def _merged(known: FitResult | None, result: FitResult) -> FitResult:
@@ -108,3 +122,6 @@ class MemoryLedger(Ledger):
 
     def open(self, plan: Plan) -> MemoryEntries:  # noqa: D102
         return self._by_scorer.setdefault(scorer_of(plan), MemoryEntries())
+
+    def forget_failed(self, plan: Plan) -> int:  # noqa: D102
+        return self.open(plan).forget_failed()

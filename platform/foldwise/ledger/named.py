@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import Any
 
 from foldwise.errors import InputTypeError
@@ -10,6 +11,11 @@ from foldwise.ledger.base import Ledger, NoLedger
 
 DEFAULT_LEDGER = ".foldwise/ledger.db"
 """The command line's, in the working folder."""
+
+
+def is_url(address: str) -> bool:
+    """Tell whether an address is a URL; else it is a path."""
+    return re.match(r"[A-Za-z][\w+.-]*://", address) is not None
 
 
 def make_ledger(ledger: Any) -> Ledger:

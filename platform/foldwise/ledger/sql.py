@@ -52,11 +52,7 @@ class SqlLedger(Ledger):
             database.close()
             raise
 
-    def forget_failed(self, plan: Plan) -> int:
-        """Forget the failures among a plan's fits, so that these run again, and return how many there were.
-
-        A fit that then does well has a score where there was none, and a search that adapts may ask otherwise from there.
-        """
+    def forget_failed(self, plan: Plan) -> int:  # noqa: D102
         entries = self.open(plan)
         try:
             return entries.forget_failed()
