@@ -198,7 +198,7 @@ class Job:
         """Return the path or URL of the job's ledger, ``default`` where it says nothing of it; None: it has none."""
         spec = self.spec.ledger
         if isinstance(spec, str):
-            return spec if is_url(spec) else str(self.folder / spec)
+            return spec if is_url(spec) or not spec.strip() else str(self.folder / spec)
         return None if spec is False else DEFAULT_LEDGER if spec else default
 
     def _executor(self, address: str | None) -> Any:
