@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+import types
 
 import numpy as np
 import pandas as pd
@@ -367,6 +368,17 @@ def test_code_in_a_script_is_keyed_by_itself_and_what_it_refers_to(printed):
     mine, *others = printed(SCRIPT, ("script.py", "return helper(x)\nn", "return -helper(x)\nn"))
     assert mine != first[0]
     assert others == first[1:]
+
+
+def test_code_that_has_no_file_is_keyed_by_itself():
+    def class_of(source):
+        module = types.ModuleType("made_up")
+        exec(source, module.__dict__)
+        return module.Mine
+
+    source = "class Mine:\n    def __init__(self): self.a = 1\n    def f(self): return 1\n"
+    assert digest(class_of(source)) == digest(class_of(source))
+    assert digest(class_of(source)) != digest(class_of(source.replace("return 1", "return 2")))
 
 
 def test_the_version_of_installed_code_is_its_distributions():

@@ -65,9 +65,9 @@ def _constant(value: Any) -> Any:
 
 
 def _marks_of(owner: Any, around: frozenset[Any]) -> frozenset[str]:
-    """Collect the marks of a class or function; ``around`` are those that refer to it."""
+    """Collect the marks of a class or function, of a script or of a module; ``around`` are those that refer to it."""
     name = getattr(owner, "__module__", None) or ""
-    if name.partition(".")[0] != _SCRIPT:
+    if name.partition(".")[0] != _SCRIPT and (_installed(name) is not None or _file_of(name) is not None):
         return _marks_of_module(name)
     if owner in around:
         return frozenset()
@@ -134,7 +134,7 @@ def _marks_of_module(name: str) -> frozenset[str]:
 
 
 def _installed(name: str) -> str | None:
-    """Return "distribution==version" of installed code, "" of the standard library's, None of the user's own."""
+    """Return "distribution==version" of installed code, "" of the standard library's, None of the user's own or nobody's."""
     top = name.partition(".")[0]
     if top in sys.stdlib_module_names:
         return ""
@@ -142,7 +142,7 @@ def _installed(name: str) -> str | None:
     if file is not None and not {"site-packages", "dist-packages"} & set(file.parts):
         return None
     owner = _distribution_of(top)
-    return f"{owner}=={metadata.version(owner)}" if owner is not None else None if file else ""
+    return None if owner is None else f"{owner}=={metadata.version(owner)}"
 
 
 @functools.cache
