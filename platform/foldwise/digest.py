@@ -9,19 +9,17 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import inspect
 import struct
 import sys
 import types
 from collections.abc import Callable, Iterable, Mapping
-from importlib import metadata
 from typing import Any, Protocol
 
 import numpy as np
 
 from foldwise.errors import InputTypeError
+from foldwise.versions import bytecode_of, code_version, module_version
 
-_OWNERS = {"sklearn": "scikit-learn"}  # looking through all that is installed takes a second
 _BYTES = 16  # 128 bits: no collision among any number of fits that can be run
 
 
@@ -79,59 +77,6 @@ def derive_seed(*values: Any) -> int:
     True
     """
     return int(digest("seed", *values)[:8], 16) & 0x7FFFFFFF
-
-
-@functools.cache
-def code_version(owner: type | types.FunctionType) -> str:
-    """Return the version of the code that a class or function belongs to.
-
-    That is the version of the installed distribution that owns its module or, for code that no distribution owns (a
-    module of the user's, a notebook), a key of the module's source. A class brings the code of those it inherits from.
-    """
-    if isinstance(owner, type) and len(owner.__mro__) > 2:
-        return digest(sorted({_own_version(base) for base in owner.__mro__}))
-    return _own_version(owner)
-
-
-@functools.cache
-def _own_version(owner: type | types.FunctionType) -> str:
-    module = sys.modules.get(owner.__module__)
-    file = getattr(module, "__file__", None) or ""
-    top = owner.__module__.partition(".")[0]
-    if top in sys.stdlib_module_names and top != "__main__":
-        return "python"
-    if "site-packages" in file or "dist-packages" in file:
-        owner_name = _distribution_of(top)
-        if owner_name is not None:
-            return f"{owner_name}=={metadata.version(owner_name)}"
-    try:
-        return digest(inspect.getsource(module if file and module and top != "__main__" else owner))
-    except (OSError, TypeError):
-        return digest(_code_of(owner))
-
-
-@functools.cache
-def _distribution_of(top: str) -> str | None:
-    """Return the distribution that owns a top-level package: mostly one of its name, else found among all."""
-    name = _OWNERS.get(top, top)
-    try:
-        metadata.distribution(name)
-    except metadata.PackageNotFoundError:
-        return next(iter(metadata.packages_distributions().get(top, ())), None)
-    return name
-
-
-def _code_of(owner: type | types.FunctionType) -> Any:
-    """Collect the bytecode of something whose source cannot be read."""
-    if isinstance(owner, types.FunctionType):
-        return [owner.__code__.co_code, _constants(owner.__code__)]
-    functions = {k: v for k, v in vars(owner).items() if isinstance(v, types.FunctionType)}
-    return {name: _code_of(function) for name, function in functions.items()}
-
-
-def _constants(code: types.CodeType) -> list[Any]:
-    inner = [[c.co_code, _constants(c)] if isinstance(c, types.CodeType) else c for c in code.co_consts]
-    return [inner, code.co_names]
 
 
 # --- one writer per kind of value -------------------------------------------------------------------------------------
@@ -220,13 +165,14 @@ def _feed_function(sink: _Sink, value: types.FunctionType, path: _Path) -> None:
     _tag(sink, "function", f"{value.__module__}.{value.__qualname__}".encode())
     _tag(sink, "code", code_version(value).encode())
     if "<" in value.__qualname__:  # a lambda or a local function, whose name may stand for several
-        _feed(sink, _code_of(value), path)
+        _feed(sink, bytecode_of(value.__code__), path)
     cells = [cell.cell_contents for cell in value.__closure__ or ()]
     _feed(sink, [value.__defaults__, value.__kwdefaults__, cells], (*path, id(value)))
 
 
 def _feed_builtin(sink: _Sink, value: Any, path: _Path) -> None:
     _tag(sink, "builtin", f"{value.__module__}.{value.__qualname__}".encode())
+    _tag(sink, "code", module_version(value.__module__).encode())
     owner = getattr(value, "__self__", None)
     if owner is not None and not isinstance(owner, types.ModuleType):
         _feed(sink, owner, path)
@@ -236,6 +182,7 @@ def _feed_ufunc(sink: _Sink, value: np.ufunc, path: _Path) -> None:
     for owner in ("numpy", "scipy.special"):
         if getattr(sys.modules.get(owner), value.__name__, None) is value:
             _tag(sink, "ufunc", f"{owner}.{value.__name__}".encode())
+            _tag(sink, "code", module_version(owner).encode())
             return
     raise InputTypeError(
         "ufunc", f"expected a ufunc of NumPy or SciPy, got {value!r}; use a function that is defined in a module"

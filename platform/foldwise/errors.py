@@ -71,6 +71,10 @@ class ClusterError(RunError):
     """Ray could not be started, joined or kept."""
 
 
+class LedgerError(RunError):
+    """The ledger could not be opened, read or written; what it kept before is there."""
+
+
 class TrackingError(RunError):
     """The tracking server could not be reached or has not what was asked of it."""
 

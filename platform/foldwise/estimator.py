@@ -18,6 +18,7 @@ from foldwise.data import Dataset
 from foldwise.errors import InputTypeError
 from foldwise.executors import make_executor
 from foldwise.launch import DEFAULT_EXPERIMENT, n_at_once, run_plan
+from foldwise.ledger import make_ledger
 from foldwise.plan import FINAL, Plan
 from foldwise.problem import make_problem
 from foldwise.reduce import cv_results
@@ -85,6 +86,9 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
         MLflow tracking URI; None: not tracked.
     experiment : str, optional
         MLflow experiment; None: that of the run that is active in the caller, else "foldwise".
+    ledger : str, path or Ledger, optional
+        Where finished fits are kept and found again: a file's path or a database's URL (SQLite or PostgreSQL). None: they
+        are forgotten after the call.
     random_state : int, RandomState or None
         Every seed derives from it. None: one is drawn and kept as ``seed_``.
 
@@ -151,6 +155,7 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
         executor: Any = "ray",
         tracking: str | None = None,
         experiment: str | None = None,
+        ledger: Any = None,
         random_state: Any = None,
     ) -> None:
         self.estimator = estimator
@@ -170,6 +175,7 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
         self.executor = executor
         self.tracking = tracking
         self.experiment = experiment
+        self.ledger = ledger
         self.random_state = random_state
 
     def plan(self, X: Any, y: Any = None, *, groups: Any = None, **fit_params: Any) -> Plan:
@@ -236,12 +242,13 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
         if not is_integer(self.verbose) or self.verbose < 0:
             raise InputTypeError("verbose", f"expected an integer >= 0, got {self.verbose!r}")
         n_jobs = n_at_once(self.n_jobs)
-        executor = make_executor(self.executor)
+        executor, ledger = make_executor(self.executor), make_ledger(self.ledger)
         plan = self.plan(X, y, groups=groups, **fit_params)
         listeners = [ProgressLines(verbose=int(self.verbose))] if self.verbose else []
         run, report, run_id = run_plan(
-            plan, executor, n_jobs=n_jobs, listeners=listeners, tracking=self.tracking, experiment=self.experiment
-        )
+            plan, executor, n_jobs=n_jobs, listeners=listeners, tracking=self.tracking, experiment=self.experiment,
+            ledger=ledger,
+        )  # fmt: skip
         self._keep(run, report, run_id)
         if report.model_error is not None:
             warnings.warn(f"the final model could not be fitted: {report.model_error}", RuntimeWarning, stacklevel=2)

@@ -11,9 +11,10 @@ from foldwise.trial import FitResult, Trial
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Fits so far: run here, answered without running, failed, and the most that may be asked in all."""
+    """Fits so far: run here, found in the ledger, answered as one of these, failed, and the most that may be asked in all."""
 
     run: int = 0
+    found: int = 0
     shared: int = 0
     failed: int = 0
     at_most: int = 0
@@ -59,6 +60,13 @@ class StudyEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class FailuresForgotten:
+    """The ledger forgot the failures of earlier runs, so that these fits run again."""
+
+    n_fits: int
+
+
+@dataclass(frozen=True, slots=True)
 class RunWaits:
     """Nothing runs yet, for this reason."""
 
@@ -75,5 +83,5 @@ class RunEnded:
     error: BaseException | None
 
 
-Event: TypeAlias = RunStarted | FitEnded | TrialEnded | StudyEnded | RunWaits | RunEnded
+Event: TypeAlias = FailuresForgotten | RunStarted | FitEnded | TrialEnded | StudyEnded | RunWaits | RunEnded
 Listener: TypeAlias = Callable[[Event], None]

@@ -13,10 +13,11 @@ import yaml
 
 from foldwise.build import build, build_argument
 from foldwise.errors import InputError
-from foldwise.events import Listener
+from foldwise.events import FailuresForgotten, Listener
 from foldwise.executors import make_executor
 from foldwise.imports import add_import_paths, resolve
 from foldwise.job_schema import JobSpec, SearchSpec, TrackingSpec, validate_spec
+from foldwise.ledger import DEFAULT_LEDGER, is_url, make_ledger
 from foldwise.plan import Plan
 from foldwise.problem import Problem
 from foldwise.report import Report
@@ -142,7 +143,15 @@ class Job:
 
         return fly(plan, self._executor(address), self._placed(lambda: n_at_once(self.spec.n_jobs)))
 
-    def run(self, *, listeners: Sequence[Listener] = (), address: str | None = None, tracking: str | None = None) -> Report:
+    def run(
+        self,
+        *,
+        listeners: Sequence[Listener] = (),
+        address: str | None = None,
+        tracking: str | None = None,
+        ledger: str | None = None,
+        retry_failed: bool = False,
+    ) -> Report:
         """Run the job.
 
         Parameters
@@ -153,6 +162,11 @@ class Job:
             A running Ray.
         tracking : str, optional
             MLflow URI where the job itself says nothing of tracking; None: then it is not tracked.
+        ledger : str, optional
+            Path or URL of the ledger where the job itself says nothing of one; None: then fits are forgotten after the run.
+        retry_failed : bool, default=False
+            Whether the ledger first forgets which of this job's fits failed, so that they run again. A search that adapts
+            may then ask otherwise than before.
 
         Returns
         -------
@@ -172,9 +186,15 @@ class Job:
         executor = self._placed(lambda: self._executor(address))
         n_jobs = self._placed(lambda: n_at_once(self.spec.n_jobs))
         uri, experiment = self.tracking_uri(tracking), self.experiment
+        fits = self._placed(lambda: make_ledger(self.ledger_address(ledger)))
+        if retry_failed:
+            forgotten = FailuresForgotten(fits.forget_failed(plan))
+            for listener in listeners:
+                listener(forgotten)
         _, report, _ = run_plan(
-            plan, executor, n_jobs=n_jobs, listeners=listeners, tracking=uri, experiment=experiment, job_text=self.text
-        )
+            plan, executor, n_jobs=n_jobs, listeners=listeners, tracking=uri, experiment=experiment, job_text=self.text,
+            ledger=fits,
+        )  # fmt: skip
         return report
 
     @property
@@ -191,6 +211,13 @@ class Job:
         if isinstance(spec, TrackingSpec) and spec.uri:
             return spec.uri
         return os.environ.get("MLFLOW_TRACKING_URI", DEFAULT_TRACKING) if spec else default
+
+    def ledger_address(self, default: str | None) -> str | None:
+        """Return the path or URL of the job's ledger, ``default`` where it says nothing of it; None: it has none."""
+        spec = self.spec.ledger
+        if isinstance(spec, str):
+            return spec if is_url(spec) or not spec.strip() else str(self.folder / spec)
+        return None if spec is False else DEFAULT_LEDGER if spec else default
 
     def _executor(self, address: str | None) -> Any:
         return make_executor(self.spec.executor, **({"address": address} if address and self.spec.executor == "ray" else {}))
@@ -280,10 +307,10 @@ def _override(data: dict[Any, Any], key: str, value: Any) -> None:
         if not isinstance(inner, dict):
             raise InputError("--set", f"expected {key!r} to name a key, but {parent!r} holds {inner!r}")
         data = inner
-    from_here = (
-        key in {"data.path", "space"}
-        and isinstance(value, str)
-        and (key == "data.path" or Path(value).suffix in {".yaml", ".yml"})
+    from_here = isinstance(value, str) and (
+        key == "data.path"
+        or (key == "space" and Path(value).suffix in {".yaml", ".yml"})
+        or (key == "ledger" and not is_url(value))
     )
     data[last] = str(Path(value).resolve()) if from_here else value
 

@@ -76,6 +76,7 @@ class JobSpec(_Spec):
     resources: dict[str, Any] = Field(default_factory=dict)
     executor: StrictStr = "ray"
     tracking: TrackingSpec | StrictBool | None = None
+    ledger: StrictStr | StrictBool | None = None
     seed: StrictInt | None = None
     verbose: StrictInt = 0
 

@@ -11,6 +11,7 @@ from foldwise.checks import is_integer
 from foldwise.errors import InputError, InputTypeError
 from foldwise.events import Listener, RunWaits
 from foldwise.executors import Executor
+from foldwise.ledger import Ledger
 from foldwise.plan import Plan
 from foldwise.report import Report
 from foldwise.run import Run
@@ -50,6 +51,7 @@ def run_plan(
     tracking: str | None = None,
     experiment: str | None = None,
     job_text: str | None = None,
+    ledger: Ledger | None = None,
 ) -> tuple[Run, Report, str | None]:
     """Run a plan to its end, tracked if wanted.
 
@@ -69,6 +71,8 @@ def run_plan(
         MLflow experiment; None: that of the run that is active in the caller, else "foldwise".
     job_text : str, optional
         The job file, which is kept beside the results.
+    ledger : Ledger, optional
+        Finished fits; None: they are forgotten after the run.
 
     Returns
     -------
@@ -84,7 +88,7 @@ def run_plan(
         home = experiment or parents_experiment or DEFAULT_EXPERIMENT
         nested = parent if home == parents_experiment else None
         tracker = MlflowTracker(tracking, home, job_text=job_text, parent_run_id=nested)
-    run = Run(plan, executor, listeners=[*listeners, *([tracker] if tracker else [])], n_jobs=n_jobs)
+    run = Run(plan, executor, ledger, listeners=[*listeners, *([tracker] if tracker else [])], n_jobs=n_jobs)
     try:
         report = run.execute()
     finally:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -67,11 +67,17 @@ class FitQueue:
         self._wanted: Counter[str] = Counter()
         self._busy: Counter[str] = Counter()
         self._n_waiting = self._n_chunks = 0
+        self._aside: list[Fit] = []
         self._seconds: float | None = None
         self._shared_seconds = 0.0
 
     def __len__(self) -> int:
         return self._n_waiting
+
+    @property
+    def n_aside(self) -> int:
+        """Fits that were put aside."""
+        return len(self._aside)
 
     @property
     def n_chunks(self) -> int:
@@ -90,15 +96,11 @@ class FitQueue:
         self._wanted[study] += 1
         waiters = self._waiters.setdefault(fit.key, [])
         waiters.append((study, waiter))
-        if fit.key in self._running:
-            return False
-        lane = self._lanes.setdefault(fit.train, _Lane())
-        lane.studies.add(study)
         if len(waiters) > 1:
+            if fit.train in self._lanes:
+                self._lanes[fit.train].studies.add(study)
             return False
-        lane.waiting.append(fit)
-        lane.is_sorted = self._order_of is None
-        self._n_waiting += 1
+        self._wait(fit)
         return True
 
     def next_chunk(self, n_workers: int) -> tuple[Fit, ...]:
@@ -119,6 +121,18 @@ class FitQueue:
         self._running.update((fit.key, (fit, chunk)) for fit in fits)
         return fits
 
+    def put_aside(self, fits: Iterable[Fit]) -> None:
+        """Take fits out of their chunk, since another process is at them, until `take_up`."""
+        for fit in fits:
+            self._release(fit.key)
+            self._aside.append(fit)
+
+    def take_up(self) -> None:
+        """Let the fits that were put aside wait again, behind the others."""
+        for fit in self._aside:
+            self._wait(fit)
+        self._aside.clear()
+
     def running(self, key: str) -> Fit:
         """Return a fit that is with a worker."""
         return self._running[key][0]
@@ -126,12 +140,9 @@ class FitQueue:
     def settle(self, result: FitResult) -> list[Waiter]:
         """Take a finished fit out, and return who waits for it."""
         if result.key in self._running:
-            _, chunk = self._running.pop(result.key)
+            _, chunk = self._running[result.key]
             self._measure(result, chunk)
-            chunk.left -= 1
-            if not chunk.left:
-                self._busy[chunk.train] -= 1
-                self._n_chunks -= 1
+            self._release(result.key)
         waiters = self._waiters.pop(result.key, [])
         self._wanted.subtract(study for study, _ in waiters)
         return [waiter for _, waiter in waiters]
@@ -139,8 +150,23 @@ class FitQueue:
     def clear(self) -> tuple[str, ...]:
         """Forget all that waits, and return the keys of what runs."""
         self._lanes.clear()
+        self._aside.clear()
         self._n_waiting = 0
         return tuple(self._running)
+
+    def _wait(self, fit: Fit) -> None:
+        lane = self._lanes.setdefault(fit.train, _Lane())
+        lane.studies.update(study for study, _ in self._waiters[fit.key])
+        lane.waiting.append(fit)
+        lane.is_sorted = self._order_of is None
+        self._n_waiting += 1
+
+    def _release(self, key: str) -> None:
+        _, chunk = self._running.pop(key)
+        chunk.left -= 1
+        if not chunk.left:
+            self._busy[chunk.train] -= 1
+            self._n_chunks -= 1
 
     def _next_lane(self) -> str:
         """Choose among the lanes that wait longest.

@@ -14,10 +14,10 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from foldwise.errors import NON_FINITE, FitFailedError, RunError, StudyFailedError, failed
+from foldwise.errors import NON_FINITE, Failure, FitFailedError, RunError, StudyFailedError, failed
 from foldwise.events import Counts, Event, FitEnded, Listener, RunEnded, RunStarted, RunWaits, StudyEnded, TrialEnded
 from foldwise.executors import Executor
-from foldwise.ledger import Ledger, MemoryLedger
+from foldwise.ledger import Entries, Ledger, MemoryLedger, NoLedger
 from foldwise.plan import FINAL, Plan, Study
 from foldwise.queue import FitQueue, Waiter
 from foldwise.reduce import WarningCounts, choose, judge, reduce_trial
@@ -26,6 +26,7 @@ from foldwise.studies import LiveStudy
 from foldwise.trial import Fit, FitResult, Trial
 
 _PATIENCE = 1.0  # seconds between looks at what keeps an executor waiting
+_LOOK = 0.1  # seconds between looks at what another process is at
 _MOST_CAUSES = 5
 _LEAST_BLOCK = 32
 """Trials that a study which does not adapt is asked for at once, so that chunks find fits that share a prefix."""
@@ -49,7 +50,7 @@ class Run:
     executor : Executor
         Where fits run; opened and closed here.
     ledger : Ledger, optional
-        Finished fits; one that lives as long as the run, if left out.
+        Finished fits of other runs, and where this one's are kept; None: they live as long as the run.
     listeners : iterable of callable
         Each is handed every event.
     n_jobs : int, optional
@@ -80,7 +81,9 @@ class Run:
         self.counts = Counts(at_most=plan.n_fits_at_most)
         self.model: FitResult | None = None
         self._executor, self._n_jobs = executor, n_jobs
-        self._ledger = MemoryLedger() if ledger is None else ledger
+        self._ledger = NoLedger() if ledger is None else ledger
+        self._entries: Entries = NoLedger()  # the ledger's, once it is open
+        self._seen = MemoryLedger().open(plan)  # what this run knows: the same answer until its end
         self._listeners = tuple(listeners)
         self._queue = FitQueue(plan.prefixes.order_of if plan.prefixes.transformers else None)
         self.scoring = plan.problem.scoring  # a callable names its metrics with its first scores
@@ -123,8 +126,10 @@ class Run:
             self._open()
         self._ask()
         self._submit()
-        for result in self._executor.results(timeout=_PATIENCE):
-            self._finish(result)
+        self._take(self._executor.results(timeout=_LOOK if self._queue.n_aside else _PATIENCE))
+        if self._queue.n_aside and not self._queue.n_chunks:
+            time.sleep(_LOOK)
+        self._entries.renew()
         self._say_waiting()
         if not self._is_done:
             return True
@@ -171,38 +176,72 @@ class Run:
                     continue
                 fits = live.ask(batch if adapts else max(_LEAST_BLOCK, self._queue.chunk_size), self.plan)
                 asked = asked or bool(fits)
-                for number, fold, fit in fits:
-                    self._want(live, fit, partial(self._settle, live, number, fold))
+                self._want(live, [(fit, partial(self._settle, live, number, fold)) for number, fold, fit in fits])
 
-    def _want(self, live: LiveStudy, fit: Fit, waiter: Waiter) -> None:
-        """Answer a study's fit from the ledger, or queue it once for all who want it."""
-        found = self._ledger.find(fit)
-        if found is not None:
-            self._count(shared=1)
-            waiter(found)
-        elif not self._queue.add(fit, waiter, live.study.name):
-            self._count(shared=1)
+    def _want(self, live: LiveStudy, wanted: Sequence[tuple[Fit, Waiter]]) -> None:
+        """Answer fits of a study that are known, and queue the others, each once for all who want it."""
+        known, n_found = self._look_up([fit for fit, _ in wanted])
+        n_queued = sum(self._queue.add(fit, waiter, live.study.name) for fit, waiter in wanted if fit.key not in known)
+        self._count(shared=len(wanted) - n_found - n_queued)
+        for fit, waiter in wanted:
+            if fit.key in known:
+                waiter(known[fit.key])
+
+    def _look_up(self, fits: Sequence[Fit]) -> tuple[dict[str, FitResult], int]:
+        """Return what this run or the ledger knows of some fits, and of how many the run did not know it."""
+        known = self._seen.find(fits)
+        found = self._entries.find([fit for fit in fits if fit.key not in known])
+        new = {fit.key: fit for fit in fits if fit.key in found}
+        self._seen.put((fit, found[key]) for key, fit in new.items())
+        self._count(found=len(new))
+        for key, fit in new.items():
+            self._hear(fit, found[key])
+        return known | found, len(new)
 
     # --- map ---
 
     def _submit(self) -> None:
         n_slots = self._executor.slots
+        self._queue.take_up()
         while len(self._queue) and self._queue.n_chunks < n_slots:
-            self._executor.submit(self._queue.next_chunk(self._executor.n_at_once))
+            chunk = self._left_of(self._queue.next_chunk(self._executor.n_at_once))
+            if chunk:
+                self._executor.submit(chunk)
 
-    def _finish(self, result: FitResult) -> None:
-        """Keep a result, then tell all who wait for it."""
-        fit = self._queue.running(result.key)
+    def _left_of(self, chunk: Sequence[Fit]) -> tuple[Fit, ...]:
+        """Return what no other process has finished meanwhile, which is answered, or is at, which is put aside."""
+        elsewhere = self._entries.claim(chunk)
+        known, n_found = self._look_up(chunk)
+        self._count(shared=len(known) - n_found)
+        for result in known.values():
+            self._answer(result)
+        left = [fit for fit in chunk if fit.key not in known]
+        self._queue.put_aside(fit for fit in left if fit.key in elsewhere)
+        return tuple(fit for fit in left if fit.key not in elsewhere)
+
+    def _take(self, results: Sequence[FitResult]) -> None:
+        """Keep results, all at once, and only then tell those who wait for them."""
+        finished = [(self._queue.running(result.key), result) for result in results]
+        raises = self.plan.problem.error_score == "raise"  # then a failure ends the run, and the next one tries again
+        self._entries.put(one for one in finished if not (raises and _failures(one[1])))
+        self._seen.put(finished)
+        for fit, result in finished:
+            self._count(run=1)
+            self._hear(fit, result)
+            self._emit(FitEnded(result, fit.params, self.counts))
+            self._answer(result)
+
+    def _hear(self, fit: Fit, result: FitResult) -> None:
+        """Take in what is new to this run, whether it ran the fit or found it."""
         if self.plan.problem.error_score == "raise":
             _raise_failure(result)
-        if not fit.keep_model:
-            self._ledger.put([result])
         scores = next((one for one in result.scores.values() if one), None)
         if not self.scoring.metrics and scores is not None:
             self.scoring = self.scoring.named(tuple(scores))
         self._warned.add(result)
-        self._count(run=1, failed=int(result.failure_on(*fit.held_out) is not None))
-        self._emit(FitEnded(result, fit.params, self.counts))
+        self._count(failed=int(result.failure_on(*fit.held_out) is not None))
+
+    def _answer(self, result: FitResult) -> None:
         for waiter in self._queue.settle(result):
             waiter(result)
 
@@ -226,11 +265,12 @@ class Run:
         live.chosen = chosen
         judged = live.study.judged
         if judged is not None:
-            self._want(live, self.plan.fit(chosen.params, judged.train), lambda result: self._judge(live, chosen, result))
+            fit = self.plan.fit(chosen.params, judged.train)
+            self._want(live, [(fit, lambda result: self._judge(live, chosen, result))])
             return
         self._emit(StudyEnded(live.study.name, chosen, tuple(live.trials), None))
         if self.plan.problem.refit:
-            self._want(live, self.plan.fit(chosen.params, self.plan.whole, keep_model=True), self._keep_model)
+            self._want(live, [(self.plan.fit(chosen.params, self.plan.whole, keep_model=True), self._keep_model)])
 
     def _judge(self, live: LiveStudy, chosen: Trial, result: FitResult) -> None:
         assert live.study.judged is not None
@@ -269,6 +309,7 @@ class Run:
 
     def _open(self) -> None:
         self._started = time.monotonic()
+        self._entries = self._ledger.open(self.plan)
         self._emit(RunStarted(self.plan, time.time()))
         self._is_open = True
         self._executor.open(self.plan, self._n_jobs)
@@ -282,6 +323,7 @@ class Run:
         self._seconds = time.monotonic() - self._started
         self._is_open = False
         self._executor.close()
+        self._entries.close()
         self._emit(RunEnded(self.report(), self.model, interrupted, error))
 
     def _count(self, **more: int) -> None:
@@ -299,10 +341,15 @@ class Run:
 
 
 def _raise_failure(result: FitResult) -> None:
-    """Raise what a fit or a scorer raised; a score that is not finite was not raised."""
-    for failure in (result.error, *result.score_errors.values()):
-        if failure is not None and failure.kind != NON_FINITE:
-            raise failed(FitFailedError, f"a fit failed: {failure}\n{failure.traceback}", [failure])
+    """Raise what a fit or a scorer raised."""
+    for failure in _failures(result):
+        raise failed(FitFailedError, f"a fit failed: {failure}\n{failure.traceback}", [failure])
+
+
+def _failures(result: FitResult) -> list[Failure]:
+    """Return what was raised; a score that is not finite was not."""
+    causes = (result.error, *result.score_errors.values())
+    return [cause for cause in causes if cause is not None and cause.kind != NON_FINITE]
 
 
 def native_studies(run: Run) -> dict[str, Any]:

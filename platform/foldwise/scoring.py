@@ -104,7 +104,7 @@ class Scoring:
                 value = value.item()
             if not isinstance(value, numbers.Real):
                 raise TypeError(f"scoring must return a number, got {value!r} ({type(value).__name__}) for {name}")
-            scores[str(name)] = float(value)
+            scores[str(name)] = float(value) + 0.0  # a negated loss of zero is -0.0, which not every database keeps apart
         return scores, errors
 
 

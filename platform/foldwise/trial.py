@@ -84,6 +84,8 @@ class FitResult:
         How much of its time went into what later fits on the same train rows find made: sliced rows, fitted prefixes.
     peak_bytes : int
         Most memory that its process has held so far; 0 where the system does not say.
+    retries : int
+        How often it was begun again, since its worker or node was lost.
     """
 
     key: str
@@ -97,6 +99,7 @@ class FitResult:
     model: Any = None
     shared_seconds: float = 0.0
     peak_bytes: int = 0
+    retries: int = 0
 
     def failure_on(self, *held_out: str) -> Failure | None:
         """Return why there is no score on some of these rows; None if there is one on all."""

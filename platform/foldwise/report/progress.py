@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from foldwise.events import Counts, Event, FitEnded, RunEnded, RunStarted, RunWaits, StudyEnded, TrialEnded
+from foldwise.events import Counts, Event, FailuresForgotten, FitEnded, RunEnded, RunStarted, RunWaits, StudyEnded, TrialEnded
 from foldwise.report.metric import show
-from foldwise.report.text import duration
+from foldwise.report.text import duration, forgotten_words, found_words
 
 _LINE_EVERY = 10.0  # seconds between plain lines
 
@@ -36,12 +36,13 @@ class _Status:
 
     @property
     def done(self) -> int:
-        return min(self.counts.run + self.counts.shared, self.total)
+        return min(self.counts.run + self.counts.found + self.counts.shared, self.total)
 
     @property
     def words(self) -> str:
         counts = self.counts
-        return f"{counts.run} fits run, {counts.shared} shared, {counts.failed} failed"
+        found = f", {found_words(counts.found, counts.at_most)}" if counts.found else ""
+        return f"{counts.run} fits run, {counts.shared} shared, {counts.failed} failed{found}"
 
     @property
     def best_words(self) -> str:
@@ -87,6 +88,8 @@ class ProgressBar:
             self._bar.stop()
         elif isinstance(event, RunWaits):
             self._bar.console.print(event.reason)
+        elif isinstance(event, FailuresForgotten):
+            self._bar.console.print(forgotten_words(event.n_fits))
         elif isinstance(event, FitEnded | TrialEnded):
             text = self._status.words + (f"\nbest so far  {self._status.best_words}" if self._status.best else "")
             self._bar.update(self._task, total=self._status.total, completed=self._status.done, description=text)
@@ -117,6 +120,11 @@ class ProgressLines:
             self._say(f"Fitting {plan.n_trials} trials in each of {len(plan.studies)} studies, totalling {n_fits} fits")
         elif isinstance(event, RunWaits):
             self._say(event.reason)
+        elif isinstance(event, FailuresForgotten):
+            self._say(forgotten_words(event.n_fits))
+        elif isinstance(event, RunEnded) and event.report is not None and event.report.n_fits_found:
+            found = event.report.n_fits_found
+            self._say(found_words(found, found + event.report.n_fits))
         elif isinstance(event, FitEnded) and self._verbose >= 3:
             params = ", ".join(f"{k}={show(v)}" for k, v in sorted(event.params.items()))
             failed = event.result.failure_on(*event.result.scores)

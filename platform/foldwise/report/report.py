@@ -47,7 +47,7 @@ class Report:
     n_folds : int
         Outer folds that were planned.
     n_fits, n_fits_shared, n_fits_failed, n_fits_plain : int
-        Fits run; answered without running; failed; run by a nested search that shares nothing.
+        Fits run; answered by one that was run or found; failed; run by a nested search that shares nothing.
     seconds : float
         Wall time.
     partial : bool
@@ -60,6 +60,8 @@ class Report:
         Where it is tracked.
     mlflow_missing : str or None
         What could not be tracked, and why.
+    n_fits_found : int
+        Fits that the ledger held.
     """
 
     job: str
@@ -82,6 +84,7 @@ class Report:
     mlflow_run_id: str | None = None
     mlflow_address: str | None = None
     mlflow_missing: str | None = None
+    n_fits_found: int = 0
 
     def recurrence(self) -> dict[str, Counter[str]]:
         """Count how often each value of each param was chosen over the outer folds."""
@@ -114,6 +117,7 @@ class Report:
             "metric": self.metric,
             "partial": self.partial,
             "n_fits": self.n_fits,
+            "n_fits_found": self.n_fits_found,
             "n_fits_shared": self.n_fits_shared,
             "n_fits_failed": self.n_fits_failed,
             "n_fits_plain": self.n_fits_plain,
@@ -186,6 +190,8 @@ class Report:
             f"{self.n_fits} fits run in {text.duration(self.seconds)}; a nested search that shares nothing would have run "
             f"{self.n_fits_plain}."
         ]
+        if self.n_fits_found:
+            lines.append(f"{text.found_words(self.n_fits_found, self.n_fits_found + self.n_fits)}.")
         if self.n_fits_failed:
             lines.append(f"{self.n_fits_failed} fits failed; their causes stand with their trials.")
         lines += [f"{one.n_fits} fits warned: {one}" for one in self.warned[:_MOST_WARNINGS]]
@@ -224,6 +230,7 @@ def make_report(
         n_params=n_asked.get(plan.studies[-1].name, 0),
         n_folds=n_folds,
         n_fits=counts.run,
+        n_fits_found=counts.found,
         n_fits_shared=counts.shared,
         n_fits_failed=counts.failed,
         n_fits_plain=plan.plain_fits(n_asked),

@@ -80,6 +80,19 @@ def recurrence_lines(recurrence: Mapping[str, Counter[str]], n_folds: int) -> st
     return "Chosen over the outer folds:\n" + "\n".join(lines)
 
 
+def found_words(n_found: int, n_fits: int) -> str:
+    """Say how many fits did not need to run."""
+    return f"{n_found} of {n_fits} fits found in the ledger"
+
+
+def forgotten_words(n_fits: int) -> str:
+    """Say what it means that failures were forgotten."""
+    return (
+        f"{n_fits} failed fits of earlier runs are forgotten and run again; where one does well now, a search that adapts "
+        "may ask otherwise than before"
+    )
+
+
 def duration(seconds: float) -> str:
     """Word a duration.
 

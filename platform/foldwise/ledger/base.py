@@ -1,0 +1,96 @@
+"""What every ledger is."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from typing import TypeAlias
+
+from foldwise.digest import digest
+from foldwise.plan import Plan
+from foldwise.trial import Fit, FitResult
+
+Finished: TypeAlias = tuple[Fit, FitResult]
+"""A fit and what came of it."""
+
+
+class Entries(ABC):
+    """A ledger's fits as one plan asks for them: with the scores of its own scorer.
+
+    Fits whose model is wanted back are neither kept nor found, since a ledger holds no models.
+    """
+
+    @abstractmethod
+    def find(self, fits: Sequence[Fit]) -> dict[str, FitResult]:
+        """Return, by key, the results of those fits that failed or have every score that is wanted of them."""
+
+    @abstractmethod
+    def put(self, finished: Iterable[Finished]) -> None:
+        """Keep results, all or none of them; they are kept when it returns.
+
+        Raises
+        ------
+        LedgerError
+            If they could not be.
+        """
+
+    def claim(self, fits: Sequence[Fit]) -> set[str]:
+        """Say that these fits are begun here, and return the keys of those that another process works at instead.
+
+        It is advice that spares double work, never a lock: who runs a claimed fit all the same does no harm, and a claim
+        ends by itself soon after its process does.
+        """
+        return set()
+
+    def renew(self) -> None:  # noqa: B027  (only what others see can be claimed)
+        """Say that this process is alive; called again and again while fits run."""
+
+    def close(self) -> None:  # noqa: B027  (memory has nothing to let go of)
+        """Let go of what is held."""
+
+
+class Ledger(ABC):
+    """Where finished fits are kept."""
+
+    @abstractmethod
+    def open(self, plan: Plan) -> Entries:
+        """Return the entries that a plan's fits find and add.
+
+        Raises
+        ------
+        LedgerError
+            If the ledger cannot be read or written.
+        """
+
+    @abstractmethod
+    def forget_failed(self, plan: Plan) -> int:
+        """Forget the failures among a plan's fits, so that these run again, and return how many there were.
+
+        A fit that then does well has a score where there was none, and a search that adapts may ask otherwise from there.
+        """
+
+
+class NoLedger(Ledger, Entries):
+    """Keeps nothing beyond the run, which itself remembers what it has seen."""
+
+    def open(self, plan: Plan) -> Entries:  # noqa: D102
+        return self
+
+    def find(self, fits: Sequence[Fit]) -> dict[str, FitResult]:  # noqa: D102
+        return {}
+
+    def put(self, finished: Iterable[Finished]) -> None:  # noqa: D102
+        return None
+
+    def forget_failed(self, plan: Plan) -> int:  # noqa: D102
+        return 0
+
+
+def scorer_of(plan: Plan) -> str:
+    """Return the key of a plan's scorer: scores by another one are other scores."""
+    return digest(plan.problem.scoring.scorer)
+
+
+def holds_all(fit: Fit, result: FitResult) -> bool:
+    """Tell whether a result answers a fit: it failed, or every score that is wanted is there (or why it is not)."""
+    return result.error is not None or all(key in result.scores for key in fit.held_out)

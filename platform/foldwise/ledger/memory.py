@@ -1,0 +1,127 @@
+"""The ledger that lives as long as the process: results as packed plain data, about 200 bytes a fit."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from foldwise.errors import Failure
+from foldwise.ledger.base import Entries, Finished, Ledger, holds_all, scorer_of
+from foldwise.plan import Plan
+from foldwise.trial import Fit, FitResult
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """All of a result but its key and its numbers: what most fits have in common, and is kept once."""
+
+    scored: tuple[tuple[str, tuple[str, ...]], ...]
+    timed: tuple[str, ...]
+    error: Failure | None
+    score_errors: tuple[tuple[str, Failure], ...]
+    warned: tuple[tuple[str, str], ...]
+    retries: int
+
+    @classmethod
+    def of(cls, result: FitResult) -> _Form:
+        return cls(
+            tuple((held_out, tuple(scores)) for held_out, scores in result.scores.items()),
+            tuple(result.score_seconds),
+            result.error,
+            tuple(result.score_errors.items()),
+            tuple(result.warned),
+            result.retries,
+        )
+
+    @property
+    def has_failed(self) -> bool:
+        return self.error is not None or bool(self.score_errors)
+
+    def fill(self, key: str, numbers: Sequence[float]) -> FitResult:
+        """Return a result of this form."""
+        started, fit_seconds, *rest = numbers
+        values = iter(rest)
+        scores = {held_out: {metric: next(values) for metric in metrics} for held_out, metrics in self.scored}
+        score_seconds = dict(zip(self.timed, values, strict=True))
+        return FitResult(
+            key, scores, started, fit_seconds, score_seconds, self.error, dict(self.score_errors), self.warned,
+            retries=self.retries,
+        )  # fmt: skip
+
+
+def _numbers(result: FitResult) -> list[float]:
+    scores = [value for by_metric in result.scores.values() for value in by_metric.values()]
+    return [result.started, result.fit_seconds, *scores, *result.score_seconds.values()]
+
+
+class MemoryEntries(Entries):
+    """Fits of one scorer, packed."""
+
+    def __init__(self) -> None:
+        self._packed: dict[bytes, bytes] = {}
+        self._forms: list[_Form] = []
+        self._places: dict[_Form, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._packed)
+
+    def find(self, fits: Sequence[Fit]) -> dict[str, FitResult]:  # noqa: D102
+        known = ((fit, self._unpacked(fit.key)) for fit in fits if not fit.keep_model)
+        return {fit.key: result for fit, result in known if result is not None and holds_all(fit, result)}
+
+    def put(self, finished: Iterable[Finished]) -> None:  # noqa: D102
+        for fit, result in finished:
+            if not fit.keep_model:
+                self._pack(_merged(self._unpacked(fit.key), result))
+
+    def forget_failed(self) -> int:
+        """Forget all failures, whoever's they are: what a fit learned from is not known here."""
+        failed = [key for key, packed in self._packed.items() if self._form_of(packed).has_failed]
+        for key in failed:
+            del self._packed[key]
+        return len(failed)
+
+    def _form_of(self, packed: bytes) -> _Form:
+        (place,) = struct.unpack_from("<I", packed, len(packed) - 4)
+        form: _Form = self._forms[place]
+        return form
+
+    def _pack(self, result: FitResult) -> None:
+        form = _Form.of(result)
+        place = self._places.setdefault(form, len(self._forms))
+        if place == len(self._forms):
+            self._forms.append(form)
+        numbers = _numbers(result)
+        self._packed[bytes.fromhex(result.key)] = struct.pack(f"<{len(numbers)}dI", *numbers, place)
+
+    def _unpacked(self, key: str) -> FitResult | None:
+        packed = self._packed.get(bytes.fromhex(key))
+        if packed is None:
+            return None
+        return self._form_of(packed).fill(key, struct.unpack_from(f"<{len(packed) // 8}d", packed))
+
+
+def _merged(known: FitResult | None, result: FitResult) -> FitResult:
+    """Unite what is known of a fit with a further result of it, which ran since scores were missing."""
+    if known is None or known.error is not None or result.error is not None:
+        return result
+    return replace(
+        result,
+        scores={**known.scores, **result.scores},
+        score_seconds={**known.score_seconds, **result.score_seconds},
+        score_errors={**{k: v for k, v in known.score_errors.items() if k not in result.scores}, **result.score_errors},
+    )
+
+
+class MemoryLedger(Ledger):
+    """A ledger that lives as long as the process; runs that are handed the same one share it."""
+
+    def __init__(self) -> None:
+        self._by_scorer: dict[str, MemoryEntries] = {}
+
+    def open(self, plan: Plan) -> MemoryEntries:  # noqa: D102
+        return self._by_scorer.setdefault(scorer_of(plan), MemoryEntries())
+
+    def forget_failed(self, plan: Plan) -> int:  # noqa: D102
+        return self.open(plan).forget_failed()

@@ -1,0 +1,37 @@
+"""Ledgers as users name them: a database's URL, a file's path, or a Ledger."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Any
+
+from foldwise.errors import InputTypeError
+from foldwise.ledger.base import Ledger, NoLedger
+
+DEFAULT_LEDGER = ".foldwise/ledger.db"
+"""The command line's, in the working folder."""
+
+
+def is_url(address: str) -> bool:
+    """Tell whether an address is a URL; else it is a path."""
+    return re.match(r"[A-Za-z][\w+.-]*://", address) is not None
+
+
+def make_ledger(ledger: Any) -> Ledger:
+    """Turn a URL, a path, a Ledger or None into a Ledger; nothing is opened yet.
+
+    Raises
+    ------
+    InputError
+        If it names no database that can be one.
+    """
+    if ledger is None:
+        return NoLedger()
+    if isinstance(ledger, Ledger):
+        return ledger
+    if not isinstance(ledger, str | os.PathLike) or isinstance(ledger, bytes):
+        raise InputTypeError("ledger", f"expected a database URL, a path, a Ledger or None, got {ledger!r}")
+    from foldwise.ledger.sql import SqlLedger  # lazily: SQLAlchemy takes a moment to import
+
+    return SqlLedger(os.fspath(ledger))

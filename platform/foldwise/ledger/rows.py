@@ -1,0 +1,107 @@
+"""Results as rows, and rows as results: plain numbers and text, nothing pickled."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from foldwise.digest import digest
+from foldwise.errors import Failure
+from foldwise.ledger.base import Finished
+from foldwise.plan import Plan
+from foldwise.trial import FitResult
+from foldwise.versions import code_version
+
+WHOLE = -1
+"""Place of the row that stands for held-out rows as a whole: they could not be scored, or no metric came of it."""
+
+
+def origin_row(plan: Plan) -> dict[str, Any]:
+    """Describe what all fits of a plan learn from."""
+    dataset, estimator = plan.problem.dataset, plan.problem.estimator
+    return {
+        "key": digest(dataset.digest, estimator),
+        "data": dataset.digest,
+        "data_name": storable(dataset.name),
+        "data_shape": " x ".join(map(str, dataset.shape)),
+        "estimator": storable(" ".join(repr(estimator).split())),
+        "versions": json.dumps(_versions(estimator), sort_keys=True),
+    }
+
+
+def fit_row(finished: Finished, origin: str, job: str) -> dict[str, Any]:
+    """Describe a fit, and how it went."""
+    fit, result = finished
+    error = result.error
+    return {
+        "key": fit.key,
+        "origin": origin,
+        "train": fit.train,
+        "params": json.dumps(fit.params, default=_readable, skipkeys=True),
+        "seed": fit.seed,
+        "job": job,
+        "started": result.started,
+        "seconds": result.fit_seconds,
+        "retries": result.retries,
+        "error_kind": None if error is None else storable(error.kind),
+        "error_message": None if error is None else storable(error.message),
+        "error_traceback": None if error is None else storable(error.traceback),
+        "warned": json.dumps(result.warned) if result.warned else None,
+    }
+
+
+def score_rows(result: FitResult, scorer: str) -> Iterable[dict[str, Any]]:
+    """Describe a fit's scores: a row per metric and, where rows could not be scored, one that says why."""
+    for held_out, by_metric in result.scores.items():
+        where = {
+            "fit": result.key, "held_out": held_out, "scorer": scorer, "seconds": result.score_seconds.get(held_out, 0.0)
+        }  # fmt: skip
+        for place, (metric, value) in enumerate(by_metric.items()):
+            number = None if math.isnan(value) else value
+            yield {**where, "place": place, "metric": storable(metric), "value": number, "error": None}
+        failure = result.score_errors.get(held_out)
+        if failure is not None or not by_metric:
+            cause = None if failure is None else json.dumps([failure.kind, failure.message, failure.traceback])
+            yield {**where, "place": WHOLE, "metric": "", "value": None, "error": cause}
+
+
+def result_of(fit: Any, scores: Iterable[Any]) -> FitResult:
+    """Make a result of a fit's row and its scores' rows, sorted by place."""
+    by_rows: dict[str, dict[str, float]] = {}
+    seconds: dict[str, float] = {}
+    errors: dict[str, Failure] = {}
+    for row in scores:
+        by_metric = by_rows.setdefault(row.held_out, {})
+        seconds[row.held_out] = row.seconds
+        if row.place != WHOLE:
+            by_metric[row.metric] = math.nan if row.value is None else row.value
+        elif row.error is not None:
+            errors[row.held_out] = Failure(*json.loads(row.error))
+    error = None if fit.error_kind is None else Failure(fit.error_kind, fit.error_message, fit.error_traceback)
+    warned = tuple((category, words) for category, words in json.loads(fit.warned or "[]"))
+    return FitResult(fit.key, by_rows, fit.started, fit.seconds, seconds, error, errors, warned, retries=fit.retries)
+
+
+def storable(words: str) -> str:
+    """Return text as every database takes it: without lone surrogates and zero bytes, which are spelled out.
+
+    Examples
+    --------
+    >>> print(storable("a zero byte" + chr(0)))
+    a zero byte<0>
+    """
+    return words.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "<0>")
+
+
+def _readable(value: Any) -> Any:
+    """Write a param that JSON has no word for; nothing is read back from it."""
+    return value.item() if hasattr(value, "item") and getattr(value, "ndim", 1) == 0 else " ".join(repr(value).split())
+
+
+def _versions(estimator: Any) -> Mapping[str, str]:
+    """Return the version of the code of an estimator and of all that its params hold."""
+    parts = [estimator, *estimator.get_params(deep=True).values()]
+    owners = {part if isinstance(part, type) else type(part) for part in parts if hasattr(part, "get_params")}
+    return {f"{owner.__module__}:{owner.__qualname__}": code_version(owner) for owner in owners}

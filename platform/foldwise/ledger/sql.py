@@ -1,0 +1,146 @@
+"""The ledger in a database: SQLite in a file, or PostgreSQL on a server that several machines share."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, and_, bindparam, delete, select
+
+from foldwise.errors import LedgerError
+from foldwise.ledger.base import Entries, Finished, Ledger, holds_all, scorer_of
+from foldwise.ledger.claims import Claims
+from foldwise.ledger.database import Database
+from foldwise.ledger.rows import fit_row, origin_row, result_of, score_rows, storable
+from foldwise.ledger.schema import fits, origins, scores
+from foldwise.plan import Plan
+from foldwise.trial import Fit, FitResult
+
+_AT_ONCE = 500
+"""Keys of one query; SQLite takes a few hundred names at least."""
+
+
+class SqlLedger(Ledger):
+    """Finished fits in a database, which several processes may share.
+
+    Parameters
+    ----------
+    address : str
+        A path or a URL: ``ledger.db``, ``sqlite:///ledger.db``, ``postgresql://user:password@host/database``.
+
+    Raises
+    ------
+    InputError
+        If it names something else.
+    """
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        Database(address)
+
+    def __repr__(self) -> str:
+        return f"SqlLedger({str(Database(self.address))!r})"
+
+    def open(self, plan: Plan) -> SqlEntries:  # noqa: D102
+        database = Database(self.address)
+        database.open()
+        try:
+            return SqlEntries(database, plan)
+        except BaseException:
+            database.close()
+            raise
+
+    def forget_failed(self, plan: Plan) -> int:  # noqa: D102
+        entries = self.open(plan)
+        try:
+            return entries.forget_failed()
+        finally:
+            entries.close()
+
+
+class SqlEntries(Entries):
+    """A database's fits as one plan asks for them."""
+
+    def __init__(self, database: Database, plan: Plan) -> None:
+        self._database, self._scorer, self._job = database, scorer_of(plan), storable(plan.problem.name)
+        self._origin = origin_row(plan)
+        self._seeds = tuple(plan.seeds.values())
+        self._claims = Claims(database)
+
+    def find(self, fits: Sequence[Fit]) -> dict[str, FitResult]:  # noqa: D102
+        wanted = [fit for fit in fits if not fit.keep_model]
+        found: dict[str, FitResult] = {}
+        for start in range(0, len(wanted), _AT_ONCE):
+            some = wanted[start : start + _AT_ONCE]
+            known = self._read([fit.key for fit in some])
+            found |= {fit.key: known[fit.key] for fit in some if fit.key in known and holds_all(fit, known[fit.key])}
+        return found
+
+    def put(self, finished: Iterable[Finished]) -> None:  # noqa: D102
+        kept = [one for one in finished if not one[0].keep_model]
+        if not kept:
+            return
+        rows = [row for _, result in kept for row in score_rows(result, self._scorer)]
+        with self._database.writing() as connection:
+            connection.execute(self._insert(origins).on_conflict_do_nothing(), self._origin)
+            connection.execute(self._insert_fits(), [fit_row(one, self._origin["key"], self._job) for one in kept])
+            if rows:
+                connection.execute(self._insert(scores).on_conflict_do_nothing(), rows)
+            longest = max(result.fit_seconds + sum(result.score_seconds.values()) for _, result in kept)
+            self._claims.end(connection, [fit.key for fit, _ in kept], longest)
+
+    def claim(self, fits: Sequence[Fit]) -> set[str]:  # noqa: D102
+        return self._claims.begin([fit.key for fit in fits if not fit.keep_model])
+
+    def renew(self) -> None:  # noqa: D102
+        self._claims.renew()
+
+    def close(self) -> None:  # noqa: D102
+        with suppress(LedgerError):  # claims end by themselves; what went wrong with the database is known by now
+            self._claims.end_all()
+        self._database.close()
+
+    def forget_failed(self) -> int:
+        """Forget the plan's failed fits, and what its scorer could not score of them."""
+        # Seeds derive from the job's seed and the train rows, so they tell this plan's fits among those of equal origin.
+        mine = and_(fits.c.origin == self._origin["key"], fits.c.seed.in_(self._seeds))
+        failed = select(fits.c.key).where(mine, fits.c.error_kind.is_not(None))
+        unscored = select(scores.c.fit, scores.c.held_out).where(
+            scores.c.error.is_not(None), scores.c.scorer == self._scorer, scores.c.fit.in_(select(fits.c.key).where(mine))
+        )
+        with self._database.writing() as connection:
+            keys = set(connection.scalars(failed))
+            broken = connection.execute(unscored).all()
+            where = and_(scores.c.fit == bindparam("f"), scores.c.held_out == bindparam("h"), scores.c.scorer == self._scorer)
+            if broken:
+                connection.execute(delete(scores).where(where), [{"f": row.fit, "h": row.held_out} for row in broken])
+            if keys:
+                connection.execute(delete(scores).where(scores.c.fit == bindparam("f")), [{"f": key} for key in keys])
+                connection.execute(delete(fits).where(fits.c.key == bindparam("f")), [{"f": key} for key in keys])
+        return len(keys | {row.fit for row in broken})
+
+    def _read(self, keys: Sequence[str]) -> dict[str, FitResult]:
+        """Return what is known of some fits, with the scores of this plan's scorer."""
+        with self._database.reading() as connection:
+            rows = connection.execute(select(fits).where(fits.c.key.in_(keys))).all()
+            if not rows:
+                return {}
+            mine = and_(scores.c.fit.in_([row.key for row in rows]), scores.c.scorer == self._scorer)
+            found = connection.execute(select(scores).where(mine).order_by(scores.c.place)).all()
+        by_fit: dict[str, list[Row[Any]]] = defaultdict(list)
+        for row in found:
+            by_fit[row.fit].append(row)
+        return {row.key: result_of(row, by_fit[row.key]) for row in rows}
+
+    def _insert(self, table: Any) -> Any:
+        return self._database.insert(table)
+
+    def _insert_fits(self) -> Any:
+        """Keep what came first, except that a fit that did well stands for one that failed elsewhere."""
+        insert = self._insert(fits)
+        news = insert.excluded
+        better: ColumnElement[bool] = and_(fits.c.error_kind.is_not(None), news.error_kind.is_(None))
+        values = {column.name: news[column.name] for column in fits.c if not column.primary_key}
+        return insert.on_conflict_do_update(index_elements=[fits.c.key], set_=values, where=better)
