@@ -22,7 +22,7 @@ CASES = ("digits", "prefix", "tiny", "tracking", "memory", "nodes", "startup", "
 
 
 def main() -> int:
-    """Run the cases that are named, each in a process of its own; returns 1 if a figure is not reached."""
+    """Run the cases that are named, each in a process of its own; returns 1 if a figure is not reached, unless they are small."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="foldwise beside its peers.")
     parser.add_argument("cases", nargs="*", metavar="CASE", help=f"of {', '.join(CASES)}; all if left out")
     parser.add_argument("--repeats", type=int, default=3, help="of each timing; medians are reported (default: 3)")
@@ -42,7 +42,8 @@ def main() -> int:
     sys.stdout.write(as_table(results) + "\n")
     if arguments.out is not None:
         keep(results, arguments.out)
-    return int(any(not ratio["holds"] for result in results for ratio in result["ratios"]))
+    missed = any(not ratio["holds"] for result in results for ratio in result["ratios"])
+    return int(missed and not arguments.small)  # small ones are not measured, only run
 
 
 def run_apart(case: str, repeats: int, *, small: bool) -> dict[str, Any]:

@@ -13,5 +13,6 @@ _PACKAGES = ("foldwise", "ray", "scikit-learn", "dask-ml", "optuna", "mlflow", "
 
 def describe() -> dict[str, str]:
     """Say what ran: cores, Python and the packages' versions."""
-    versions = {name: metadata.version(name) for name in _PACKAGES}
+    installed = {one.metadata["Name"].lower() for one in metadata.distributions()}
+    versions = {name: metadata.version(name) for name in _PACKAGES if name in installed}
     return {"cores": str(N_CORES), "python": python_platform.python_version(), "machine": python_platform.machine(), **versions}
