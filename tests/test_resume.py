@@ -323,7 +323,7 @@ def test_two_processes_that_run_one_job_at_once_share_the_work(search, tmp_path)
 @pytest.mark.slow
 @pytest.mark.parametrize("method", ["random", "optuna"])
 def test_two_processes_that_run_a_large_job_at_once_share_the_work(search, address, method):
-    check_two_at_once(search, address, method, 100, 0.03)
+    check_two_at_once(search, address, method, 60, 0.015)
 
 
 def check_killed(search, address, n_kills, *options):
