@@ -121,7 +121,7 @@ class Job:
     def plan(self, address: str | None = None) -> Plan:
         """Open the job and plan it, without running anything; ``address`` is a Ray that it would run on."""
         plan = Plan.of(self.open())
-        self._placed(lambda: self._executor(address).check(plan.problem.resources))
+        self._placed(lambda: self._executor(address).check(plan.problem.resources, plan.problem.limits))
         return plan
 
     def run(self, *, listeners: Sequence[Listener] = (), address: str | None = None, tracking: str | None = None) -> Report:

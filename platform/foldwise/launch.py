@@ -75,7 +75,7 @@ def run_plan(
     run, report, run_id
         The run as it ended, its report, and its MLflow run.
     """
-    executor.check(plan.problem.resources)
+    executor.check(plan.problem.resources, plan.problem.limits)
     tracker = None
     if tracking is not None:
         from foldwise.tracking import MlflowTracker, active_run  # lazily: only tracked runs need MLflow

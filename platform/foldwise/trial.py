@@ -82,6 +82,8 @@ class FitResult:
         The fitted estimator, where it was asked for.
     shared_seconds : float
         How much of its time went into what later fits on the same train rows find made: sliced rows, fitted prefixes.
+    retries : int
+        How often it was begun again, since its worker or node was lost.
     """
 
     key: str
@@ -94,6 +96,7 @@ class FitResult:
     warned: tuple[tuple[str, str], ...] = ()
     model: Any = None
     shared_seconds: float = 0.0
+    retries: int = 0
 
     def failure_on(self, *held_out: str) -> Failure | None:
         """Return why there is no score on some of these rows; None if there is one on all."""
