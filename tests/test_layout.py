@@ -13,7 +13,7 @@ PACKAGE = ROOT / "platform" / "foldwise"
 ORDER = [
     "errors", "checks", "process", "digest", "imports", "yaml_file", "trial", "events", "dimension", "space", "data", "resources", "limits", "folds",
     "scoring", "search", "problem", "prefixes", "plan", "seeds", "sharing", "guard", "fit", "ledger", "queue", "executors", "reduce", "stats", "report", "tracking",
-    "studies", "run", "launch", "estimator", "build", "job_schema", "job", "cli",
+    "studies", "first_failures", "run", "launch", "estimator", "build", "job_schema", "job", "interruption", "cli",
 ]  # fmt: skip
 EXEMPT = {"__init__", "testing"}
 TOP = {

@@ -38,18 +38,25 @@ def run(
     address: Annotated[str | None, typer.Option(help="A running Ray to join, as host:port or auto.")] = None,
 ) -> None:
     """Run a job and report its honest score."""
-    from foldwise.job import DEFAULT_TRACKING  # lazily: see the module's docstring
+    from foldwise.interruption import Interruption  # lazily: see the module's docstring
+    from foldwise.job import DEFAULT_TRACKING  # lazily: likewise
 
     loaded = _load(job, settings)
     tracking = _environment_tracking() or DEFAULT_TRACKING
     result = sys.stdout
     sys.stdout = sys.stderr  # what loaders, estimators and Ray print must not stand among the result
-    try:
-        report = loaded.run(listeners=[_progress(loaded.spec.verbose)], address=address, tracking=tracking)
-        code = FAILED if report.partial else DONE
-    except KeyboardInterrupt as interrupted:
-        _err("interrupted")
-        report, code = getattr(interrupted, "report", None), INTERRUPTED
+    with Interruption(_err) as interruption:
+        try:
+            report = loaded.run(
+                listeners=[_progress(loaded.spec.verbose)], address=address, tracking=tracking, stop=interruption
+            )
+            code = FAILED if report.partial else DONE
+        except KeyboardInterrupt as interrupted:
+            report, code = getattr(interrupted, "report", None), INTERRUPTED
+    if interruption.came and code != DONE:
+        code = INTERRUPTED
+    if code == INTERRUPTED:
+        _err("interrupted; the same command goes on from here")
     if report is not None:
         typer.echo(report.to_json() if as_json else str(report), file=result)
     raise typer.Exit(code)

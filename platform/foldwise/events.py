@@ -11,12 +11,13 @@ from foldwise.trial import FitResult, Trial
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Fits so far: run here, answered without running, failed, and the most that may be asked in all."""
+    """Fits so far: run here, answered without running, failed, the most that may be asked in all; and retries of those run."""
 
     run: int = 0
     shared: int = 0
     failed: int = 0
     at_most: int = 0
+    retries: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,7 +124,14 @@ class Job:
         self._placed(lambda: self._executor(address).check(plan.problem.resources, plan.problem.limits))
         return plan
 
-    def run(self, *, listeners: Sequence[Listener] = (), address: str | None = None, tracking: str | None = None) -> Report:
+    def run(
+        self,
+        *,
+        listeners: Sequence[Listener] = (),
+        address: str | None = None,
+        tracking: str | None = None,
+        stop: Callable[[], bool] | None = None,
+    ) -> Report:
         """Run the job.
 
         Parameters
@@ -135,6 +142,8 @@ class Job:
             A running Ray.
         tracking : str, optional
             MLflow URI where the job itself says nothing of tracking; None: then it is not tracked.
+        stop : callable, optional
+            Asked between steps; once it says True, the run ends in good order.
 
         Returns
         -------
@@ -155,8 +164,9 @@ class Job:
         n_jobs = self._placed(lambda: n_at_once(self.spec.n_jobs))
         uri, experiment = self.tracking_uri(tracking), self.experiment
         _, report, _ = run_plan(
-            plan, executor, n_jobs=n_jobs, listeners=listeners, tracking=uri, experiment=experiment, job_text=self.text
-        )
+            plan, executor, n_jobs=n_jobs, listeners=listeners, tracking=uri, experiment=experiment, job_text=self.text,
+            stop=stop,
+        )  # fmt: skip
         return report
 
     @property
@@ -225,6 +235,7 @@ class Job:
             return_train_score=spec.return_train_score,
             error_score=spec.error_score,
             resources=spec.resources,
+            limits=spec.limits,
             random_state=spec.seed,
             name=self.name,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -50,6 +50,7 @@ def run_plan(
     tracking: str | None = None,
     experiment: str | None = None,
     job_text: str | None = None,
+    stop: Callable[[], bool] | None = None,
 ) -> tuple[Run, Report, str | None]:
     """Run a plan to its end, tracked if wanted.
 
@@ -69,6 +70,8 @@ def run_plan(
         MLflow experiment; None: that of the run that is active in the caller, else "foldwise".
     job_text : str, optional
         The job file, which is kept beside the results.
+    stop : callable, optional
+        Asked between steps; once it says True, the run ends in good order.
 
     Returns
     -------
@@ -84,7 +87,7 @@ def run_plan(
         home = experiment or parents_experiment or DEFAULT_EXPERIMENT
         nested = parent if home == parents_experiment else None
         tracker = MlflowTracker(tracking, home, job_text=job_text, parent_run_id=nested)
-    run = Run(plan, executor, listeners=[*listeners, *([tracker] if tracker else [])], n_jobs=n_jobs)
+    run = Run(plan, executor, listeners=[*listeners, *([tracker] if tracker else [])], n_jobs=n_jobs, stop=stop)
     try:
         report = run.execute()
     finally:

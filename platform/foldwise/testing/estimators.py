@@ -63,8 +63,8 @@ class FaultyEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         n_before = self._count()
         last = math.inf if self.times is None else self.after + self.times
         self.is_failing_ = self.fault is not None and self.after <= n_before < last
-        if self.is_failing_ and self.fault in _IN_FIT:
-            _IN_FIT[self.fault](self, n_before)
+        if self.is_failing_ and (happen := _IN_FIT.get(str(self.fault))) is not None:
+            happen(self, n_before)
         self.classes_, counts = np.unique(y, return_counts=True)
         self.commonest_ = self.classes_[counts.argmax()]
         return self
