@@ -24,8 +24,8 @@ class FaultyEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     ----------
     fault : str or None
         None: no fault. "raise"; "nan" or "inf" (its score); "sleep" (for ``seconds``, then well); "hang" (for ever, in
-        Python); "freeze" (for ever, in C, where no signal reaches it); "exit", "segfault" or "kill" (its process);
-        "allocate" (``n_bytes``, held for ``seconds``).
+        Python); "wait" (for ever, in C, where no signal reaches it); "freeze" (likewise, and no thread runs); "exit",
+        "segfault" or "kill" (its process); "allocate" (``n_bytes``, held for ``seconds``).
     times : int, optional
         Fail so many fits only, counted in ``counter``; None: all.
     after : int, default=0
@@ -100,9 +100,9 @@ def _hang(estimator: FaultyEstimator, number: int) -> None:
         time.sleep(0.01)
 
 
-def _freeze(estimator: FaultyEstimator, number: int) -> None:
-    library, mutex = ctypes.PyDLL(None), ctypes.create_string_buffer(256)
-    for _ in range(2):  # the second time it waits for itself, and holds the interpreter
+def _lock_out(library: ctypes.CDLL) -> None:
+    mutex = ctypes.create_string_buffer(256)
+    for _ in range(2):  # the second time it waits for itself
         library.pthread_mutex_lock(mutex)
 
 
@@ -116,7 +116,8 @@ _IN_FIT: Mapping[str, Callable[[FaultyEstimator, int], object]] = {
     "raise": _raise,
     "sleep": lambda estimator, number: time.sleep(estimator.seconds),
     "hang": _hang,
-    "freeze": _freeze,
+    "wait": lambda estimator, number: _lock_out(ctypes.CDLL(None)),
+    "freeze": lambda estimator, number: _lock_out(ctypes.PyDLL(None)),  # which holds the interpreter meanwhile
     "exit": lambda estimator, number: os._exit(17),
     "segfault": lambda estimator, number: ctypes.string_at(0),
     "kill": lambda estimator, number: os.kill(os.getpid(), signal.SIGKILL),
