@@ -6,7 +6,6 @@ import sys
 import textwrap
 import time
 
-import numpy as np
 import psutil
 import pytest
 from ray_processes import workers
@@ -174,19 +173,25 @@ def all_results(executor, n):
 
 
 def test_data_that_is_lost_is_put_again():
-    from ray._private.internal_api import free
+    ray = SESSION.ensure(None)
 
-    plan = small_plan(FaultyEstimator(), {"bias": [0.0, 0.1]}, limits={"fit_seconds": 60})
-    plan.problem.dataset.fit_params["large"] = np.zeros(10**6)  # too large to travel with the task
+    @ray.remote(num_cpus=0)
+    class Owner:
+        def put(self, value):
+            return [ray.put(value)]
+
+    plan = small_plan(FaultyEstimator(), {"bias": [0.0, 0.1]})
     executor = open_with(plan)
+    owner = Owner.remote()
+    (executor._reference,) = ray.get(owner.put.remote(executor._workshop))
+    ray.kill(owner)  # and with it all that it owns
     try:
-        free([executor._reference])
         executor.submit(fits_of(plan))
         results = all_results(executor, 2)
     finally:
         executor.close()
     assert [result.error for result in results] == [None, None]
-    assert all(result.retries == 1 for result in results)
+    assert all(result.retries >= 1 for result in results)
 
 
 def test_a_full_object_store_is_an_error_with_the_fix(monkeypatch):
@@ -242,7 +247,7 @@ def test_a_worker_that_stands_still_is_ended_by_the_driver(monkeypatch):
         (result,) = all_results(executor, 1)
     finally:
         executor.close()
-        running.kill()
+    assert not running.is_running()
     assert result.error.kind == "TimeLimitExceeded"
 
 
