@@ -67,9 +67,8 @@ class Workshop:
         """Take from a plan what its fits need."""
         problem = plan.problem
         guard = FitGuard(problem.limits.fit_seconds)
-        return cls(
-            problem.dataset, problem.estimator, problem.scoring, plan.rows, problem.resources.threads, guard=guard
-        )  # fmt: skip
+        threads = problem.resources.threads
+        return cls(problem.dataset, problem.estimator, problem.scoring, plan.rows, threads, guard=guard)
 
     def run(self, chunk: Sequence[Fit]) -> list[FitResult]:
         """Run fits, one after the other; a fit that raises is a result that says so."""
@@ -96,11 +95,7 @@ class Workshop:
             try:
                 with self.guard:
                     self._attempt(fit, work)
-            except (
-                Exception,
-                SystemExit,
-                TimeLimitExceeded,
-            ) as raised:  # an estimator or scorer may raise anything: failure is a value
+            except (Exception, SystemExit, TimeLimitExceeded) as raised:  # whatever it raises: failure is a value
                 work.error = failure_of(raised)
         total = time.perf_counter() - clock
         return FitResult(

@@ -304,7 +304,7 @@ class Run:
             for result in self._executor.results(timeout=min(left, _PATIENCE)):
                 self._finish(result)
         self._executor.cancel(self._queue.clear())
-        self._close(None, interrupted=self.ended == INTERRUPTED)
+        self._close(None, interrupted=self.ended == INTERRUPTED and not self._is_done)
 
     @property
     def _is_done(self) -> bool:
