@@ -22,7 +22,7 @@ CASES = ("digits", "prefix", "tiny", "tracking", "memory", "nodes", "startup", "
 
 
 def main() -> int:
-    """Run the cases that are named, each in a process of its own; returns 1 if a figure is not reached, unless they are small."""
+    """Run the cases that are named, each in a process of its own; returns 1 if a figure is not reached."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="foldwise beside its peers.")
     parser.add_argument("cases", nargs="*", metavar="CASE", help=f"of {', '.join(CASES)}; all if left out")
     parser.add_argument("--repeats", type=int, default=3, help="of each timing; medians are reported (default: 3)")

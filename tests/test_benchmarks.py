@@ -7,6 +7,10 @@ import time
 from pathlib import Path
 
 import pytest
+from benchmarks.cases import digits
+from benchmarks.nested import Nested
+from benchmarks.race import Contestant, Ratio, Result, medians, race
+from benchmarks.table import as_table
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.pipeline import make_pipeline
@@ -14,10 +18,6 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 import foldwise as fw
-from benchmarks.cases import digits
-from benchmarks.nested import Nested
-from benchmarks.race import Contestant, Ratio, Result, medians, race
-from benchmarks.table import as_table
 
 ROOT = Path(__file__).parents[1]
 

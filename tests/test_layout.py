@@ -11,9 +11,9 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "platform" / "foldwise"
 
 ORDER = [
-    "errors", "checks", "process", "versions", "digest", "imports", "yaml_file", "trial", "events", "dimension", "space", "data", "resources", "folds",
-    "scoring", "search", "problem", "prefixes", "plan", "seeds", "sharing", "fit", "ledger", "queue", "executors", "reduce", "stats", "report", "tracking",
-    "studies", "run", "launch", "pilot", "estimator", "build", "job_schema", "job", "cli",
+    "errors", "checks", "process", "versions", "digest", "imports", "yaml_file", "trial", "events", "dimension", "space", "data", "resources", "limits", "folds",
+    "scoring", "search", "problem", "prefixes", "plan", "seeds", "sharing", "guard", "fit", "ledger", "queue", "executors", "reduce", "stats", "report", "tracking",
+    "studies", "first_failures", "run", "launch", "pilot", "estimator", "build", "job_schema", "job", "interruption", "cli",
 ]  # fmt: skip
 EXEMPT = {"__init__", "testing"}
 TOP = {
@@ -24,7 +24,7 @@ TOP = {
 
 
 def modules():
-    return [path for path in sorted(PACKAGE.rglob("*.py")) if path.stem not in EXEMPT or path.parent != PACKAGE]
+    return [path for path in sorted(PACKAGE.rglob("*.py")) if part_of(path) not in EXEMPT]
 
 
 def part_of(path):

@@ -12,9 +12,9 @@ The flow, and the modules it lives in::
     Every step emits an Event; progress and MLflow only listen.
 
 1 describe: dimension, space. 2 open: data. 3 plan: folds, scoring and, since a problem holds a search, below the searches
-problem and plan. 4 ask: search. 5 map: seeds, sharing, fit, ledger, queue, executors. 6 reduce: reduce, stats. 7 show:
-report, tracking. 8 the loop: studies, run, launch. 9 faces: estimator, build, job, cli. A module imports only from those
-before it.
+problem and plan. 4 ask: search. 5 map: seeds, sharing, guard, fit, ledger, queue, executors. 6 reduce: reduce, stats. 7 show:
+report, tracking. 8 the loop: studies, first_failures, run, launch. 9 faces: estimator, build, job, interruption, cli. A
+module imports only from those before it.
 """
 
 from __future__ import annotations

@@ -49,7 +49,8 @@ def run(
     ] = None,
 ) -> None:
     """Run a job and report its honest score; what the ledger holds already is not run again."""
-    from foldwise.job import DEFAULT_TRACKING  # lazily: see the module's docstring
+    from foldwise.interruption import Interruption  # lazily: see the module's docstring
+    from foldwise.job import DEFAULT_TRACKING  # lazily: likewise
     from foldwise.ledger import DEFAULT_LEDGER  # lazily: likewise
 
     if retry not in {None, "failed"}:
@@ -58,15 +59,19 @@ def run(
     tracking = _environment_tracking() or DEFAULT_TRACKING
     result = sys.stdout
     sys.stdout = sys.stderr  # what loaders, estimators and Ray print must not stand among the result
-    try:
-        report = loaded.run(
-            listeners=[_progress(loaded.spec.verbose)], address=address, tracking=tracking,
-            ledger=DEFAULT_LEDGER, retry_failed=retry is not None,
-        )  # fmt: skip
-        code = FAILED if report.partial else DONE
-    except KeyboardInterrupt as interrupted:
-        _err("interrupted")
-        report, code = getattr(interrupted, "report", None), INTERRUPTED
+    with Interruption(_err) as interruption:
+        try:
+            report = loaded.run(
+                listeners=[_progress(loaded.spec.verbose)], address=address, tracking=tracking,
+                ledger=DEFAULT_LEDGER, retry_failed=retry is not None, stop=interruption,
+            )  # fmt: skip
+            code = FAILED if report.partial else DONE
+        except KeyboardInterrupt as interrupted:
+            report, code = getattr(interrupted, "report", None), INTERRUPTED
+    if interruption.came and code != DONE:
+        code = INTERRUPTED
+    if code == INTERRUPTED:
+        _err("interrupted; the same command goes on from here")
     if report is not None:
         typer.echo(report.to_json() if as_json else str(report), file=result)
     raise typer.Exit(code)

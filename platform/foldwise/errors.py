@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import difflib
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -98,7 +99,8 @@ class Failure:
     Parameters
     ----------
     kind : str
-        Name of the exception's class, or ``"WorkerLost"`` or ``"NonFiniteScore"``.
+        Name of the exception's class; or ``"NonFiniteScore"``, ``"TimeLimitExceeded"``, or what befell its worker:
+        ``"WorkerLost"``, ``"OutOfMemory"``, ``"NodeLost"``, ``"DataLost"``.
     message : str
         Its first words; never empty.
     traceback : str
@@ -111,6 +113,12 @@ class Failure:
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.message}"
+
+
+def causes_counted(causes: Iterable[Failure], most: int = 5) -> str:
+    """Word the commonest causes, each with how often it occurred."""
+    counted = Counter(str(cause) for cause in causes)
+    return "; ".join(f"{count} x {cause}" for cause, count in counted.most_common(most))
 
 
 def failed(error: type[RunError], message: str, causes: Iterable[Failure]) -> RunError:

@@ -29,6 +29,10 @@ from foldwise.run import Run, native_studies
 from foldwise.scoring import scorers_by_name
 from foldwise.search import make_search
 
+_OF_THE_FINAL_STUDY = (
+    "best_estimator_", "best_score_", "refit_time_", "feature_names_in_", "best_params_", "best_index_", "cv_results_",
+)  # fmt: skip
+
 
 def _model_has(name: str) -> Callable[[NestedSearchCV], bool]:
     """Let a method exist where the model has it."""
@@ -80,6 +84,9 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
         1: how it goes, 2: each trial, 3: each fit; to standard output.
     resources : mapping, optional
         Of one running fit: cpu, gpu (a fraction shares one), memory (bytes or "4GiB"), Ray's custom ones.
+    limits : mapping, optional
+        In seconds: ``fit_seconds`` of one fit, which then fails; ``seconds`` of the whole search, which then keeps what is
+        complete and warns; ``wait_seconds`` of waiting for resources, after which it fails.
     executor : str or Executor, default="ray"
         "ray", "serial" or an Executor.
     tracking : str, optional
@@ -152,6 +159,7 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
         n_jobs: int | None = None,
         verbose: int = 0,
         resources: Mapping[str, Any] | None = None,
+        limits: Mapping[str, Any] | None = None,
         executor: Any = "ray",
         tracking: str | None = None,
         experiment: str | None = None,
@@ -172,6 +180,7 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
         self.n_jobs = n_jobs
         self.verbose = verbose
         self.resources = resources
+        self.limits = limits
         self.executor = executor
         self.tracking = tracking
         self.experiment = experiment
@@ -206,6 +215,7 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
             return_train_score=self.return_train_score,
             error_score=self.error_score,
             resources=self.resources,
+            limits=self.limits,
             random_state=self.random_state,
             name=self.experiment or DEFAULT_EXPERIMENT,
         )
@@ -235,7 +245,7 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
         InputError
             If an argument or the data is wrong; nothing is started.
         StudyFailedError
-            If no trial of a study finished; it is also of the causes' common type.
+            If no trial of a study finished, or the first fits all failed alike; it is also of the causes' common type.
         FitFailedError
             If a fit failed and ``error_score="raise"``.
         """
@@ -250,6 +260,8 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
             ledger=ledger,
         )  # fmt: skip
         self._keep(run, report, run_id)
+        if report.ended is not None:
+            warnings.warn(report.summary(), RuntimeWarning, stacklevel=2)
         if report.model_error is not None:
             warnings.warn(f"the final model could not be fitted: {report.model_error}", RuntimeWarning, stacklevel=2)
         for one in report.warned:
@@ -258,23 +270,26 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
 
     def _keep(self, run: Run, report: Report, run_id: str | None) -> None:
         """Keep what was learned."""
-        for name in ("best_estimator_", "best_score_", "refit_time_", "feature_names_in_"):
+        for name in _OF_THE_FINAL_STUDY:
             self.__dict__.pop(name, None)  # of an earlier fit
         plan = run.plan
         final = run.studies[FINAL]
         scoring = run.scoring
         self._report = report
         self.plan_, self.n_fits_, self.seed_, self.run_id_ = plan.described(), report.n_fits, report.seed, run_id
-        score = report.scores[report.metric]
+        score = report.scores.get(report.metric)
         self.outer_scores_ = {name: np.array(one.outer) for name, one in report.scores.items()}
-        self.nested_score_, self.interval_, self.optimism_ = score.mean, score.interval.ends, score.optimism
+        self.nested_score_, self.interval_, self.optimism_ = np.nan, None, np.nan
+        if score is not None:
+            self.nested_score_, self.interval_, self.optimism_ = score.mean, score.interval.ends, score.optimism
         self.outer_results_ = outer_frame(report.outer)
         self.trials_ = trials_frame({name: live.trials for name, live in run.studies.items()})
         self.studies_ = native_studies(run)
         self.multimetric_, self.n_splits_ = not scoring.single, len(final.study.folds)
         self.scorer_ = scorers_by_name(plan.problem.estimator, self.scoring)
+        if final.chosen is None:  # the search ended early
+            return
         self.cv_results_ = cv_results(final.trials, single=scoring.single)
-        assert final.chosen is not None
         self.best_index_, self.best_params_ = final.chosen.number, dict(final.chosen.params)
         if not callable(self.refit):
             self.best_score_ = float(final.chosen.scores[scoring.objective].mean)

@@ -11,13 +11,14 @@ from foldwise.trial import FitResult, Trial
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Fits so far: run here, found in the ledger, answered as one of these, failed, and the most that may be asked in all."""
+    """Fits so far: run here, found in the ledger, answered as one of these, failed, the most that may be asked; and retries."""
 
     run: int = 0
     found: int = 0
     shared: int = 0
     failed: int = 0
     at_most: int = 0
+    retries: int = 0
 
 
 @dataclass(frozen=True, slots=True)

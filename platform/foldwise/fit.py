@@ -21,6 +21,7 @@ from threadpoolctl import ThreadpoolController
 
 from foldwise.data import Dataset
 from foldwise.errors import NON_FINITE, Failure
+from foldwise.guard import FitGuard, TimeLimitExceeded
 from foldwise.plan import Plan
 from foldwise.problem import with_params
 from foldwise.process import ONE_AT_A_TIME, peak_bytes
@@ -47,6 +48,8 @@ class Workshop:
         BLAS and OpenMP threads of a fit; they change the last bits, so every executor sets them.
     share : bool, default=True
         Whether fits on the same train rows share rows and pipeline prefixes; the results are the same.
+    guard : FitGuard
+        Keeps each fit to its time.
     """
 
     dataset: Dataset
@@ -55,6 +58,7 @@ class Workshop:
     rows: Mapping[str, np.ndarray]
     threads: int
     share: bool = True
+    guard: FitGuard = field(default_factory=FitGuard)
     _bench: Bench | None = field(default=None, repr=False)
     _seeded: Any = field(default=None, repr=False)
 
@@ -62,7 +66,9 @@ class Workshop:
     def of(cls, plan: Plan) -> Workshop:
         """Take from a plan what its fits need."""
         problem = plan.problem
-        return cls(problem.dataset, problem.estimator, problem.scoring, plan.rows, problem.resources.threads)
+        guard = FitGuard(problem.limits.fit_seconds)
+        threads = problem.resources.threads
+        return cls(problem.dataset, problem.estimator, problem.scoring, plan.rows, threads, guard=guard)
 
     def run(self, chunk: Sequence[Fit]) -> list[FitResult]:
         """Run fits, one after the other; a fit that raises is a result that says so."""
@@ -87,8 +93,9 @@ class Workshop:
         work = _Work()
         with caught_warnings() as caught:
             try:
-                self._attempt(fit, work)
-            except (Exception, SystemExit) as raised:  # an estimator or scorer may raise anything: failure is a value
+                with self.guard:
+                    self._attempt(fit, work)
+            except (Exception, SystemExit, TimeLimitExceeded) as raised:  # whatever it raises: failure is a value
                 work.error = failure_of(raised)
         total = time.perf_counter() - clock
         return FitResult(

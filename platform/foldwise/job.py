@@ -125,7 +125,7 @@ class Job:
     def plan(self, address: str | None = None) -> Plan:
         """Open the job and plan it, without running anything; ``address`` is a Ray that it would run on."""
         plan = Plan.of(self.open())
-        self._placed(lambda: self._executor(address).check(plan.problem.resources))
+        self._placed(lambda: self._executor(address).check(plan.problem.resources, plan.problem.limits))
         return plan
 
     def n_at_once(self, plan: Plan, address: str | None = None) -> int | None:
@@ -151,6 +151,7 @@ class Job:
         tracking: str | None = None,
         ledger: str | None = None,
         retry_failed: bool = False,
+        stop: Callable[[], bool] | None = None,
     ) -> Report:
         """Run the job.
 
@@ -167,6 +168,8 @@ class Job:
         retry_failed : bool, default=False
             Whether the ledger first forgets which of this job's fits failed, so that they run again. A search that adapts
             may then ask otherwise than before.
+        stop : callable, optional
+            Asked between steps; once it says True, the run ends in good order.
 
         Returns
         -------
@@ -194,6 +197,7 @@ class Job:
         _, report, _ = run_plan(
             plan, executor, n_jobs=n_jobs, listeners=listeners, tracking=uri, experiment=experiment, job_text=self.text,
             ledger=fits,
+            stop=stop,
         )  # fmt: skip
         return report
 
@@ -270,6 +274,7 @@ class Job:
             return_train_score=spec.return_train_score,
             error_score=spec.error_score,
             resources=spec.resources,
+            limits=spec.limits,
             random_state=spec.seed,
             name=self.name,
         )

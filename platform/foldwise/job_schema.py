@@ -74,6 +74,7 @@ class JobSpec(_Spec):
     error_score: float | StrictStr = float("nan")
     n_jobs: StrictInt | None = None
     resources: dict[str, Any] = Field(default_factory=dict)
+    limits: dict[str, Any] = Field(default_factory=dict)
     executor: StrictStr = "ray"
     tracking: TrackingSpec | StrictBool | None = None
     ledger: StrictStr | StrictBool | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -52,6 +52,7 @@ def run_plan(
     experiment: str | None = None,
     job_text: str | None = None,
     ledger: Ledger | None = None,
+    stop: Callable[[], bool] | None = None,
 ) -> tuple[Run, Report, str | None]:
     """Run a plan to its end, tracked if wanted.
 
@@ -73,13 +74,15 @@ def run_plan(
         The job file, which is kept beside the results.
     ledger : Ledger, optional
         Finished fits; None: they are forgotten after the run.
+    stop : callable, optional
+        Asked between steps; once it says True, the run ends in good order.
 
     Returns
     -------
     run, report, run_id
         The run as it ended, its report, and its MLflow run.
     """
-    executor.check(plan.problem.resources)
+    executor.check(plan.problem.resources, plan.problem.limits)
     tracker = None
     if tracking is not None:
         from foldwise.tracking import MlflowTracker, active_run  # lazily: only tracked runs need MLflow
@@ -88,7 +91,7 @@ def run_plan(
         home = experiment or parents_experiment or DEFAULT_EXPERIMENT
         nested = parent if home == parents_experiment else None
         tracker = MlflowTracker(tracking, home, job_text=job_text, parent_run_id=nested)
-    run = Run(plan, executor, ledger, listeners=[*listeners, *([tracker] if tracker else [])], n_jobs=n_jobs)
+    run = Run(plan, executor, ledger, listeners=[*listeners, *([tracker] if tracker else [])], n_jobs=n_jobs, stop=stop)
     try:
         report = run.execute()
     finally:

@@ -17,6 +17,7 @@ from foldwise.data import Dataset
 from foldwise.digest import digest
 from foldwise.errors import DataError, InputError, InputTypeError, SpaceError, nearest
 from foldwise.folds import NestedFolds, nested_folds
+from foldwise.limits import Limits
 from foldwise.resources import Resources
 from foldwise.scoring import Scoring, make_scoring
 from foldwise.search import Search
@@ -60,6 +61,8 @@ class Problem:
         The score of a failed fit.
     resources : Resources
         Of one running fit.
+    limits : Limits
+        In time; like resources, no part of the key.
     """
 
     name: str
@@ -76,6 +79,7 @@ class Problem:
     return_train_score: bool = False
     error_score: float | str = math.nan
     resources: Resources = field(default_factory=Resources)
+    limits: Limits = field(default_factory=Limits)
 
     def described(self) -> Problem:
         """Return the problem without rows, its key known, to be kept after a run."""
@@ -111,6 +115,7 @@ def make_problem(
     return_train_score: bool = False,
     error_score: Any = math.nan,
     resources: Any = None,
+    limits: Any = None,
     random_state: Any = None,
     name: str = "nested-search",
 ) -> Problem:
@@ -135,7 +140,7 @@ def make_problem(
     if error_score != "raise" and not is_real(error_score):
         raise InputTypeError("error_score", f"expected a number or 'raise', got {error_score!r}")
     seed = make_seed(random_state)
-    amounts = Resources.of(resources)
+    amounts, times = Resources.of(resources), Limits.of(limits)
     scorers = make_scoring(estimator, scoring, refit)
     return Problem(
         name=name,
@@ -152,6 +157,7 @@ def make_problem(
         return_train_score=bool(return_train_score),
         error_score=error_score if isinstance(error_score, str) else float(error_score),
         resources=amounts,
+        limits=times,
     )
 
 

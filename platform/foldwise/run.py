@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import math
 import time
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from foldwise.errors import NON_FINITE, Failure, FitFailedError, RunError, StudyFailedError, failed
+from foldwise.errors import NON_FINITE, Failure, FitFailedError, RunError, StudyFailedError, causes_counted, failed
 from foldwise.events import Counts, Event, FitEnded, Listener, RunEnded, RunStarted, RunWaits, StudyEnded, TrialEnded
 from foldwise.executors import Executor
+from foldwise.first_failures import FirstFailures
 from foldwise.ledger import Entries, Ledger, MemoryLedger, NoLedger
 from foldwise.plan import FINAL, Plan, Study
 from foldwise.queue import FitQueue, Waiter
@@ -27,7 +27,8 @@ from foldwise.trial import Fit, FitResult, Trial
 
 _PATIENCE = 1.0  # seconds between looks at what keeps an executor waiting
 _LOOK = 0.1  # seconds between looks at what another process is at
-_MOST_CAUSES = 5
+_GRACE = 5.0  # seconds in which what runs may finish, once the run is to end early
+INTERRUPTED = "interrupted"
 _LEAST_BLOCK = 32
 """Trials that a study which does not adapt is asked for at once, so that chunks find fits that share a prefix."""
 
@@ -55,6 +56,8 @@ class Run:
         Each is handed every event.
     n_jobs : int, optional
         At most so many fits at once.
+    stop : callable, optional
+        Asked between steps; once it says True, nothing more is begun, and the run ends in good order.
 
     Examples
     --------
@@ -76,8 +79,10 @@ class Run:
         ledger: Ledger | None = None,
         listeners: Iterable[Listener] = (),
         n_jobs: int | None = None,
+        stop: Callable[[], bool] | None = None,
     ) -> None:
         self.plan = plan
+        self.ended: str | None = None  # why it ended before its end
         self.counts = Counts(at_most=plan.n_fits_at_most)
         self.model: FitResult | None = None
         self._executor, self._n_jobs = executor, n_jobs
@@ -86,6 +91,8 @@ class Run:
         self._seen = MemoryLedger().open(plan)  # what this run knows: the same answer until its end
         self._listeners = tuple(listeners)
         self._queue = FitQueue(plan.prefixes.order_of if plan.prefixes.transformers else None)
+        self._first = FirstFailures(plan.problem.space)
+        self._stop = stop
         self.scoring = plan.problem.scoring  # a callable names its metrics with its first scores
         self._warned = WarningCounts()
         self._started = self._seconds = 0.0
@@ -96,12 +103,12 @@ class Run:
     # --- driving ---
 
     def execute(self) -> Report:
-        """Run to the end and return the report.
+        """Run to the end and return the report; a partial one if it is told to stop, or its time is over.
 
         Raises
         ------
         StudyFailedError
-            If no trial of a study finished.
+            If no trial of a study finished, or the first fits all failed alike.
         FitFailedError
             If a fit failed and the problem's ``error_score`` is "raise".
         Interrupted
@@ -120,10 +127,14 @@ class Run:
 
     def step(self) -> bool:
         """Ask, map, reduce and tell once; returns whether anything is left to do."""
-        if self._is_done:
+        if self._is_done or self.ended is not None:
             return False
         if not self._is_open:
             self._open()
+        self.ended = self._why_end()
+        if self.ended is not None:
+            self._wind_up()
+            return False
         self._ask()
         self._submit()
         self._take(self._executor.results(timeout=_LOOK if self._queue.n_aside else _PATIENCE))
@@ -139,8 +150,10 @@ class Run:
     def abort(self, error: BaseException | None = None) -> None:
         """Stop asking, give up what runs, and keep what is finished."""
         if self._is_open:
+            interrupted = error is None or isinstance(error, KeyboardInterrupt)
+            self.ended = INTERRUPTED if interrupted else type(error).__name__
             self._executor.cancel(self._queue.clear())
-            self._close(error, interrupted=error is None or isinstance(error, KeyboardInterrupt))
+            self._close(error, interrupted=interrupted)
 
     def report(self) -> Report:
         """Report the outer folds that are complete; flagged as partial if any is missing."""
@@ -154,6 +167,7 @@ class Run:
             counts=self.counts,
             seconds=time.monotonic() - self._started if self._is_open else self._seconds,
             partial=not self._is_done,
+            ended=None if self._is_done else self.ended,
             model_error=None if self.model is None else self.model.error,
             warned=self._warned.most_common(),
         )
@@ -206,6 +220,7 @@ class Run:
         while len(self._queue) and self._queue.n_chunks < n_slots:
             chunk = self._left_of(self._queue.next_chunk(self._executor.n_at_once))
             if chunk:
+                self._first.begin(chunk)
                 self._executor.submit(chunk)
 
     def _left_of(self, chunk: Sequence[Fit]) -> tuple[Fit, ...]:
@@ -226,7 +241,7 @@ class Run:
         self._entries.put(one for one in finished if not (raises and _failures(one[1])))
         self._seen.put(finished)
         for fit, result in finished:
-            self._count(run=1)
+            self._count(run=1, retries=result.retries)
             self._hear(fit, result)
             self._emit(FitEnded(result, fit.params, self.counts))
             self._answer(result)
@@ -240,6 +255,7 @@ class Run:
             self.scoring = self.scoring.named(tuple(scores))
         self._warned.add(result)
         self._count(failed=int(result.failure_on(*fit.held_out) is not None))
+        self._first.hear(fit, result)
 
     def _answer(self, result: FitResult) -> None:
         for waiter in self._queue.settle(result):
@@ -285,8 +301,7 @@ class Run:
 
     def _study_failed(self, live: LiveStudy) -> RunError:
         causes = [trial.error for trial in live.trials if trial.error is not None]
-        counted = Counter(str(cause) for cause in causes)
-        listed = "; ".join(f"{count} x {cause}" for cause, count in counted.most_common(_MOST_CAUSES))
+        listed = causes_counted(causes)
         return failed(
             StudyFailedError,
             f"none of the {len(live.trials)} trials of study {live.study.name} has a score: {listed or 'all scores are NaN'}",
@@ -313,6 +328,21 @@ class Run:
         self._emit(RunStarted(self.plan, time.time()))
         self._is_open = True
         self._executor.open(self.plan, self._n_jobs)
+
+    def _why_end(self) -> str | None:
+        """Say why to end before the end, if that is so."""
+        limit = self.plan.problem.limits.seconds
+        if limit is not None and time.monotonic() - self._started > limit:
+            return f"its time is over (limits.seconds: {limit:g})"
+        return INTERRUPTED if self._stop is not None and self._stop() else None
+
+    def _wind_up(self) -> None:
+        """Take what is finished soon, give the rest up, and close."""
+        deadline = time.monotonic() + _GRACE
+        while self._queue.n_chunks and (left := deadline - time.monotonic()) > 0:
+            self._take(self._executor.results(timeout=min(left, _PATIENCE)))
+        self._executor.cancel(self._queue.clear())
+        self._close(None, interrupted=self.ended == INTERRUPTED and not self._is_done)
 
     @property
     def _is_done(self) -> bool:

@@ -8,12 +8,16 @@ from foldwise.executors import make_executor
 from foldwise.resources import Resources
 from foldwise.testing import ShuffledExecutor, check_executor
 
-EXECUTORS = {"serial": fw.SerialExecutor, "ray": fw.RayExecutor, "shuffled": lambda: ShuffledExecutor(3)}
+EXECUTORS = {
+    "serial": (fw.SerialExecutor, False),
+    "ray": (fw.RayExecutor, True),
+    "shuffled": (lambda: ShuffledExecutor(3), False),
+}
 
 
-@pytest.mark.parametrize("make", EXECUTORS.values(), ids=EXECUTORS.keys())
-def test_an_executor_conforms(make):
-    check_executor(make)
+@pytest.mark.parametrize(("make", "isolates"), EXECUTORS.values(), ids=EXECUTORS.keys())
+def test_an_executor_conforms(make, isolates):
+    check_executor(make, isolates=isolates)
 
 
 @pytest.mark.parametrize("wrong", ["rey", 5, None, fw.SerialExecutor])

@@ -4,16 +4,20 @@ import os
 import subprocess
 import sys
 import textwrap
+import time
 
+import psutil
 import pytest
+from ray_processes import workers
 from sklearn.datasets import load_iris
 from sklearn.model_selection import ShuffleSplit
 
 import foldwise as fw
-from foldwise.errors import ResourcesError
+from foldwise.errors import ClusterError, ResourcesError
+from foldwise.executors.losses import Loss
 from foldwise.executors.ray_session import SESSION, check_feasible, check_locally, count_slots
 from foldwise.resources import Resources
-from foldwise.testing import FaultyEstimator
+from foldwise.testing import FaultyEstimator, small_plan
 
 IRIS = load_iris(return_X_y=True)
 
@@ -148,3 +152,137 @@ def test_an_address_that_nobody_answers_is_an_error_with_the_fix():
     )
     assert "127.0.0.1:9" in out
     assert "check the address" in out
+
+
+def open_with(plan, executor=None):
+    executor = executor or fw.RayExecutor()
+    executor.open(plan)
+    return executor
+
+
+def fits_of(plan):
+    (asked, *_) = [plan.problem.search.open(plan.problem.space, plan.n_trials, 0).ask(plan.n_trials)]
+    return [plan.fit(trial.params, plan.studies[0].folds[0].train) for trial in asked]
+
+
+def all_results(executor, n):
+    results, deadline = [], time.monotonic() + 60
+    while len(results) < n and time.monotonic() < deadline:
+        results += executor.results(timeout=1)
+    return results
+
+
+def test_data_that_is_lost_is_put_again():
+    ray = SESSION.ensure(None)
+    executor = open_with(small_plan(FaultyEstimator(), {"bias": [0.0, 0.1]}))
+    try:
+        executor.submit(fits_of(small_plan(FaultyEstimator(), {"bias": [0.0, 0.1]})))
+        (handle,) = executor._flights
+        before = executor._reference
+        assert executor._lose(handle, ray.exceptions.OwnerDiedError("00" * 28, b"", "")) == []
+        assert executor._reference != before
+        results = all_results(executor, 2)
+    finally:
+        executor.close()
+    assert [(result.error, result.retries) for result in results] == [(None, 1), (None, 1)]
+
+
+def test_a_full_object_store_is_an_error_with_the_fix(monkeypatch):
+    ray = SESSION.ensure(None)
+
+    def full(value):
+        raise ray.exceptions.ObjectStoreFullError("no room for 80 GiB")
+
+    monkeypatch.setattr(ray, "put", full)
+    with pytest.raises(ClusterError, match=r"expected room for the data .* got ObjectStoreFullError: .*object_store_memory"):
+        open_with(small_plan())
+
+
+def test_a_worker_that_is_ended_for_memory_is_known_by_its_error():
+    ray = SESSION.ensure(None)
+    executor = open_with(small_plan())
+    executor.close()
+    errors = ray.exceptions
+    assert executor._loss_of(errors.OutOfMemoryError("killed")) is Loss.MEMORY
+    assert executor._loss_of(errors.NodeDiedError("gone")) is Loss.NODE
+    assert executor._loss_of(errors.OwnerDiedError("00" * 28, b"", "")) is Loss.DATA
+    assert executor._loss_of(errors.WorkerCrashedError()) is Loss.WORKER
+    assert executor._loss_of(errors.RuntimeEnvSetupError("no")) is None
+
+
+def test_fits_that_are_tried_again_keep_to_n_jobs(tmp_path):
+    """Each fit notes when it ran, so that overlaps show."""
+    faulty = FaultyEstimator("kill", times=1, counter=str(tmp_path / "counter"))
+    plan = small_plan(faulty, {"bias": [i / 10 for i in range(8)]})
+    executor = fw.RayExecutor()
+    executor.open(plan, 1)
+    try:
+        executor.submit(fits_of(plan))
+        most, results = 0, []
+        while len(results) < 8:
+            results += executor.results(timeout=1)
+            most = max(most, len(executor._flights))
+    finally:
+        executor.close()
+    assert most == 1
+    assert all(result.error is None for result in results)
+
+
+def test_a_worker_that_stands_still_is_ended_by_the_driver(monkeypatch):
+    monkeypatch.setattr("foldwise.executors.ray._LATE", 0.0)
+    plan = small_plan(FaultyEstimator(seconds=1.0), {"fault": ["sleep"]}, limits={"fit_seconds": 1.5})
+    executor = open_with(plan)
+    try:
+        executor.submit(fits_of(plan)[:1])
+        executor.results(timeout=30)  # it has begun
+        (running,) = [worker for worker in workers() if "run_watched" in " ".join(worker.cmdline())]
+        running.suspend()
+        (result,) = all_results(executor, 1)
+    finally:
+        executor.close()
+    assert not running.is_running()
+    assert result.error.kind == "TimeLimitExceeded"
+
+
+def test_resources_that_never_come_end_the_job_with_their_name():
+    out = run_script("""
+        import secrets
+        os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(16), RAY_USAGE_STATS_ENABLED="0")
+        import ray
+        ray.init(address="local", num_cpus=1, include_dashboard=False, log_to_driver=False)
+        from sklearn.dummy import DummyClassifier
+
+        @ray.remote(num_cpus=1)
+        class Holder:
+            def ready(self):
+                return True
+
+        for resources in ({"license": 1}, {"cpu": 1}):
+            holder = Holder.remote()
+            assert ray.get(holder.ready.remote())
+            search = fw.NestedSearchCV(DummyClassifier(), {"strategy": ["prior"]}, resources=resources, limits={"wait_seconds": 1})
+            try:
+                search.fit(X, y)
+            except fw.RunError as error:
+                print(type(error).__name__, error)
+            del holder
+        """)
+    assert "expected resources within 1 s (limits.wait_seconds), got none: still waiting for a node with license 1" in out
+    assert "CPU 1 (free: 0)" in out
+
+
+@pytest.mark.slow
+def test_a_fit_that_ray_ends_for_its_memory_fails_alone():
+    out = run_script(
+        """
+        from foldwise.testing import FaultyEstimator, small_plan
+        search = fw.NestedSearchCV(
+            FaultyEstimator(n_bytes=4 * 2**30, seconds=20), {"fault": ["allocate", None]}, search="grid", outer_cv=3, refit=False,
+        ).fit(X, y)
+        print(search.trials_[["state", "error"]].drop_duplicates().to_dict("records"))
+        """,
+        RAY_memory_usage_threshold=str(min(0.9, (psutil.virtual_memory().percent / 100) + 0.08)),
+        RAY_memory_monitor_refresh_ms="100",
+    )
+    assert "OutOfMemory: the worker was ended since its node ran out of memory 3 times" in out
+    assert "COMPLETE" in out

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
 
+from foldwise.limits import Limits
 from foldwise.plan import Plan
 from foldwise.resources import Resources
 from foldwise.trial import Fit, FitResult
@@ -17,12 +18,12 @@ class Executor(ABC):
     be opened again.
     """
 
-    def check(self, resources: Resources) -> None:  # noqa: B027  (most executors have nothing to refuse)
-        """Refuse, before anything starts, resources that cannot exist where it runs.
+    def check(self, resources: Resources, limits: Limits | None = None) -> None:  # noqa: B027  (most refuse nothing)
+        """Refuse, before anything starts, resources that cannot exist where it runs, and limits that it cannot keep.
 
         Raises
         ------
-        ResourcesError
+        InputError
             If so.
         """
 

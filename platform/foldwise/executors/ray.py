@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from foldwise.errors import ClusterError, Failure
+from foldwise.errors import ClusterError
 from foldwise.executors.base import Executor
-from foldwise.executors.ray_session import SESSION, check_feasible, check_locally, count_slots
+from foldwise.executors.losses import Flight, Loss, after_loss
+from foldwise.executors.ray_session import SESSION, check_feasible, check_locally, count_slots, missing_amounts
 from foldwise.fit import Workshop, failure_of
+from foldwise.guard import FitGuard
 from foldwise.imports import add_import_paths, added_import_paths
+from foldwise.limits import Limits
 from foldwise.plan import Plan
 from foldwise.resources import Resources
 from foldwise.trial import Fit, FitResult
 
-_MOST_LOSSES = 3
-_PATIENCE = 5.0  # seconds without a first worker after which a wait is worth a word
+_PATIENCE = 5.0  # seconds without a sign of life after which a wait is worth a word
+_NODES_EVERY = 10.0  # seconds between counts of the nodes, which come and go
+_LATE = 5.0  # seconds that a worker may take to end itself, before the driver does
+_MOST_PUTS = 10
+_LONGEST_REASON = 300
 
 _opened: dict[str, Workshop] = {}
 """On a worker: the workshop it last ran in, by its id in the object store."""
@@ -37,12 +44,10 @@ def run_chunk(boxed: list[Any], paths: Sequence[str], chunk: Sequence[Fit]) -> l
     return _opened[name].run(chunk)
 
 
-@dataclass
-class _Flight:
-    """A chunk that is with Ray, and how often its worker was lost."""
-
-    chunk: tuple[Fit, ...]
-    losses: int = 0
+def run_watched(boxed: list[Any], paths: Sequence[str], chunk: Sequence[Fit]) -> Iterator[list[FitResult] | None]:
+    """Say that a worker has begun, then run fits: what waits for a worker must not look like what hangs on one."""
+    yield None
+    yield run_chunk(boxed, paths, chunk)
 
 
 class RayExecutor(Executor):
@@ -58,19 +63,24 @@ class RayExecutor(Executor):
     def __init__(self, address: str | None = None) -> None:
         self._address = address
         self._ray: Any = None
-        self._task: Any = None
-        self._workshop: Any = None
-        self._flights: dict[Any, _Flight] = {}
+        self._tasks: Mapping[bool, Any] = {}
+        self._workshop: Workshop | None = None
+        self._reference: Any = None
+        self._n_puts = 0
+        self._waiting: deque[Flight] = deque()
+        self._flights: dict[Any, Flight] = {}
+        self._watched: dict[Any, float | None] = {}
         self._n_jobs: int | None = None
         self._n_fit = 1
-        self._resources = Resources()
-        self._opened_at = 0.0
-        self._heard = False
+        self._resources, self._limits = Resources(), Limits()
+        self._counted_at = self._heard_at = 0.0
+        self._has_begun = False
+        self._short_since: float | None = None
 
     def __reduce__(self) -> tuple[type[RayExecutor], tuple[str | None]]:
         return RayExecutor, (self._address,)  # where it runs; what it runs stays here
 
-    def check(self, resources: Resources) -> None:  # noqa: D102
+    def check(self, resources: Resources, limits: Limits | None = None) -> None:  # noqa: D102
         if self._is_private:
             check_locally(resources)
 
@@ -80,19 +90,24 @@ class RayExecutor(Executor):
         return max(1, int((os.cpu_count() or 1) / (resources.cpu or 1)))
 
     def open(self, plan: Plan, n_jobs: int | None = None) -> None:  # noqa: D102
-        ray = self._ray = SESSION.ensure(self._address)
-        resources = self._resources = plan.problem.resources
-        nodes = ray.nodes()
-        check_feasible(resources, nodes)
-        self._n_jobs = n_jobs
-        self._n_fit = count_slots(resources, nodes)
-        self._workshop = ray.put(Workshop.of(plan))
+        self._ray = SESSION.ensure(self._address)
+        self._n_jobs, self._resources, self._limits = n_jobs, plan.problem.resources, plan.problem.limits
+        self._has_begun, self._heard_at, self._short_since, self._n_puts = False, time.monotonic(), None, 0
+        self._count_nodes(may_wait=SESSION.is_joined and self._limits.wait_seconds is not None)
+        self._workshop = replace(Workshop.of(plan), guard=FitGuard(self._limits.fit_seconds, may_exit=True))
+        self._put()
+        resources = self._resources
         # A lost worker's fits are retried here, where losses are counted; GPUs are asked for by options, since in the
         # decorator they make workers exit after each task.
-        self._task = ray.remote(max_retries=0)(run_chunk).options(
-            num_cpus=resources.cpu, num_gpus=resources.gpu, memory=resources.memory, resources=dict(resources.custom)
-        )
-        self._opened_at, self._heard = time.monotonic(), False
+        options = {
+            "num_cpus": resources.cpu, "num_gpus": resources.gpu, "memory": resources.memory,
+            "resources": dict(resources.custom),
+        }  # fmt: skip
+        task = self._ray.remote(max_retries=0)
+        self._tasks = {
+            False: task(run_chunk).options(**options),
+            True: task(run_watched).options(num_returns="streaming", **options),
+        }
 
     @property
     def n_at_once(self) -> int:  # noqa: D102
@@ -108,70 +123,164 @@ class RayExecutor(Executor):
         return not (self._address or os.environ.get("RAY_ADDRESS") or SESSION.is_joined)
 
     def submit(self, chunk: Sequence[Fit]) -> None:  # noqa: D102
-        self._launch(_Flight(tuple(chunk)))
+        self._waiting.append(Flight(tuple(chunk)))
+        self._launch()
 
     def results(self, timeout: float | None = None) -> list[FitResult]:  # noqa: D102
+        self._launch()
         if not self._flights:
+            if self._waiting:
+                time.sleep(min(0.1, timeout or 0.1))  # all that is left waits for room
             return []
         ready, _ = self._ray.wait(list(self._flights), num_returns=1, timeout=timeout)
         if ready:
             ready, _ = self._ray.wait(list(self._flights), num_returns=len(self._flights), timeout=0)
-        return [result for reference in ready for result in self._land(reference)]
+        results = [result for handle in ready for result in self._take(handle)]
+        self._look_after()
+        return results
 
     def cancel(self, keys: Collection[str]) -> None:  # noqa: D102
-        for reference, flight in list(self._flights.items()):
+        left = (replace(flight, chunk=tuple(fit for fit in flight.chunk if fit.key not in keys)) for flight in self._waiting)
+        self._waiting = deque(flight for flight in left if flight.chunk)
+        for handle, flight in list(self._flights.items()):
             if all(fit.key in keys for fit in flight.chunk):
-                del self._flights[reference]
-                self._ray.cancel(reference, force=True)
+                self._forget(handle)
+                self._ray.cancel(handle, force=True)
 
     def close(self) -> None:  # noqa: D102
-        for reference in self._flights:
-            self._ray.cancel(reference, force=True)
-        self._flights.clear()
-        self._workshop = self._task = None
+        for handle in list(self._flights):
+            self._forget(handle)
+            self._ray.cancel(handle, force=True)
+        self._waiting.clear()
+        self._workshop = self._reference = None
+        self._tasks = {}
 
     def waits_for(self) -> str | None:  # noqa: D102
-        if self._heard or not self._flights or time.monotonic() - self._opened_at < _PATIENCE:
+        limit = self._limits.wait_seconds
+        patience = _PATIENCE if limit is None else min(_PATIENCE, limit)
+        if not self._flights or time.monotonic() - self._heard_at < patience:
             return None
-        free = self._ray.available_resources()
-        short = [
-            f"{name} {amount:g} (free: {free.get(name, 0):g})"
-            for name, amount in self._resources.amounts().items()
-            if free.get(name, 0) < amount
-        ]
-        return f"waiting for a node with {', '.join(short)}" if short else None
+        short = missing_amounts(
+            self._resources, self._ray.nodes(), None if self._has_begun else self._ray.available_resources()
+        )
+        return f"waiting for a node with {short}" if short else None
 
-    def _launch(self, flight: _Flight) -> None:
-        self._flights[self._task.remote([self._workshop], added_import_paths(), flight.chunk)] = flight
+    # --- sending ---
 
-    def _land(self, reference: Any) -> list[FitResult]:
-        """Take the results of a chunk; send it again if its worker was lost."""
-        flight = self._flights.pop(reference)
+    def _launch(self) -> None:
+        """Send what waits, as far as there is room; what must wait longer is passed over."""
+        now = time.monotonic()
+        for _ in range(len(self._waiting)):
+            if len(self._flights) >= self.slots:
+                return
+            flight = self._waiting.popleft()
+            if flight.not_before > now:
+                self._waiting.append(flight)
+            else:
+                self._send(flight)
+
+    def _send(self, flight: Flight) -> None:
+        # Watching costs a millisecond, so it is kept for those that may hang, and for the first, which may find no room.
+        is_watched = self._limits.fit_seconds is not None or not self._has_begun
+        handle = self._tasks[is_watched].remote([self._reference], added_import_paths(), flight.chunk)
+        self._flights[handle] = flight
+        if is_watched:
+            self._watched[handle] = None
+
+    def _put(self) -> None:
         exceptions = self._ray.exceptions
         try:
-            results: list[FitResult] = self._ray.get(reference)
-        except (
-            exceptions.WorkerCrashedError,
-            exceptions.OutOfMemoryError,
-            exceptions.NodeDiedError,
-            exceptions.ObjectLostError,
-        ) as lost:
-            if len(flight.chunk) > 1:  # one of them may have done it: each is tried alone, where a loss counts
-                for fit in flight.chunk:
-                    self._launch(_Flight((fit,)))
-                return []
-            flight.losses += 1
-            if flight.losses < _MOST_LOSSES:
-                self._launch(flight)
-                return []
-            reason = " ".join(str(lost).split())[:300]
-            failure = Failure("WorkerLost", f"the worker was lost {flight.losses} times: {reason}")
-            return [FitResult(fit.key, {}, time.time(), error=failure) for fit in flight.chunk]
-        except exceptions.RayError as error:
-            cause = getattr(error, "cause", None) or error
+            self._reference = self._ray.put(self._workshop)
+        except (exceptions.ObjectStoreFullError, exceptions.OutOfDiskError) as full:
+            raise ClusterError(
+                "expected room for the data in Ray's object store and the disk behind it, got "
+                f"{type(full).__name__}: {_short(full)}; start Ray with more object_store_memory, or free its temporary folder"
+            ) from full
+        self._n_puts += 1
+
+    # --- taking ---
+
+    def _take(self, handle: Any) -> list[FitResult]:
+        """Take what a chunk has to say: that it has begun, its results, or that its worker was lost."""
+        try:
+            said: list[FitResult] | None = self._ray.get(next(handle) if handle in self._watched else handle)
+        except self._ray.exceptions.RayError as error:
+            return self._lose(handle, error)
+        self._heard_at, self._has_begun = time.monotonic(), True
+        if said is None:
+            self._watched[handle] = self._heard_at
+            return []
+        return self._forget(handle).settle(said)
+
+    def _forget(self, handle: Any) -> Flight:
+        self._watched.pop(handle, None)
+        return self._flights.pop(handle)
+
+    def _lose(self, handle: Any, error: BaseException) -> list[FitResult]:
+        """Send a chunk again whose worker was lost, or say why not."""
+        is_late, flight, cause = self._is_late(handle), self._forget(handle), getattr(error, "cause", None) or error
+        loss = self._loss_of(cause)
+        if loss is None:
             if any(fit.keep_model for fit in flight.chunk):  # a model that cannot be sent back
-                return [FitResult(fit.key, {}, time.time(), error=failure_of(cause)) for fit in flight.chunk]
-            words = " ".join(str(cause).split())[-500:]  # fits do not raise: the worker could not even begin
-            raise ClusterError(f"expected workers that can open the job, got {type(cause).__name__}: {words}") from error
-        self._heard = True
-        return results
+                failure = failure_of(cause)
+                return flight.fail(failure.kind, failure.message)
+            # Fits do not raise: the worker could not even begin.
+            raise ClusterError(
+                f"expected workers that can open the job, got {type(cause).__name__}: {_short(cause)}"
+            ) from error
+        if is_late and flight.is_alone:  # its time is over; another try would take as long
+            limit = self._limits.fit_seconds
+            return flight.fail(
+                "TimeLimitExceeded", f"the fit took longer than {limit:g} s (limits.fit_seconds), and its worker was ended"
+            )
+        if loss is Loss.DATA and self._n_puts < _MOST_PUTS:
+            self._put()
+        again, given_up = after_loss(flight, loss, _short(cause), time.monotonic())
+        self._waiting.extendleft(reversed(again))
+        self._launch()
+        return given_up
+
+    def _loss_of(self, error: BaseException) -> Loss | None:
+        exceptions = self._ray.exceptions
+        if isinstance(error, exceptions.OutOfMemoryError):
+            return Loss.MEMORY
+        if isinstance(error, exceptions.WorkerCrashedError | exceptions.TaskCancelledError):
+            return Loss.WORKER
+        if isinstance(error, exceptions.NodeDiedError | exceptions.LocalRayletDiedError):
+            return Loss.NODE
+        return Loss.DATA if isinstance(error, exceptions.ObjectLostError) else None
+
+    # --- looking after what runs ---
+
+    def _is_late(self, handle: Any, spare: float = 0.0) -> bool:
+        """Tell whether a chunk has run for longer than its fits may in all."""
+        begun, limit = self._watched.get(handle), self._limits.fit_seconds
+        if begun is None or limit is None:
+            return False
+        return time.monotonic() - begun > limit * len(self._flights[handle].chunk) + spare
+
+    def _look_after(self) -> None:
+        """End workers that do not end themselves, count the nodes now and then, and give up on resources that never come."""
+        guard = FitGuard(self._limits.fit_seconds)
+        for handle, flight in self._flights.items():
+            if self._is_late(handle, spare=_LATE + (guard.patience - (guard.seconds or 0.0)) * len(flight.chunk)):
+                self._ray.cancel(handle, force=True)
+        now = time.monotonic()
+        if now - self._counted_at > _NODES_EVERY:
+            self._count_nodes(may_wait=True)
+        short = self.waits_for()
+        self._short_since = None if short is None else self._short_since or self._heard_at
+        limit = self._limits.wait_seconds
+        if self._short_since is not None and limit is not None and now - self._short_since > limit:
+            raise ClusterError(f"expected resources within {limit:g} s (limits.wait_seconds), got none: still {short}")
+
+    def _count_nodes(self, *, may_wait: bool) -> None:
+        nodes = self._ray.nodes()
+        if not may_wait:
+            check_feasible(self._resources, nodes)
+        self._n_fit, self._counted_at = max(1, count_slots(self._resources, nodes)), time.monotonic()
+
+
+def _short(error: BaseException) -> str:
+    """Return the end of a message: Ray's begin with a traceback."""
+    return " ".join(str(error).split())[-_LONGEST_REASON:] or "no message"

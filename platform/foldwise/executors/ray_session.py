@@ -174,5 +174,19 @@ def count_slots(resources: Resources, nodes: list[Mapping[str, Any]]) -> int:
     )
 
 
+def missing_amounts(resources: Resources, nodes: list[Mapping[str, Any]], free: Mapping[str, float] | None) -> str:
+    """Say what keeps a fit from running: what no node has or, where ``free`` is known, what is taken; empty if nothing."""
+    wanted = resources.amounts()
+    totals = [node["Resources"] for node in nodes if node["Alive"]]
+    if not any(all(total.get(name, 0) >= amount for name, amount in wanted.items()) for total in totals):
+        most = {name: max((total.get(name, 0) for total in totals), default=0) for name in wanted}
+        short = {name for name in wanted if wanted[name] > most[name]} or set(wanted)
+        return ", ".join(f"{name} {wanted[name]:g} (the most that one has: {most[name]:g})" for name in wanted if name in short)
+    if free is None:
+        return ""
+    taken = {name: free.get(name, 0) for name, amount in wanted.items() if free.get(name, 0) < amount}
+    return ", ".join(f"{name} {wanted[name]:g} (free: {left:g})" for name, left in taken.items())
+
+
 def _listed(amounts: Mapping[str, float]) -> str:
     return ", ".join(f"{name} {amount:g}" for name, amount in amounts.items())

@@ -5,22 +5,34 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Collection, Sequence
 
-from foldwise.errors import ResourcesError
+from foldwise.errors import InputError, ResourcesError
 from foldwise.executors.base import Executor
 from foldwise.fit import Workshop
+from foldwise.guard import FitGuard
+from foldwise.limits import Limits
 from foldwise.plan import Plan
 from foldwise.resources import Resources
 from foldwise.trial import Fit, FitResult
 
 
 class SerialExecutor(Executor):
-    """Runs fits in this process, in the order submitted."""
+    """Runs fits in this process, in the order submitted.
+
+    A fit that takes longer than ``limits.fit_seconds`` is told to stop by an alarm, which reaches Python code only: code
+    in C is heard of when it returns. A fit that ends its process ends the search.
+    """
 
     def __init__(self) -> None:
         self._workshop: Workshop | None = None
         self._waiting: deque[tuple[Fit, ...]] = deque()
 
-    def check(self, resources: Resources) -> None:  # noqa: D102
+    def check(self, resources: Resources, limits: Limits | None = None) -> None:  # noqa: D102
+        if limits is not None and limits.fit_seconds is not None and not FitGuard.can_watch():
+            raise InputError(
+                "limits.fit_seconds",
+                "expected none with executor='serial' outside a process's main thread, where no alarm reaches a fit, got "
+                f"{limits.fit_seconds:g}; use executor='ray'",
+            )
         if resources.gpu or resources.custom:
             asked = {name: amount for name, amount in resources.amounts().items() if name not in {"CPU", "memory"}}
             raise ResourcesError(

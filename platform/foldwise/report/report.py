@@ -52,6 +52,10 @@ class Report:
         Wall time.
     partial : bool
         Whether an outer fold, the final study or its model is missing.
+    ended : str or None
+        Why the run ended before its end.
+    n_retries : int
+        How often fits were begun again, since their workers or nodes were lost.
     model_error : Failure or None
         Why the final model could not be fitted.
     warned : tuple of FitWarning
@@ -81,6 +85,8 @@ class Report:
     partial: bool
     model_error: Failure | None = None
     warned: tuple[FitWarning, ...] = ()
+    ended: str | None = None
+    n_retries: int = 0
     mlflow_run_id: str | None = None
     mlflow_address: str | None = None
     mlflow_missing: str | None = None
@@ -105,7 +111,8 @@ class Report:
             score = self.scores[self.metric]
             return text.sentence(score, self.n_params) + " " + text.optimism_words(score)
         done = f"{len(self.outer)} of {self.n_folds} outer folds"
-        return f"PARTIAL: {done} are complete, {self._missing()}; do not quote these numbers."
+        why = "" if self.ended is None else f"; {self.ended}"
+        return f"PARTIAL: {done} are complete, {self._missing()}{why}; do not quote these numbers."
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as what JSON can hold; NaN becomes null."""
@@ -116,11 +123,13 @@ class Report:
             "seed": self.seed,
             "metric": self.metric,
             "partial": self.partial,
+            "ended": self.ended,
             "n_fits": self.n_fits,
             "n_fits_found": self.n_fits_found,
             "n_fits_shared": self.n_fits_shared,
             "n_fits_failed": self.n_fits_failed,
             "n_fits_plain": self.n_fits_plain,
+            "n_retries": self.n_retries,
             "best_params": plain(self.best_params),
             "model_error": None if self.model_error is None else str(self.model_error),
             "mlflow_run_id": self.mlflow_run_id,
@@ -194,6 +203,8 @@ class Report:
             lines.append(f"{text.found_words(self.n_fits_found, self.n_fits_found + self.n_fits)}.")
         if self.n_fits_failed:
             lines.append(f"{self.n_fits_failed} fits failed; their causes stand with their trials.")
+        if self.n_retries:
+            lines.append(f"Fits were begun again {self.n_retries} times, since their workers or nodes were lost.")
         lines += [f"{one.n_fits} fits warned: {one}" for one in self.warned[:_MOST_WARNINGS]]
         if self.mlflow_address:
             lines.append(f"Tracked in MLflow: {self.mlflow_address}")
@@ -214,6 +225,7 @@ def make_report(
     partial: bool,
     model_error: Failure | None,
     warned: tuple[FitWarning, ...],
+    ended: str | None = None,
 ) -> Report:
     """Reduce the outer results and the final study's choice to a report."""
     problem = plan.problem
@@ -238,6 +250,8 @@ def make_report(
         partial=partial or model_error is not None or any(math.isnan(one.scores.get(objective, math.nan)) for one in outer),
         model_error=model_error,
         warned=warned,
+        ended=ended,
+        n_retries=counts.retries,
     )
 
 

@@ -1,0 +1,98 @@
+"""What the loss of a chunk means: whom it counts against, and what is run again. Knows nothing of Ray.
+
+A chunk is sent again as single fits: it holds a fraction of a second of work, so the siblings cost little, and whoever
+ends its worker then ends it alone.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from foldwise.errors import Failure
+from foldwise.trial import Fit, FitResult
+
+
+class Loss(Enum):
+    """Why nothing came back: what is said of it, kind of failure, and how often it may befall a fit that runs alone.
+
+    A fit that kills its worker must not do so for ever; but nodes are lost for reasons of their own, so that takes more.
+    """
+
+    WORKER = ("the worker was lost", "WorkerLost", 3)
+    MEMORY = ("the worker was ended since its node ran out of memory", "OutOfMemory", 3)
+    NODE = ("the node was lost", "NodeLost", 10)
+    DATA = ("the data was lost", "DataLost", 10)
+
+    def __init__(self, words: str, kind: str, most: int) -> None:
+        self.words, self.kind, self.most = words, kind, most
+
+
+@dataclass(frozen=True)
+class Flight:
+    """A chunk that is on its way, or waits to be sent.
+
+    Parameters
+    ----------
+    chunk : tuple of Fit
+        The fits.
+    losses : tuple of Loss
+        What befell it while it was alone.
+    retries : int
+        How often its fits were sent again.
+    not_before : float
+        When it may be sent, on the monotonic clock.
+    """
+
+    chunk: tuple[Fit, ...]
+    losses: tuple[Loss, ...] = ()
+    retries: int = 0
+    not_before: float = 0.0
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether it is a single fit, against which a loss counts."""
+        return len(self.chunk) == 1
+
+    def settle(self, results: list[FitResult]) -> list[FitResult]:
+        """Note in its results how often they took another try."""
+        return [replace(result, retries=self.retries) for result in results] if self.retries else results
+
+    def fail(self, kind: str, message: str) -> list[FitResult]:
+        """Give its fits up."""
+        failure = Failure(kind, message)
+        return self.settle([FitResult(fit.key, {}, time.time(), error=failure) for fit in self.chunk])
+
+
+def after_loss(flight: Flight, loss: Loss, reason: str, now: float) -> tuple[list[Flight], list[FitResult]]:
+    """Decide what is sent again, and what is given up.
+
+    Parameters
+    ----------
+    flight : Flight
+        What was lost.
+    loss : Loss
+        How.
+    reason : str
+        The first words of whoever reported it.
+    now : float
+        The monotonic clock.
+
+    Returns
+    -------
+    again : list of Flight
+        To be sent.
+    given_up : list of FitResult
+        Failed, with the cause.
+    """
+    again = replace(flight, retries=flight.retries + 1)
+    if not flight.is_alone:
+        return [replace(again, chunk=(fit,)) for fit in flight.chunk], []
+    again = replace(again, losses=(*flight.losses, loss))
+    n = sum(one.kind == loss.kind for one in again.losses)
+    if n >= loss.most:
+        return [], flight.fail(loss.kind, f"{loss.words} {n} times while it ran this fit alone: {reason}")
+    if loss is Loss.MEMORY:  # of several fits on a node the newest is ended, not the largest: let others make room
+        again = replace(again, not_before=now + 2.0**n)
+    return [again], []

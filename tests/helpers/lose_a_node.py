@@ -1,0 +1,53 @@
+"""Run a search on a simulated cluster of three nodes, one of which is lost in mid-run; prints the report and what was lost.
+
+usage: lose_a_node.py N_BIASES SECONDS_PER_FIT
+"""
+
+import contextlib
+import json
+import os
+import secrets
+import sys
+
+os.environ.update(
+    RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32), RAY_USAGE_STATS_ENABLED="0", RAY_ENABLE_UV_RUN_RUNTIME_ENV="0"
+)
+
+import psutil
+import ray
+from ray.cluster_utils import Cluster
+
+from foldwise import RayExecutor, Run
+from foldwise.events import FitEnded
+from foldwise.testing import FaultyEstimator, small_plan
+
+
+def lose(node):
+    """Kill all of a node at once, as a loss of power does; on their own its workers would finish what they do."""
+    raylet = psutil.Process(node.all_processes["raylet"][0].process.pid)
+    for process in [raylet, *raylet.children(recursive=True)]:
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+
+
+def main(n_biases, seconds):
+    quiet = {"include_dashboard": False}
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, **quiet})
+    nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
+    cluster.wait_for_nodes()
+    ray.init(address=cluster.address, log_to_driver=False, logging_level="error")
+    plan = small_plan(FaultyEstimator("sleep", seconds=seconds), {"bias": [i / 1000 for i in range(n_biases)]})
+    lost = []
+
+    def lose_one(event):
+        if isinstance(event, FitEnded) and event.counts.run > plan.n_fits // 3 and not lost:
+            lost.append(nodes[0].node_id)
+            lose(nodes[0])
+
+    report = Run(plan, RayExecutor(), listeners=[lose_one]).execute()
+    print(json.dumps({"report": report.to_dict(), "lost": len(lost)}))
+    ray.shutdown()
+    cluster.shutdown()
+
+
+main(int(sys.argv[1]), float(sys.argv[2]))

@@ -1,0 +1,71 @@
+"""The worst day: workers and nodes are lost in mid-run, and the report is that of an undisturbed one."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ray_processes import killing
+
+import foldwise as fw
+from foldwise.errors import StudyFailedError
+from foldwise.executors.ray_session import SESSION
+from foldwise.run import Run
+from foldwise.testing import FaultyEstimator, small_plan
+
+HELPERS = Path(__file__).parent / "helpers"
+
+
+def what_was_found(report):
+    """Return all of a report that must not change, whatever happens to the machines."""
+    found = report if isinstance(report, dict) else report.to_dict()
+    found = {name: value for name, value in found.items() if name not in {"key", "seconds", "n_retries"}}
+    outer = [{name: value for name, value in one.items() if name != "seconds"} for one in found["outer"]]
+    return {**found, "outer": outer}
+
+
+def biased(n_biases, seconds, executor):
+    plan = small_plan(FaultyEstimator("sleep", seconds=seconds), {"bias": [i / 1000 for i in range(n_biases)]})
+    return Run(plan, executor).execute()
+
+
+@pytest.mark.parametrize(
+    ("n_biases", "seconds", "every"),
+    [(20, 0.05, 1.0), pytest.param(300, 0.05, 3.0, marks=pytest.mark.slow)],
+    ids=["small", "large"],
+)
+def test_a_random_worker_killed_now_and_then_changes_nothing(n_biases, seconds, every):
+    expected = biased(n_biases, 0.0, fw.SerialExecutor())
+    SESSION.ensure(None)
+    with killing(every) as killed:
+        report = biased(n_biases, seconds, fw.RayExecutor())
+    assert len(killed) >= 2
+    assert what_was_found(report) == what_was_found(expected)
+    assert report.n_fits_failed == 0
+    most_in_a_chunk = 0.5 / seconds + 2
+    assert report.n_retries <= len(killed) * most_in_a_chunk, "each loss may cost a chunk's fits one retry, and no more"
+
+
+@pytest.mark.parametrize(
+    ("n_biases", "seconds"), [(10, 0.1), pytest.param(200, 0.1, marks=pytest.mark.slow)], ids=["small", "large"]
+)
+def test_a_node_that_is_lost_in_mid_run_changes_nothing(n_biases, seconds):
+    variables = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    command = [sys.executable, str(HELPERS / "lose_a_node.py"), str(n_biases), str(seconds)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=variables, check=False)
+    assert done.returncode == 0, done.stderr
+    said = next(json.loads(line) for line in done.stdout.splitlines() if line.startswith("{"))
+    assert said["lost"] == 1
+    assert said["report"]["n_retries"] >= 1
+    assert what_was_found(said["report"]) == json.loads(json.dumps(what_was_found(biased(n_biases, 0.0, fw.SerialExecutor()))))
+
+
+def test_a_cause_that_all_fits_share_ends_a_large_search_at_once(tmp_path):
+    counter = tmp_path / "counter"
+    plan = small_plan(FaultyEstimator("raise", counter=str(counter)), {"bias": [i / 1000 for i in range(5000)]})
+    with pytest.raises(StudyFailedError, match=r"the first \d+ fits all failed.*ValueError: fault asked for") as caught:
+        Run(plan, fw.SerialExecutor()).execute()
+    assert isinstance(caught.value, ValueError)
+    assert counter.stat().st_size < plan.n_fits / 10, "a few chunks of fits that fail within half a second"
