@@ -43,14 +43,14 @@ def resolve(name: str, place: str) -> Any:
         raise InputTypeError(place, f"expected module:name, as in sklearn.svm:SVC, got {name!r}")
     try:
         module = importlib.import_module(module_name)
-    except Exception as error:  # a user's module may raise anything while it is imported
+    except (Exception, SystemExit) as error:  # a user's module may raise anything while it is imported
         cause = f"{type(error).__name__}: {error}"
         raise MissingPackageError(
             place, f"expected a module that can be imported, got {module_name!r} ({cause}); install it, or mend the name"
         ) from error
     try:
         return operator.attrgetter(attribute)(module)
-    except AttributeError:
+    except Exception:  # besides an AttributeError, whatever a module's own ``__getattr__`` raises
         public = [one for one in dir(module) if not one.startswith("_")]
         raise MissingPackageError(
             place, f"expected a name in {module_name}, got {attribute!r}; {nearest(attribute, public)}"

@@ -4,9 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from foldwise.errors import InputError, nearest
+
+LONGEST_NAME = 250
+"""Characters of a job's name, which is an experiment's and a run's in MLflow."""
 
 
 class _Spec(BaseModel):
@@ -71,13 +85,20 @@ class JobSpec(_Spec):
     scoring: StrictStr | list[StrictStr] | dict[str, StrictStr] | None = None
     refit: StrictBool | StrictStr = True
     return_train_score: StrictBool = False
-    error_score: float | StrictStr = float("nan")
+    error_score: StrictFloat | StrictStr = float("nan")
     n_jobs: StrictInt | None = None
     resources: dict[str, Any] = Field(default_factory=dict)
     executor: StrictStr = "ray"
     tracking: TrackingSpec | StrictBool | None = None
     seed: StrictInt | None = None
-    verbose: StrictInt = 0
+    verbose: StrictInt = Field(default=0, ge=0)
+
+    @field_validator("name")
+    @classmethod
+    def _is_one_line(cls, name: str | None) -> str | None:
+        if name is not None and not (name.strip() and name.isprintable() and len(name) <= LONGEST_NAME):
+            raise ValueError(f"expected a name of 1 to {LONGEST_NAME} characters in one line, got {name!r}; give another")
+        return name
 
 
 def validate_spec(data: Any, source: str) -> JobSpec:
@@ -89,7 +110,8 @@ def validate_spec(data: Any, source: str) -> JobSpec:
         One line: the file, the key's path, what was expected and what was given.
     """
     if not isinstance(data, dict):
-        raise InputError("", f"expected the keys of a job (data, estimator, space, ...), got {data!r}", source)
+        shown = "nothing" if data is None else repr(data)
+        raise InputError("", f"expected the keys of a job (data, estimator, space, ...), got {shown}", source)
     try:
         return JobSpec.model_validate(data)
     except ValidationError as error:
@@ -97,6 +119,8 @@ def validate_spec(data: Any, source: str) -> JobSpec:
 
 
 _WORDS = {
+    "invalid_key": "expected keys that are text",
+    "greater_than_equal": "expected an integer >= 0",
     "missing": "expected this key, which is required, got none",
     "string_type": "expected text",
     "int_type": "expected an integer",

@@ -60,6 +60,11 @@ class Dataset:
             object.__setattr__(self, "X", self.X.tocsr())
         if n_rows == 0:
             raise DataError("X", "expected at least one row, got Found array with 0 sample(s)")
+        if self.shape[1:2] == (0,):
+            raise DataError(
+                "X",
+                f"expected at least one column, got none (0 feature(s) (shape={self.shape}) while a minimum of 1 is required)",
+            )
         for place, values in (("y", self.y), ("groups", self.groups)):
             if values is not None and _length(values, place) != n_rows:
                 raise DataError(
@@ -72,6 +77,7 @@ class Dataset:
             object.__setattr__(self, "groups", np.asarray(self.groups))
             if self.groups.ndim != 1:
                 raise DataError("groups", f"expected one group per row, got an array of shape {self.groups.shape}")
+            _refuse_mixed(self.groups, "groups")
         if self.y is not None:
             _check_target(self.y)
         object.__setattr__(self, "fit_params", dict(self.fit_params))
@@ -176,6 +182,21 @@ def _check_target(y: Any) -> None:
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         at = int(np.argwhere(~np.isfinite(values))[0][0])
         raise DataError("y", f"expected finite numbers, got inf at row {at} (y contains infinity); drop such rows")
+    _refuse_mixed(values, "y")
+
+
+def _refuse_mixed(values: np.ndarray, place: str) -> None:
+    """Refuse objects that cannot be put in order, as classes and groups must be."""
+    if values.dtype.kind != "O":
+        return
+    try:
+        for column in values.reshape(len(values), -1).T:
+            np.unique(column)
+    except TypeError:
+        kinds = sorted({type(value).__name__ for value in column})
+        raise DataError(
+            place, f"expected values of one type, got {' and '.join(kinds)}; convert them, for example with astype(str)"
+        ) from None
 
 
 def _missing(values: Any) -> Any:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from foldwise.errors import ClusterError, Failure
+from foldwise.executors.address import check_address
 from foldwise.executors.base import Executor
 from foldwise.executors.ray_session import SESSION, check_feasible, check_locally, count_slots
 from foldwise.fit import Workshop, failure_of
@@ -56,6 +57,7 @@ class RayExecutor(Executor):
     """
 
     def __init__(self, address: str | None = None) -> None:
+        check_address(address, "address")
         self._address = address
         self._ray: Any = None
         self._task: Any = None
@@ -71,6 +73,7 @@ class RayExecutor(Executor):
         return RayExecutor, (self._address,)  # where it runs; what it runs stays here
 
     def check(self, resources: Resources) -> None:  # noqa: D102
+        check_address(os.environ.get("RAY_ADDRESS") or None, "RAY_ADDRESS")
         if self._is_private:
             check_locally(resources)
 

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from foldwise.errors import TrackingError
+from foldwise.errors import TrackingError, without_password
 from foldwise.tracking.entry import JOB, STUDY
-from foldwise.tracking.store import cause, prepare_mlflow, sqlite_file, without_password
+from foldwise.tracking.store import cause, prepare_mlflow, sqlite_file
 
 
 def find_report(uri: str, name: str, artifact: str = "report.txt") -> str:
@@ -48,7 +48,7 @@ def find_report(uri: str, name: str, artifact: str = "report.txt") -> str:
     client = MlflowClient(tracking_uri=uri)
     where = without_password(uri)
     try:
-        run_id = _run_of(client, name)
+        run_id = find_run(client, name)
         if run_id is None:
             raise TrackingError(f"expected a job's name or an MLflow run id that {where} has, got {name!r}")
         with tempfile.TemporaryDirectory() as folder:
@@ -59,7 +59,8 @@ def find_report(uri: str, name: str, artifact: str = "report.txt") -> str:
         ) from error
 
 
-def _run_of(client: Any, name: str) -> str | None:
+def find_run(client: Any, name: str) -> str | None:
+    """Return the id of a job's latest run, or of the run that has this id."""
     from mlflow.exceptions import MlflowException
 
     try:
