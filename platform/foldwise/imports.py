@@ -50,11 +50,14 @@ def resolve(name: str, place: str) -> Any:
         ) from error
     try:
         return operator.attrgetter(attribute)(module)
-    except Exception:  # besides an AttributeError, whatever a module's own ``__getattr__`` raises
+    except AttributeError:
         public = [one for one in dir(module) if not one.startswith("_")]
         raise MissingPackageError(
             place, f"expected a name in {module_name}, got {attribute!r}; {nearest(attribute, public)}"
         ) from None
+    except Exception as error:  # a module's own ``__getattr__`` may raise anything
+        problem = f"expected a name in {module_name}, got {attribute!r} ({type(error).__name__}: {error})"
+        raise MissingPackageError(place, f"{problem}; import what it needs in a module of your own") from error
 
 
 _added: list[str] = []

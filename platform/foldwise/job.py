@@ -94,6 +94,8 @@ class Job:
         text = read_text(file)
         data = parse_yaml(text, str(file))
         if overrides:
+            if not isinstance(overrides, Mapping):
+                raise InputTypeError("overrides", f"expected paths of keys and values, got {overrides!r}; write a dict")
             if not isinstance(data, dict):
                 raise InputError("", f"expected the keys of a job, got {data!r}", str(path))
             for key, value in overrides.items():
@@ -212,11 +214,18 @@ class Job:
         from foldwise.tracking import check_tracking  # lazily: only tracked jobs need it
 
         given = isinstance(self.spec.tracking, TrackingSpec) and self.spec.tracking.uri is not None
-        places = ("tracking.uri" if given else "MLFLOW_TRACKING_URI", "tracking.experiment")
+        elsewhere = "MLFLOW_TRACKING_URI" if uri == os.environ.get("MLFLOW_TRACKING_URI") else "tracking"
+        places = ("tracking.uri" if given else elsewhere, "tracking.experiment")
         self._placed(lambda: check_tracking(uri, self.experiment, places))
 
     def _executor(self, address: str | None) -> Any:
-        return make_executor(self.spec.executor, **({"address": address} if address and self.spec.executor == "ray" else {}))
+        executor = make_executor(self.spec.executor)
+        if address is None:
+            return executor
+        if self.spec.executor != "ray":
+            problem = f"expected ray beside the address {address!r}, got {self.spec.executor!r}; leave the address out"
+            raise InputError("executor", problem)
+        return make_executor("ray", address=address)
 
     def _placed(self, make: Callable[[], Any]) -> Any:
         """Call something, and say of which key of the file an error is."""

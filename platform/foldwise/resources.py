@@ -66,7 +66,7 @@ class Resources:
         memory = amounts.pop("memory", None)
         for name, amount in amounts.items():
             if not isinstance(name, str) or not name.strip():
-                raise InputTypeError("resources", f"expected names of resources, such as cpu, got {name!r}")
+                raise InputTypeError("resources", f"expected names of resources, got {name!r}; write cpu, gpu or memory")
             if name.lower() in {"cpus", "gpus", "num_cpus", "num_gpus", "mem", "memory"} or (
                 name not in {"cpu", "gpu"} and name.lower() in {"cpu", "gpu"}
             ):

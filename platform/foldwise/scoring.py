@@ -232,7 +232,8 @@ def _some_of(y: np.ndarray, *, every_class: bool) -> np.ndarray:
         extremes = np.unique(y, return_index=True)[1][:_TRIED_CLASSES]
     else:
         extremes = np.array([y.argmin(), y.argmax()]) if y.dtype.kind in "biuf" else np.array([], dtype=int)
-    return y[np.union1d(extremes, np.arange(min(_TRIED_ROWS, len(y)))).astype(int)]
+    some: np.ndarray = y[np.union1d(extremes, np.arange(min(_TRIED_ROWS, len(y)))).astype(int)]
+    return some
 
 
 def _why_not(name: str, dummy: Any, X: np.ndarray, y: np.ndarray) -> str | None:

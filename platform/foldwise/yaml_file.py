@@ -33,12 +33,15 @@ class _Loader(yaml.SafeLoader):
         self._extents: dict[int, tuple[int, int]] = {}
 
     def compose_node(self, parent: Any, index: Any) -> yaml.Node | None:
-        line = self.peek_event().start_mark.line + 1
+        line = self.peek_event().start_mark.line + 1  # type: ignore[no-untyped-call]
         self._depth += 1
         if self._depth > _DEEPEST:
             raise _too_deep(line)
+        is_alias = self.check_event(yaml.AliasEvent)
         node = super().compose_node(parent, index)
         self._depth -= 1
+        if is_alias and id(node) not in self._extents:  # what it stands for is not finished
+            raise InputError(f"line {line}", "expected values that end, got an alias of what it stands in")
         if node is not None:
             self._measure(node, line)
         return node
@@ -63,10 +66,7 @@ class _Loader(yaml.SafeLoader):
             return
         children = [] if isinstance(node, yaml.ScalarNode) else node.value
         children = [part for pair in children for part in pair] if isinstance(node, yaml.MappingNode) else children
-        try:
-            below = [self._extents[id(child)] for child in children]
-        except KeyError:  # an alias of something that is not finished
-            raise InputError(f"line {line}", "expected values that end, got an alias of what it stands in") from None
+        below = [self._extents[id(child)] for child in children]
         size, depth = 1 + sum(size for size, _ in below), 1 + max((depth for _, depth in below), default=0)
         if size > _MOST_NODES:
             raise InputError(f"line {line}", f"expected at most {_MOST_NODES} values, got aliases that stand for {size:.0e}")

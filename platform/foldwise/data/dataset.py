@@ -80,6 +80,8 @@ class Dataset:
             _refuse_mixed(self.groups, "groups")
         if self.y is not None:
             _check_target(self.y)
+        if not isinstance(self.fit_params, Mapping):
+            raise InputTypeError("fit_params", f"expected names and values, got {self.fit_params!r}; write a dict")
         object.__setattr__(self, "fit_params", dict(self.fit_params))
         for name, values in self.fit_params.items():
             if name.endswith("sample_weight") and np.ndim(values) and not self._is_by_row(values):
@@ -176,6 +178,10 @@ def _check_target(y: Any) -> None:
         values = np.asarray(y)
     except ValueError as error:
         raise DataError("y", f"expected one target per row, or as many in each row, got rows that differ ({error})") from None
+    if values.ndim > 2:
+        raise DataError(
+            "y", f"expected one target per row, or several, got an array of shape {values.shape}; use y.reshape(n, -1)"
+        )
     if np.iscomplexobj(values):
         raise DataError("y", "expected real numbers or labels; Complex data not supported")
     _refuse_missing(y, "y")
