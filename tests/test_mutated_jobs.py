@@ -126,6 +126,15 @@ def time_limit(seconds):
         signal.signal(signal.SIGALRM, previous)
 
 
+def refusal_of(path):
+    """Plan a job; return what the input error says, if there is one."""
+    try:
+        fw.Job.load(path).plan().explain()
+    except fw.InputError as error:
+        return str(error)
+    return None
+
+
 def check(content):
     """Plan a job; whatever is wrong with it must be an input error of one line, and nothing may be left behind."""
     with tempfile.TemporaryDirectory() as name, contextlib.chdir(name), warnings.catch_warnings(), time_limit(LONGEST):
@@ -133,11 +142,8 @@ def check(content):
         folder = Path(name)
         (folder / "table.csv").write_text(TABLE)
         (folder / "job.yaml").write_bytes(content)
-        try:
-            fw.Job.load("job.yaml").plan().explain()
-        except fw.InputError as error:
-            assert len(str(error).splitlines()) == 1
-            assert str(error).startswith("job.yaml: ")
+        said = refusal_of("job.yaml")
+        assert said is None or (said.startswith("job.yaml: ") and len(said.splitlines()) == 1)
         assert {path.name for path in folder.iterdir()} == {"table.csv", "job.yaml"}
 
 

@@ -49,8 +49,9 @@ class InputError(FoldwiseError, ValueError):
     """
 
     def __init__(self, place: str, problem: str, source: str | None = None) -> None:
-        self.place, self.problem, self.source = place, _shortened(without_password(" ".join(problem.split()))), source
-        super().__init__(": ".join(part for part in (source, place, self.problem) if part))
+        self.place, self.source = _printable(place), source
+        self.problem = _printable(without_password(" ".join(problem.split())))
+        super().__init__(": ".join(part for part in (source, self.place, self.problem) if part))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.place, self.problem, self.source)
@@ -104,8 +105,10 @@ class StudyFailedError(RunError):
     """No trial of a study finished."""
 
 
-def _shortened(text: str) -> str:
-    """Leave out the middle of a text that is too long: what was expected stands first, the fix last."""
+def _printable(text: str) -> str:
+    """Write what cannot be printed as escapes, and leave out the middle of what is long: the fix stands last."""
+    if not text.isprintable():
+        text = "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
     return text if len(text) <= _LONGEST else f"{text[: 2 * _LONGEST // 3]} ... {text[-_LONGEST // 3 :]}"
 
 

@@ -179,9 +179,7 @@ def _check_target(y: Any) -> None:
     except ValueError as error:
         raise DataError("y", f"expected one target per row, or as many in each row, got rows that differ ({error})") from None
     if values.ndim > 2:
-        raise DataError(
-            "y", f"expected one target per row, or several, got an array of shape {values.shape}; use y.reshape(n, -1)"
-        )
+        raise DataError("y", f"expected rows of targets, got an array of shape {values.shape}; use y.reshape(len(y), -1)")
     if np.iscomplexobj(values):
         raise DataError("y", "expected real numbers or labels; Complex data not supported")
     _refuse_missing(y, "y")

@@ -11,7 +11,7 @@ import yaml
 
 from foldwise.errors import InputError, InputTypeError, TrackingError
 from foldwise.tracking.lookup import find_run
-from foldwise.tracking.store import cause, prepare_mlflow
+from foldwise.tracking.store import cause, prepare_mlflow, sqlite_file
 from foldwise.tracking.uri import check_uri
 
 
@@ -43,9 +43,12 @@ def load_model(uri: str, name: str, trusted: Sequence[str] = ()) -> Any:
         If the store cannot be read, or has no such run or model.
     """
     check_uri(uri, "uri")
-    if isinstance(trusted, str) or not all(isinstance(one, str) for one in trusted):
+    if not isinstance(trusted, Sequence) or isinstance(trusted, str) or not all(isinstance(one, str) for one in trusted):
         raise InputTypeError("trusted", f"expected names of types, such as ['my_models.Mine'], got {trusted!r}; write a list")
     prepare_mlflow()
+    file = sqlite_file(uri)
+    if file is not None and not file.exists():
+        raise TrackingError(f"expected a tracking database, got {uri!r}, which is not there; run the job first")
     with tempfile.TemporaryDirectory() as folder:
         return _load(_downloaded(uri, name, folder), trusted)
 
@@ -66,7 +69,8 @@ def _downloaded(uri: str, name: str, folder: str) -> Path:
         ready = [model for model in models if str(model.status) == "READY"]
         if not ready:
             raise TrackingError(f"expected a job with a final model in {uri}, got {name!r}, which has none")
-        return Path(download_artifacts(artifact_uri=f"models:/{ready[-1].model_id}", dst_path=folder, tracking_uri=uri))
+        # MLflow would look up a models:/ address in the store that this process uses otherwise.
+        return Path(download_artifacts(artifact_uri=ready[-1].artifact_location, dst_path=folder, tracking_uri=uri))
     except (MlflowException, OSError) as error:
         raise TrackingError(f"expected the model of {name!r} in {uri}, got {cause(error)}") from error
 
