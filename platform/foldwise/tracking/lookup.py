@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -109,11 +110,13 @@ def serve_ui(uri: str, port: int, say: Callable[[str], object] = print) -> int:
             f"expected a tracking database, got {uri!r}, which is not there; run a job first, or give --tracking"
         )
     prepare_mlflow()
-    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--backend-store-uri", uri]
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
     if file is not None:
         command += ["--default-artifact-root", (file.parent / "mlruns").as_uri()]
     say(f"MLflow UI: {ui_address(uri, port)} (stop it with Ctrl-C)")
-    process = subprocess.Popen([*command, "--workers", "1"])  # noqa: S603  (our own command)
+    # By the environment, since everybody on the machine may read the arguments of a command, and a URI may hold a password.
+    environment = {**os.environ, "MLFLOW_BACKEND_STORE_URI": uri}
+    process = subprocess.Popen([*command, "--workers", "1"], env=environment)  # noqa: S603  (our own command)
     try:
         return process.wait()
     except KeyboardInterrupt:
