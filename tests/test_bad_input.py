@@ -131,6 +131,8 @@ KEYS = {
     # names and shapes
     "unknown key": ({"serch": {}}, "serch", "'serch'", "did you mean search?"),
     "unknown key below": ({"folds": {"outter": 5}}, "folds.outter", "'outter'", "did you mean outer?"),
+    "unknown key that looks like a type": ({"int": 5}, "int", "'int'", "Known: name, data"),
+    "unknown key below that looks like a type": ({"folds": {"[": 5}}, "folds.[", "'['", "Known: outer, inner"),
     "a number as key": ({1: 2}, "1", "got 1", "keys that are text"),
     "no data": ({"data": {}}, "data", "neither", "one of loader and path"),
     "two sources": ({"data": {"loader": "a:b", "path": "c"}}, "data", "both", "one of loader and path"),

@@ -142,10 +142,12 @@ def _one_line(error: ValidationError, source: str) -> InputError:
     problems = sorted(error.errors(include_url=False), key=lambda p: (p["type"] != "extra_forbidden", -len(p["loc"])))
     problem = problems[0]
     keys = [str(part) for part in problem["loc"] if not _is_branch(part)]
-    place, given = ".".join(keys), problem["input"]
     if problem["type"] == "extra_forbidden":
-        known = _SPECS.get(".".join(keys[:-1]), JobSpec).model_fields
-        return InputError(place, f"expected a known key, got {keys[-1]!r}; {nearest(keys[-1], known)}", source)
+        *above, key = map(str, problem["loc"])  # a key may look like a branch
+        owner = [part for part in above if not _is_branch(part)]
+        hint = nearest(key, _SPECS.get(".".join(owner), JobSpec).model_fields)
+        return InputError(".".join([*owner, key]), f"expected a known key, got {key!r}; {hint}", source)
+    place, given = ".".join(keys), problem["input"]
     if problem["type"] == "value_error":
         return InputError(place, str(problem["ctx"]["error"]), source)
     same_place = [p for p in problems if [str(part) for part in p["loc"] if not _is_branch(part)] == keys]
