@@ -142,8 +142,8 @@ class Job:
         """Say how many of a plan's fits will run at once, as far as can be told before anything is started."""
         from foldwise.launch import n_at_once  # lazily: validating a job needs no loop
 
-        n_jobs = self._placed(lambda: n_at_once(self.spec.n_jobs))
-        room = self._executor(address).foresee(plan.problem.resources)
+        n_jobs: int | None = self._placed(lambda: n_at_once(self.spec.n_jobs))
+        room: int | None = self._executor(address).foresee(plan.problem.resources)
         return n_jobs if room is None else min(room, n_jobs or room)
 
     def pilot(self, plan: Plan, address: str | None = None) -> Pilot:
