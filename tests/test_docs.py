@@ -34,7 +34,9 @@ def test_the_readmes_job_is_the_shipped_one():
     assert written == {key: shipped[key] for key in written}
 
 
-@pytest.mark.parametrize("path", ["README.md", "docs/method.md", "docs/job_file.md", "docs/ledger.md", "CHANGELOG.md"])
+@pytest.mark.parametrize(
+    "path", ["README.md", "docs/method.md", "docs/job_file.md", "docs/ledger.md", "docs/safety.md", "CHANGELOG.md"]
+)
 def test_links_lead_somewhere(path):
     file = ROOT / path
     for target in re.findall(r"\]\(([^)#]+)\)", file.read_text()):

@@ -7,13 +7,16 @@ import pytest
 
 from foldwise import errors
 from foldwise.errors import (
+    ClusterError,
     Failure,
     FitFailedError,
     InputError,
     InputTypeError,
     MissingPackageError,
+    RunError,
     SpaceError,
     StudyFailedError,
+    TrackingError,
     failed,
     nearest,
 )
@@ -109,3 +112,17 @@ def test_no_name_is_suggested_where_none_is_near():
 
 def test_a_long_list_of_names_is_cut():
     assert nearest("x", [f"name{i:03}" for i in range(100)]).endswith("name029, ...")
+
+
+def test_what_cannot_be_printed_is_escaped_and_what_is_long_loses_its_middle():
+    error = InputError("a\x1b\x85", "expected text, got " + "x" * 5000 + "; write less\x07", "job.yaml")
+    assert str(error).isprintable()
+    assert str(error).startswith(r"job.yaml: a\x1b\x85: expected text, got xxx")
+    assert str(error).endswith(r"xxx; write less\x07")
+    assert len(str(error)) < 1100
+
+
+@pytest.mark.parametrize("kind", [RunError, ClusterError, TrackingError])
+def test_no_error_tells_a_password(kind):
+    said = str(kind("expected the Ray at 'ray://ann:s3cr3t@host:10001' to be reached, got postgresql://host?password=s3cr3t"))
+    assert said == "expected the Ray at 'ray://host:10001' to be reached, got postgresql://host?password=***"

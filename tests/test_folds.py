@@ -326,7 +326,7 @@ def test_a_number_is_repeated_shuffled_anew(groups):
 def test_repeats_beside_a_splitter_are_refused():
     with pytest.raises(FoldsError, match=r"^repeats: expected a number of folds beside repeats, got KFold.*use a Repeated"):
         nested(outer=KFold(3), repeats=2)
-    with pytest.raises(FoldsError, match=r"^repeats: expected an integer >= 1, got 0"):
+    with pytest.raises(FoldsError, match=r"^repeats: expected an integer from 1 to 1000, got 0"):
         nested(outer=3, repeats=0)
 
 

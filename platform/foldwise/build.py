@@ -63,7 +63,7 @@ def _call(name: str, arguments: Mapping[str, Any], place: str) -> Any:
     made = {key: build_argument(value, f"{place}.{key}") for key, value in arguments.items()}
     try:
         return factory(**made)
-    except Exception as error:  # a class of the user's may raise anything
+    except (Exception, SystemExit) as error:  # a class of the user's may raise anything
         shown = f"{type(error).__name__}: {error}"
         raise InputError(place, f"expected arguments that {name} takes, got {dict(arguments)!r} ({shown})") from error
 

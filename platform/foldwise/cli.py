@@ -37,6 +37,13 @@ LedgerAddress = Annotated[str | None, typer.Option("--ledger", metavar="URL", he
 Tracking = Annotated[str | None, typer.Option("--tracking", metavar="URI", help="MLflow tracking URI.")]
 
 
+def _port(text: Any) -> int:
+    """Read the number of a port."""
+    if not (str(text).isdecimal() and 1 <= int(text) <= 65535):
+        raise typer.BadParameter(f"expected a number from 1 to 65535, got {text!r}.")
+    return int(text)
+
+
 @app.command()
 def run(
     job: JobPath,
@@ -49,12 +56,14 @@ def run(
     ] = None,
 ) -> None:
     """Run a job and report its honest score; what the ledger holds already is not run again."""
-    from foldwise.interruption import Interruption  # lazily: see the module's docstring
+    from foldwise.executors.address import check_address  # lazily: see the module's docstring
+    from foldwise.interruption import Interruption  # lazily: likewise
     from foldwise.job import DEFAULT_TRACKING  # lazily: likewise
     from foldwise.ledger import DEFAULT_LEDGER  # lazily: likewise
 
     if retry not in {None, "failed"}:
         raise InputError("--retry", f"expected failed, got {retry!r}")
+    check_address(address, "--address")
     loaded = _load(job, settings, {} if ledger is None else {"ledger": ledger})
     tracking = _environment_tracking() or DEFAULT_TRACKING
     result = sys.stdout
@@ -110,27 +119,27 @@ def report(
     as_json: AsJson = False,
 ) -> None:
     """Print the report of a job that was run and tracked."""
-    from foldwise.job import DEFAULT_TRACKING, Job  # lazily: see the module's docstring
-    from foldwise.tracking import find_report  # lazily: MLflow takes seconds to import
+    from foldwise.job import Job  # lazily: see the module's docstring
+    from foldwise.tracking import check_uri, find_report  # lazily: MLflow takes seconds to import
 
-    uri = tracking or _environment_tracking() or DEFAULT_TRACKING
+    uri = _tracking(tracking)
     name = target
     if Path(target).suffix in {".yaml", ".yml"}:
         loaded = Job.load(target)
         name, uri = loaded.name, tracking or loaded.tracking_uri(uri) or uri
+        check_uri(uri, "tracking.uri")
     _out(find_report(uri, name, "report.json" if as_json else "report.txt"))
 
 
 @app.command()
 def ui(
     tracking: Tracking = None,
-    port: Annotated[int, typer.Option(help="Port on the loopback interface.")] = 5000,
+    port: Annotated[int, typer.Option(parser=_port, metavar="PORT", help="Port on the loopback interface.")] = 5000,
 ) -> None:
     """Open the MLflow UI on this machine's loopback interface."""
-    from foldwise.job import DEFAULT_TRACKING  # lazily: see the module's docstring
     from foldwise.tracking import serve_ui  # lazily: MLflow takes seconds to import
 
-    raise typer.Exit(serve_ui(tracking or _environment_tracking() or DEFAULT_TRACKING, port, _out))
+    raise typer.Exit(serve_ui(_tracking(tracking), port, _out))
 
 
 @ledger_app.callback(invoke_without_command=True)
@@ -165,9 +174,10 @@ def prune(
 def spaces(name: Annotated[str | None, typer.Argument(help="Print this one.")] = None) -> None:
     """List the search spaces that ship with foldwise, or print one."""
     from foldwise.space import find_space, shipped_spaces  # lazily: see the module's docstring
+    from foldwise.yaml_file import read_text  # lazily: likewise
 
     if name is not None:
-        _out(find_space(name).read_text(encoding="utf-8").rstrip())
+        _out(read_text(find_space(name)).rstrip())
         return
     found = shipped_spaces()
     width = max(map(len, found), default=0)
@@ -189,10 +199,9 @@ def main() -> NoReturn:
     except typer.Abort:
         sys.exit(INTERRUPTED)
     except Exception as error:
-        show = getattr(error, "show", None)  # a wrong option, which click words itself
-        if show is None:
+        if not hasattr(error, "format_message"):  # what click raises has it; typer brings a click of its own
             raise
-        show()
+        _say_wrong_option(error)
         sys.exit(WRONG_INPUT)
     sys.exit(code or DONE)
 
@@ -214,8 +223,27 @@ def _progress(verbose: int) -> Any:
     return ProgressLines(sys.stderr, max(verbose, 1))
 
 
+def _tracking(given: str | None) -> str:
+    """Return the tracking URI that a command reads from, checked."""
+    from foldwise.job import DEFAULT_TRACKING  # lazily: see the module's docstring
+    from foldwise.tracking import check_uri  # lazily: likewise
+
+    uri = _environment_tracking() if given is None else given
+    check_uri(uri or DEFAULT_TRACKING, "MLFLOW_TRACKING_URI" if given is None else "--tracking")
+    return uri or DEFAULT_TRACKING
+
+
 def _environment_tracking() -> str | None:
     return os.environ.get("MLFLOW_TRACKING_URI")
+
+
+def _say_wrong_option(error: Any) -> None:
+    """Say in one line what is wrong with an option, and where to read on; without any arguments, print the help."""
+    if type(error).__name__ == "NoArgsIsHelpError":
+        error.show()
+        return
+    command = getattr(getattr(error, "ctx", None), "command_path", "foldwise")
+    _err(f"error: {' '.join(error.format_message().split()).rstrip('.')}; see {command} --help")
 
 
 def _one_line(error: FoldwiseError) -> str:

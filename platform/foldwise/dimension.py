@@ -14,10 +14,15 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from foldwise.checks import is_integer, is_real
+from foldwise.checks import is_finite, is_integer, is_real
 from foldwise.errors import SpaceError
 
 When: TypeAlias = Mapping[str, Any]
+
+MOST_POINTS = 100_000
+"""Points of one param in a grid: nobody lists more, and their number alone would fill the memory."""
+_MOST_STEPS = 2**53
+_WIDEST_INT = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,13 @@ class Float:
                 f"expected points for a grid, got {self!r}, which has infinitely many; give a list, for example "
                 f"np.{maker}({self.low:g}, {self.high:g}, 5){'' if self.log else ', or step='}",
             )
+        _check_listable(self, self._n_points())
         return [self._point(number) for number in range(self._n_points())]
+
+    @property
+    def highest(self) -> float:
+        """The highest value there is; below ``high`` where no step ends on it."""
+        return self.high if self.step is None else self._point(self._n_points() - 1)
 
     def rvs(self, random_state: np.random.RandomState) -> float:
         """Draw a value, as scipy's distributions do."""
@@ -116,7 +127,9 @@ class Int:
                 f"expected points for a grid, got {self!r}; give a list, for example "
                 f"[{self.low}, {round(math.sqrt(self.low * self.high))}, {self.high}]",
             )
-        return list(range(self.low, self.high + 1, self.step or 1))
+        points = range(self.low, self.high + 1, self.step or 1)
+        _check_listable(self, len(points))
+        return list(points)
 
     def rvs(self, random_state: np.random.RandomState) -> int:
         """Draw a value, as scipy's distributions do."""
@@ -285,21 +298,35 @@ def _decimal(number: float | None) -> Decimal:
     return Decimal(str(number))
 
 
+def _check_listable(dimension: Float | Int, n_points: int) -> None:
+    if n_points > MOST_POINTS:
+        raise SpaceError(
+            "",
+            f"expected at most {MOST_POINTS} points for a grid, got {n_points} of {dimension!r}; give a list, or a larger step",
+        )
+
+
 def _check_bounds(dimension: Float | Int, is_one: Callable[[Any], bool], word: str) -> None:
     for field in ("low", "high", "step"):
         value = getattr(dimension, field)
         if value is None and field == "step":
             continue
-        if not is_one(value) or not math.isfinite(value):
+        if not is_one(value) or not is_finite(value):
             raise SpaceError("", f"expected {field} to be {word}, got {value!r} in {dimension!r}")
+        if isinstance(dimension, Int) and abs(value) > _WIDEST_INT:
+            raise SpaceError("", f"expected {field} to be an integer of 64 bits, got {value!r}; use Float for larger numbers")
     low, high, step, log = dimension.low, dimension.high, dimension.step, dimension.log
     if not isinstance(log, bool):
         raise SpaceError("", f"expected log to be true or false, got {log!r}")
     if not low < high:
         raise SpaceError("", f"expected low < high, got low={low!r}, high={high!r}")
+    if not is_finite(float(high) - float(low)):
+        raise SpaceError("", f"expected a distance that is a number, got low={low!r}, high={high!r}; use narrower bounds")
     if log and not low > 0:
         raise SpaceError("", f"expected low > 0 with log, got low={low!r}")
     if log and step is not None:
         raise SpaceError("", f"expected step or log, not both, got step={step!r}, log=True")
     if step is not None and not 0 < _decimal(step) <= _decimal(high) - _decimal(low):
         raise SpaceError("", f"expected 0 < step <= high - low, got step={step!r}, low={low!r}, high={high!r}")
+    if step is not None and (float(high) - float(low)) / float(step) > _MOST_STEPS:
+        raise SpaceError("", f"expected at most {_MOST_STEPS:.0e} steps, got step={step!r}; leave it out, or use a larger one")

@@ -4,15 +4,36 @@ from __future__ import annotations
 
 import builtins
 import difflib
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+_LONGEST = 1000
+"""Characters of an input error's problem: a job file may hold values of any length."""
+
+
+def without_password(text: str) -> str:
+    """Take user names and passwords out of the addresses in a text.
+
+    Examples
+    --------
+    >>> without_password("https://ann:secret@mlflow.example:5000/x")
+    'https://mlflow.example:5000/x'
+    >>> without_password("postgresql://db/x?user=ann&password=secret")
+    'postgresql://db/x?user=ann&password=***'
+    """
+    text = re.sub(r"(?<=:/)(/?)[^/\s'\"]*@", r"\1", text)  # pathlib makes one slash of two
+    return re.sub(r"(?i)([?&;](?:password|passwd|pwd|token|secret|api_?key)=)[^&;\s'\"]+", r"\1***", text)
+
 
 class FoldwiseError(Exception):
-    """Base of everything that foldwise raises on purpose."""
+    """Base of everything that foldwise raises on purpose; addresses are said without user names and passwords."""
+
+    def __init__(self, *words: object) -> None:
+        super().__init__(*(without_password(word) if isinstance(word, str) else word for word in words))
 
 
 class InputError(FoldwiseError, ValueError):
@@ -29,8 +50,9 @@ class InputError(FoldwiseError, ValueError):
     """
 
     def __init__(self, place: str, problem: str, source: str | None = None) -> None:
-        self.place, self.problem, self.source = place, " ".join(problem.split()), source
-        super().__init__(": ".join(part for part in (source, place, self.problem) if part))
+        self.place, self.source = _printable(place), source
+        self.problem = _printable(without_password(" ".join(problem.split())))
+        super().__init__(": ".join(part for part in (source, self.place, self.problem) if part))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.place, self.problem, self.source)
@@ -86,6 +108,13 @@ class FitFailedError(RunError):
 
 class StudyFailedError(RunError):
     """No trial of a study finished."""
+
+
+def _printable(text: str) -> str:
+    """Write what cannot be printed as escapes, and leave out the middle of what is long: the fix stands last."""
+    if not text.isprintable():
+        text = "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
+    return text if len(text) <= _LONGEST else f"{text[: 2 * _LONGEST // 3]} ... {text[-_LONGEST // 3 :]}"
 
 
 NON_FINITE = "NonFiniteScore"

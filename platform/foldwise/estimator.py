@@ -252,6 +252,10 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
         if not is_integer(self.verbose) or self.verbose < 0:
             raise InputTypeError("verbose", f"expected an integer >= 0, got {self.verbose!r}")
         n_jobs = n_at_once(self.n_jobs)
+        if self.tracking is not None or self.experiment is not None:
+            from foldwise.tracking import check_tracking  # lazily: only tracked searches need it
+
+            check_tracking(self.tracking, self.experiment)
         executor, ledger = make_executor(self.executor), make_ledger(self.ledger)
         plan = self.plan(X, y, groups=groups, **fit_params)
         listeners = [ProgressLines(verbose=int(self.verbose))] if self.verbose else []

@@ -26,6 +26,8 @@ from foldwise.digest import derive_seed, digest_rows
 from foldwise.errors import FoldsError
 from foldwise.process import ignored_warnings
 
+_MOST_REPEATS = 1000
+
 
 @dataclass(frozen=True, slots=True)
 class Fold:
@@ -171,8 +173,8 @@ def _splitter(dataset: Dataset, cv: Any, stratify: bool, seed: int, place: str) 
 
 def _repeated(dataset: Dataset, n_folds: int, stratify: bool, seed: int, repeats: int) -> list[tuple[np.ndarray, np.ndarray]]:
     """Repeat an int's splitter, shuffled with a seed of its own each time."""
-    if not is_integer(repeats) or repeats < 1:
-        raise FoldsError("repeats", f"expected an integer >= 1, got {repeats!r}")
+    if not is_integer(repeats) or not 1 <= repeats <= _MOST_REPEATS:
+        raise FoldsError("repeats", f"expected an integer from 1 to {_MOST_REPEATS}, got {repeats!r}")
     plain = _splitter(dataset, n_folds, stratify, seed, "outer_cv")
     pairs: list[tuple[np.ndarray, np.ndarray]] = []
     for repeat in range(repeats):

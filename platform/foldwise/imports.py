@@ -43,7 +43,7 @@ def resolve(name: str, place: str) -> Any:
         raise InputTypeError(place, f"expected module:name, as in sklearn.svm:SVC, got {name!r}")
     try:
         module = importlib.import_module(module_name)
-    except Exception as error:  # a user's module may raise anything while it is imported
+    except (Exception, SystemExit) as error:  # a user's module may raise anything while it is imported
         cause = f"{type(error).__name__}: {error}"
         raise MissingPackageError(
             place, f"expected a module that can be imported, got {module_name!r} ({cause}); install it, or mend the name"
@@ -55,6 +55,9 @@ def resolve(name: str, place: str) -> Any:
         raise MissingPackageError(
             place, f"expected a name in {module_name}, got {attribute!r}; {nearest(attribute, public)}"
         ) from None
+    except Exception as error:  # a module's own ``__getattr__`` may raise anything
+        problem = f"expected a name in {module_name}, got {attribute!r} ({type(error).__name__}: {error})"
+        raise MissingPackageError(place, f"{problem}; import what it needs in a module of your own") from error
 
 
 _added: list[str] = []

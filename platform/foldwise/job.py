@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from foldwise.build import build, build_argument
-from foldwise.errors import InputError
+from foldwise.errors import InputError, InputTypeError, nearest, without_password
 from foldwise.events import FailuresForgotten, Listener
 from foldwise.executors import make_executor
 from foldwise.imports import add_import_paths, resolve
@@ -21,7 +21,7 @@ from foldwise.ledger import DEFAULT_LEDGER, is_url, make_ledger
 from foldwise.plan import Plan
 from foldwise.problem import Problem
 from foldwise.report import Report
-from foldwise.yaml_file import parse_yaml, read_yaml
+from foldwise.yaml_file import parse_yaml, read_text
 
 if TYPE_CHECKING:
     from foldwise.pilot import Pilot
@@ -89,22 +89,28 @@ class Job:
         InputError
             If the file cannot be read or a key is wrong.
         """
+        if not isinstance(path, str | os.PathLike):
+            raise InputTypeError("path", f"expected the path of a job file, got {path!r}; Job.parse takes keys and values")
         file = Path(path)
-        data = read_yaml(file)
-        text = file.read_text(encoding="utf-8")
+        text = read_text(file)
+        data = parse_yaml(text, str(file))
         if overrides:
+            if not isinstance(overrides, Mapping):
+                raise InputTypeError("overrides", f"expected paths of keys and values, got {overrides!r}; write a dict")
             if not isinstance(data, dict):
                 raise InputError("", f"expected the keys of a job, got {data!r}", str(path))
             for key, value in overrides.items():
                 _override(data, key, value)
-            text = yaml.safe_dump(data, sort_keys=False)
+            text = _as_yaml(data, str(path))
         data = {"name": file.stem, **data} if isinstance(data, dict) else data
         return cls(validate_spec(data, str(path)), str(path), file.resolve().parent, text)
 
     @classmethod
     def parse(cls, data: Mapping[str, Any]) -> Job:
         """Make a job of keys and values; paths are relative to the working folder."""
-        return cls(validate_spec(dict(data), "job"), "job", Path.cwd(), yaml.safe_dump(dict(data), sort_keys=False))
+        if not isinstance(data, Mapping):
+            raise InputTypeError("job", f"expected keys and values, got {data!r}; Job.load takes the path of a file")
+        return cls(validate_spec(dict(data), "job"), "job", Path.cwd(), _as_yaml(dict(data), "job"))
 
     @property
     def name(self) -> str:
@@ -124,8 +130,13 @@ class Job:
 
     def plan(self, address: str | None = None) -> Plan:
         """Open the job and plan it, without running anything; ``address`` is a Ray that it would run on."""
+        from foldwise.launch import n_at_once  # lazily: validating a job's keys needs no loop
+
+        self._placed(lambda: n_at_once(self.spec.n_jobs))
+        self._check_tracking(self.tracking_uri(None))
+        executor = self._placed(lambda: self._executor(address))
         plan = Plan.of(self.open())
-        self._placed(lambda: self._executor(address).check(plan.problem.resources, plan.problem.limits))
+        self._placed(lambda: executor.check(plan.problem.resources, plan.problem.limits))
         return plan
 
     def n_at_once(self, plan: Plan, address: str | None = None) -> int | None:
@@ -185,19 +196,19 @@ class Job:
         """
         from foldwise.launch import n_at_once, run_plan  # lazily: validating a job needs no loop
 
+        uri, experiment = self.tracking_uri(tracking), self.experiment
+        self._check_tracking(uri)
         plan = self.plan(address)
         executor = self._placed(lambda: self._executor(address))
         n_jobs = self._placed(lambda: n_at_once(self.spec.n_jobs))
-        uri, experiment = self.tracking_uri(tracking), self.experiment
         fits = self._placed(lambda: make_ledger(self.ledger_address(ledger)))
         if retry_failed:
             forgotten = FailuresForgotten(fits.forget_failed(plan))
             for listener in listeners:
                 listener(forgotten)
         _, report, _ = run_plan(
-            plan, executor, n_jobs=n_jobs, listeners=listeners, tracking=uri, experiment=experiment, job_text=self.text,
-            ledger=fits,
-            stop=stop,
+            plan, executor, n_jobs=n_jobs, listeners=listeners, tracking=uri, experiment=experiment,
+            job_text=without_password(self.text), ledger=fits, stop=stop,
         )  # fmt: skip
         return report
 
@@ -205,14 +216,14 @@ class Job:
     def experiment(self) -> str:
         """MLflow experiment: the job's name, unless it says otherwise."""
         spec = self.spec.tracking
-        return (spec.experiment if isinstance(spec, TrackingSpec) else None) or self.name
+        return spec.experiment if isinstance(spec, TrackingSpec) and spec.experiment is not None else self.name
 
     def tracking_uri(self, default: str | None) -> str | None:
         """Return where the job is tracked, ``default`` where it says nothing of it."""
         spec = self.spec.tracking
         if spec is False:
             return None
-        if isinstance(spec, TrackingSpec) and spec.uri:
+        if isinstance(spec, TrackingSpec) and spec.uri is not None:
             return spec.uri
         return os.environ.get("MLFLOW_TRACKING_URI", DEFAULT_TRACKING) if spec else default
 
@@ -223,8 +234,22 @@ class Job:
             return spec if is_url(spec) or not spec.strip() else str(self.folder / spec)
         return None if spec is False else DEFAULT_LEDGER if spec else default
 
+    def _check_tracking(self, uri: str | None) -> None:
+        from foldwise.tracking import check_tracking  # lazily: only tracked jobs need it
+
+        given = isinstance(self.spec.tracking, TrackingSpec) and self.spec.tracking.uri is not None
+        elsewhere = "MLFLOW_TRACKING_URI" if uri == os.environ.get("MLFLOW_TRACKING_URI") else "tracking"
+        places = ("tracking.uri" if given else elsewhere, "tracking.experiment")
+        self._placed(lambda: check_tracking(uri, self.experiment, places))
+
     def _executor(self, address: str | None) -> Any:
-        return make_executor(self.spec.executor, **({"address": address} if address and self.spec.executor == "ray" else {}))
+        executor = make_executor(self.spec.executor)
+        if address is None:
+            return executor
+        if self.spec.executor != "ray":
+            problem = f"expected ray beside the address {address!r}, got {self.spec.executor!r}; leave the address out"
+            raise InputError("executor", problem)
+        return make_executor("ray", address=address)
 
     def _placed(self, make: Callable[[], Any]) -> Any:
         """Call something, and say of which key of the file an error is."""
@@ -241,7 +266,7 @@ class Job:
     def _open(self) -> Problem:
         from foldwise.data import load_dataset  # lazily: a job is validated without scikit-learn
         from foldwise.problem import make_problem  # lazily: likewise
-        from foldwise.search import make_search  # lazily: likewise
+        from foldwise.search import OPTIONS, make_search  # lazily: likewise
         from foldwise.space import load_space, space_from_yaml  # lazily: likewise
 
         spec = self.spec
@@ -263,7 +288,7 @@ class Job:
             dataset,
             build(spec.estimator, "estimator"),
             space,
-            search=make_search(spec.search.method, **_search_options(spec.search)),
+            search=make_search(spec.search.method, **_search_options(spec.search, OPTIONS)),
             n_trials=spec.search.trials,
             batch=spec.search.batch,
             outer_cv=build(spec.folds.outer, "folds.outer"),
@@ -281,7 +306,12 @@ class Job:
 
 
 def _in_the_words_of_a_job(advice: str) -> str:
-    """Say ``folds.inner: 5`` where Python's face says ``inner_cv=5``."""
+    """Say ``folds.inner: 5`` where Python's face says ``inner_cv=5``; what stands in a call is Python's."""
+    parts = re.split(r"(\w\([^()]*\))", advice)
+    return "".join(part if number % 2 else _reworded(part) for number, part in enumerate(parts))
+
+
+def _reworded(advice: str) -> str:
     names = "|".join(re.escape(name) for name in _PLACES if _PLACES[name].count(".") or name == "random_state")
     advice = re.sub(rf"\b({names})=", lambda found: f"{_PLACES[found[1]]}: ", advice)
     advice = re.sub(rf"\b({names})(?= |,|;|$)", lambda found: _PLACES[found[1]] if "_" in found[1] else found[1], advice)
@@ -305,7 +335,19 @@ def parse_overrides(settings: Sequence[str]) -> dict[str, Any]:
     return overrides
 
 
+def _as_yaml(data: dict[Any, Any], source: str) -> str:
+    try:
+        return yaml.safe_dump(data, sort_keys=False)
+    except yaml.YAMLError as error:
+        problem, value = (*error.args, "")[:2]
+        raise InputTypeError(
+            "", f"expected values that YAML has, got {value!r} ({problem}); use lists, numbers and text", source
+        ) from None
+
+
 def _override(data: dict[Any, Any], key: str, value: Any) -> None:
+    if not isinstance(key, str):
+        raise InputTypeError("overrides", f"expected paths of keys, such as 'search.trials', got {key!r}; write text")
     *parents, last = key.split(".")
     for parent in parents:
         inner = data.setdefault(parent, {})
@@ -320,7 +362,12 @@ def _override(data: dict[Any, Any], key: str, value: Any) -> None:
     data[last] = str(Path(value).resolve()) if from_here else value
 
 
-def _search_options(search: SearchSpec) -> dict[str, Any]:
+def _search_options(search: SearchSpec, options: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    known = options.get(search.method, tuple(search.model_extra or ()))
+    for name in search.model_extra or {}:
+        if name not in known:
+            hint = nearest(name, [*SearchSpec.model_fields, *known])
+            raise InputError(f"search.{name}", f"expected an option of {search.method!r}, got {name!r}; {hint}")
     return {name: build_argument(value, f"search.{name}") for name, value in (search.model_extra or {}).items()}
 
 

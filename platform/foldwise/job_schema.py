@@ -4,9 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from foldwise.errors import InputError, nearest
+
+LONGEST_NAME = 250
+"""Characters of a job's name, which is an experiment's and a run's in MLflow."""
 
 
 class _Spec(BaseModel):
@@ -71,7 +85,7 @@ class JobSpec(_Spec):
     scoring: StrictStr | list[StrictStr] | dict[str, StrictStr] | None = None
     refit: StrictBool | StrictStr = True
     return_train_score: StrictBool = False
-    error_score: float | StrictStr = float("nan")
+    error_score: StrictFloat | StrictStr = float("nan")
     n_jobs: StrictInt | None = None
     resources: dict[str, Any] = Field(default_factory=dict)
     limits: dict[str, Any] = Field(default_factory=dict)
@@ -79,7 +93,14 @@ class JobSpec(_Spec):
     tracking: TrackingSpec | StrictBool | None = None
     ledger: StrictStr | StrictBool | None = None
     seed: StrictInt | None = None
-    verbose: StrictInt = 0
+    verbose: StrictInt = Field(default=0, ge=0)
+
+    @field_validator("name")
+    @classmethod
+    def _is_one_line(cls, name: str | None) -> str | None:
+        if name is not None and not (name.strip() and name.isprintable() and len(name) <= LONGEST_NAME):
+            raise ValueError(f"expected a name of 1 to {LONGEST_NAME} characters in one line, got {name!r}; give another")
+        return name
 
 
 def validate_spec(data: Any, source: str) -> JobSpec:
@@ -91,7 +112,8 @@ def validate_spec(data: Any, source: str) -> JobSpec:
         One line: the file, the key's path, what was expected and what was given.
     """
     if not isinstance(data, dict):
-        raise InputError("", f"expected the keys of a job (data, estimator, space, ...), got {data!r}", source)
+        shown = "nothing" if data is None else repr(data)
+        raise InputError("", f"expected the keys of a job (data, estimator, space, ...), got {shown}", source)
     try:
         return JobSpec.model_validate(data)
     except ValidationError as error:
@@ -99,6 +121,8 @@ def validate_spec(data: Any, source: str) -> JobSpec:
 
 
 _WORDS = {
+    "invalid_key": "expected keys that are text",
+    "greater_than_equal": "expected an integer >= 0",
     "missing": "expected this key, which is required, got none",
     "string_type": "expected text",
     "int_type": "expected an integer",
@@ -120,10 +144,12 @@ def _one_line(error: ValidationError, source: str) -> InputError:
     problems = sorted(error.errors(include_url=False), key=lambda p: (p["type"] != "extra_forbidden", -len(p["loc"])))
     problem = problems[0]
     keys = [str(part) for part in problem["loc"] if not _is_branch(part)]
-    place, given = ".".join(keys), problem["input"]
     if problem["type"] == "extra_forbidden":
-        known = _SPECS.get(".".join(keys[:-1]), JobSpec).model_fields
-        return InputError(place, f"expected a known key, got {keys[-1]!r}; {nearest(keys[-1], known)}", source)
+        *above, key = map(str, problem["loc"])  # a key may look like a branch
+        owner = [part for part in above if not _is_branch(part)]
+        hint = nearest(key, _SPECS.get(".".join(owner), JobSpec).model_fields)
+        return InputError(".".join([*owner, key]), f"expected a known key, got {key!r}; {hint}", source)
+    place, given = ".".join(keys), problem["input"]
     if problem["type"] == "value_error":
         return InputError(place, str(problem["ctx"]["error"]), source)
     same_place = [p for p in problems if [str(part) for part in p["loc"] if not _is_branch(part)] == keys]

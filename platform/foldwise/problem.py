@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, clone, is_classifier
+from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
+from sklearn.utils.multiclass import type_of_target
 
 from foldwise.checks import is_integer, is_real
 from foldwise.data import Dataset
@@ -19,7 +21,7 @@ from foldwise.errors import DataError, InputError, InputTypeError, SpaceError, n
 from foldwise.folds import NestedFolds, nested_folds
 from foldwise.limits import Limits
 from foldwise.resources import Resources
-from foldwise.scoring import Scoring, make_scoring
+from foldwise.scoring import Scoring, check_scorable, make_scoring
 from foldwise.search import Search
 from foldwise.space import SearchSpace
 from foldwise.trial import Params
@@ -130,6 +132,8 @@ def make_problem(
     if dataset.y is None and get_tags(estimator).target_tags.required:
         name_of = type(estimator).__name__
         raise DataError("y", f"expected targets, got None ({name_of} requires y to be passed, but the target y is None)")
+    _check_shape(dataset, estimator)
+    _check_classes(dataset.y, estimator)
     whole_space = _space(space)
     _check_names(whole_space, estimator)
     _check_count("n_trials", n_trials, optional=True)
@@ -137,11 +141,11 @@ def make_problem(
     _check_count("repeats", repeats)
     if not isinstance(return_train_score, bool | np.bool_):
         raise InputTypeError("return_train_score", f"expected true or false, got {return_train_score!r}")
-    if error_score != "raise" and not is_real(error_score):
-        raise InputTypeError("error_score", f"expected a number or 'raise', got {error_score!r}")
+    _check_error_score(error_score)
     seed = make_seed(random_state)
     amounts, times = Resources.of(resources), Limits.of(limits)
     scorers = make_scoring(estimator, scoring, refit)
+    check_scorable(estimator, scoring, dataset.y)
     return Problem(
         name=name,
         dataset=dataset,
@@ -192,6 +196,56 @@ def _check_estimator(estimator: Any) -> None:
         get_tags(estimator)
     except AttributeError as error:
         raise InputTypeError("estimator", f"expected an estimator that inherits from BaseEstimator, got {error}") from error
+    if type(estimator) is Pipeline:  # scikit-learn would say so in every fit
+        _check_steps(estimator)
+
+
+def _check_steps(pipeline: Pipeline) -> None:
+    taken = set(pipeline.get_params(deep=False))
+    for name, step in pipeline.steps:
+        if not isinstance(name, str) or "__" in name or name in taken:
+            raise InputError("estimator", f"expected names of steps that differ and are free, got {name!r}; name the step anew")
+        taken.add(name)
+        if step is pipeline.steps[-1][1] or step in (None, "passthrough"):
+            continue
+        if not callable(getattr(step, "transform", None)):
+            raise InputTypeError(
+                "estimator", f"expected steps that transform before the last, got {step!r} as {name!r}; put it last"
+            )
+
+
+def _check_shape(dataset: Dataset, estimator: Any) -> None:
+    """Refuse a single row of numbers where the first to see it is known to want a table."""
+    first = estimator
+    while type(first) is Pipeline:
+        first = first.steps[0][1]
+    X = dataset.X
+    if getattr(X, "ndim", 2) != 1 or X.dtype.kind not in "biufc" or not type(first).__module__.startswith("sklearn."):
+        return
+    tags = get_tags(first)
+    is_leaf = not any(hasattr(value, "fit") for value in first.get_params(deep=False).values())
+    if is_leaf and tags.input_tags.two_d_array and not tags.input_tags.one_d_array and not tags.no_validation:
+        raise DataError(
+            "X", f"expected rows and columns, got shape {dataset.shape} (Expected 2D array, got 1D array instead); "
+            "use X.reshape(-1, 1) for a single feature"
+        )  # fmt: skip
+
+
+def _check_classes(y: Any, estimator: Any) -> None:
+    if y is not None and is_classifier(estimator) and (kind := type_of_target(y)).startswith("continuous"):
+        raise DataError(
+            "y", f"expected classes for {type(estimator).__name__}, got numbers (Unknown label type: {kind}); use a regressor, "
+            "or cut them into classes"
+        )  # fmt: skip
+
+
+def _check_error_score(error_score: Any) -> None:
+    if isinstance(error_score, str) and error_score == "raise":
+        return
+    if not is_real(error_score):
+        raise InputTypeError("error_score", f"expected a number or 'raise', got {error_score!r}; use nan")
+    if math.isinf(error_score):
+        raise InputError("error_score", f"expected a number that is finite, or nan, got {error_score!r}; use nan")
 
 
 def _check_count(place: str, value: Any, *, optional: bool = False) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from foldwise.checks import is_real
+from foldwise.checks import is_finite
 from foldwise.errors import InputTypeError, ResourcesError, nearest
 
 _UNITS = {
@@ -65,15 +65,15 @@ class Resources:
         amounts = dict(given)
         memory = amounts.pop("memory", None)
         for name, amount in amounts.items():
-            if not isinstance(name, str):
-                raise InputTypeError("resources", f"expected names of resources, got {name!r}")
+            if not isinstance(name, str) or not name.strip():
+                raise InputTypeError("resources", f"expected names of resources, got {name!r}; write cpu, gpu or memory")
             if name.lower() in {"cpus", "gpus", "num_cpus", "num_gpus", "mem", "memory"} or (
                 name not in {"cpu", "gpu"} and name.lower() in {"cpu", "gpu"}
             ):
                 raise ResourcesError(
                     f"resources.{name}", f"expected another name; {nearest(name.lower(), ['cpu', 'gpu', 'memory'])}"
                 )
-            if not is_real(amount) or not 0 <= amount < math.inf:
+            if not is_finite(amount) or amount < 0:
                 raise ResourcesError(f"resources.{name}", f"expected a number >= 0, got {amount!r}")
         cpu, gpu = amounts.pop("cpu", 1), amounts.pop("gpu", 0)
         for name, amount in (("cpu", cpu), ("gpu", gpu), *amounts.items()):
@@ -98,10 +98,12 @@ def _bytes(size: Any) -> int:
     match = _SIZE.match(size) if isinstance(size, str) else None
     if match and match[2].upper() in _UNITS:
         amount = float(match[1]) * _UNITS[match[2].upper()]
-    elif is_real(size) and 0 < size < math.inf:
+    elif is_finite(size) and size > 0:
         amount = float(size)
     else:
         raise ResourcesError("resources.memory", f"expected bytes or a size such as '4GiB', got {size!r}")
+    if amount == math.inf:
+        raise ResourcesError("resources.memory", f"expected fewer bytes, got {size!r}")
     if amount < 1:
         raise ResourcesError("resources.memory", f"expected at least one byte, got {size!r}")
     return int(amount)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 from sklearn.base import ClassifierMixin, RegressorMixin, is_classifier, is_regressor
+from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.metrics import check_scoring, get_scorer, get_scorer_names
+from sklearn.utils.multiclass import type_of_target
 
 from foldwise.errors import InputError, InputTypeError, nearest
+from foldwise.process import ignored_warnings
 
 _UNIT = {
     "accuracy", "balanced_accuracy", "average_precision", "roc_auc", "roc_auc_ovr", "roc_auc_ovo", "roc_auc_ovr_weighted",
@@ -177,6 +181,69 @@ def _needs_only_predictions(scoring: Any) -> bool:
     return all(one is None or isinstance(one, str | made) for one in given)
 
 
+_PREDICTING = ("predict", "predict_proba", "decision_function")
+_TRIED_ROWS, _TRIED_CLASSES = 100, 50
+
+
+def check_scorable(estimator: Any, scoring: Any, y: Any) -> None:
+    """Refuse metrics, given by name, that no fit of the estimator could be judged by on such targets.
+
+    Each is tried on a dummy that learned a few of the targets: what cannot score that one will score none.
+
+    Raises
+    ------
+    InputError
+        If the estimator predicts nothing, or a metric does not suit the targets.
+    """
+    names = _named_in(scoring)
+    if names and not any(hasattr(estimator, method) for method in _PREDICTING):
+        shown = type(estimator).__name__
+        raise InputTypeError("estimator", f"expected one that predicts, got {shown}, which has no predict(); add a model to it")
+    dummy_class = DummyClassifier if is_classifier(estimator) else DummyRegressor if is_regressor(estimator) else None
+    if not names or y is None or dummy_class is None or np.ndim(y) != 1:
+        return
+    targets = _some_of(np.asarray(y), every_class=dummy_class is DummyClassifier)
+    rows = np.zeros((len(targets), 1))
+    with ignored_warnings():
+        try:
+            dummy = dummy_class().fit(rows, targets)
+        except ValueError:  # targets that the estimator itself will speak of
+            return
+        for name in names:
+            problem = _why_not(name, dummy, rows, targets)
+            if problem is not None:
+                suited = [f"{name}{kind}" for kind in ("_macro", "_ovr", "_weighted") if f"{name}{kind}" in get_scorer_names()]
+                suited += ["accuracy"] if is_classifier(estimator) else ["r2", "neg_mean_squared_error"]
+                advice = " or ".join(one for one in suited if _why_not(one, dummy, rows, targets) is None)
+                raise InputError(
+                    "scoring",
+                    f"expected a metric that suits {type_of_target(y)} targets, got {name!r} ({problem}); use {advice}",
+                )
+
+
+def _named_in(scoring: Any) -> list[str]:
+    given = [scoring] if isinstance(scoring, str) else scoring.values() if isinstance(scoring, Mapping) else scoring
+    return [one for one in given if isinstance(one, str)] if isinstance(given, Iterable) else []
+
+
+def _some_of(y: np.ndarray, *, every_class: bool) -> np.ndarray:
+    """Take a few targets: the first rows, and a row of each class or the lowest and the highest."""
+    if every_class:
+        extremes = np.unique(y, return_index=True)[1][:_TRIED_CLASSES]
+    else:
+        extremes = np.array([y.argmin(), y.argmax()]) if y.dtype.kind in "biuf" else np.array([], dtype=int)
+    some: np.ndarray = y[np.union1d(extremes, np.arange(min(_TRIED_ROWS, len(y)))).astype(int)]
+    return some
+
+
+def _why_not(name: str, dummy: Any, X: np.ndarray, y: np.ndarray) -> str | None:
+    try:
+        get_scorer(name)(dummy, X, y)
+    except Exception as error:  # metrics raise ValueErrors, and what their formulas raise on text
+        return str(error).partition("\n")[0]
+    return None
+
+
 def scorers_by_name(estimator: Any, scoring: Any) -> Any:
     """Return what scikit-learn's searches keep as ``scorer_``: a scorer, or a dict of them."""
     if isinstance(scoring, Mapping):
@@ -203,7 +270,7 @@ def _check_refit(refit: Any, names: list[str], several: bool) -> Any:
     if callable(refit):
         return refit
     if isinstance(refit, str):
-        if not several or refit in names or names == ["score"]:
+        if refit in names or names == ["score"]:
             return refit if several else names[0]
         raise InputError("refit", f"expected one of the metrics, got {refit!r}; {nearest(refit, names)}")
     raise InputTypeError("refit", f"expected true, false, a metric's name or a callable, got {refit!r}")

@@ -14,8 +14,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from foldwise.checks import is_integer
-from foldwise.dimension import Categorical, Dimension, Distribution, Float, Int, to_dimension
+from foldwise.checks import is_file, is_integer
+from foldwise.dimension import MOST_POINTS, Categorical, Dimension, Distribution, Float, Int, to_dimension
 from foldwise.errors import InputError, SpaceError, nearest, placed
 from foldwise.trial import Params
 from foldwise.yaml_file import read_yaml
@@ -139,6 +139,10 @@ def _plain_grids(sub: Subspace) -> Iterator[dict[str, list[Any]]]:
         with placed(name):
             points[name] = dimension.points()
     parents = [name for name in _by_dependency(sub) if any(name in (d.when or {}) for d in sub.values())]
+    if (n_ways := math.prod(len(points[name]) for name in parents)) > MOST_POINTS:
+        raise SpaceError(
+            parents[0], f"expected at most {MOST_POINTS} ways to set what conditions name, got {n_ways}; give fewer values"
+        )
 
     def settle(left: list[str], chosen: dict[str, Any]) -> Iterator[dict[str, Any]]:
         if not left:
@@ -308,7 +312,7 @@ def find_space(name: str | Path, beside: Path | None = None) -> Path:
     shipped = shipped_spaces()
     candidates += [shipped[str(name)]] if str(name) in shipped else []
     for candidate in candidates:
-        if candidate.is_file():
+        if is_file(candidate):
             return candidate
     raise SpaceError("", f"expected a space's path or name, got {str(name)!r}; {nearest(str(name), shipped)}")
 

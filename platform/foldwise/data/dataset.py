@@ -60,6 +60,11 @@ class Dataset:
             object.__setattr__(self, "X", self.X.tocsr())
         if n_rows == 0:
             raise DataError("X", "expected at least one row, got Found array with 0 sample(s)")
+        if self.shape[1:2] == (0,):
+            raise DataError(
+                "X",
+                f"expected at least one column, got none (0 feature(s) (shape={self.shape}) while a minimum of 1 is required)",
+            )
         for place, values in (("y", self.y), ("groups", self.groups)):
             if values is not None and _length(values, place) != n_rows:
                 raise DataError(
@@ -72,8 +77,11 @@ class Dataset:
             object.__setattr__(self, "groups", np.asarray(self.groups))
             if self.groups.ndim != 1:
                 raise DataError("groups", f"expected one group per row, got an array of shape {self.groups.shape}")
+            _refuse_mixed(self.groups, "groups")
         if self.y is not None:
             _check_target(self.y)
+        if not isinstance(self.fit_params, Mapping):
+            raise InputTypeError("fit_params", f"expected names and values, got {self.fit_params!r}; write a dict")
         object.__setattr__(self, "fit_params", dict(self.fit_params))
         for name, values in self.fit_params.items():
             if name.endswith("sample_weight") and np.ndim(values) and not self._is_by_row(values):
@@ -170,12 +178,29 @@ def _check_target(y: Any) -> None:
         values = np.asarray(y)
     except ValueError as error:
         raise DataError("y", f"expected one target per row, or as many in each row, got rows that differ ({error})") from None
+    if values.ndim > 2:
+        raise DataError("y", f"expected rows of targets, got an array of shape {values.shape}; use y.reshape(len(y), -1)")
     if np.iscomplexobj(values):
         raise DataError("y", "expected real numbers or labels; Complex data not supported")
     _refuse_missing(y, "y")
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         at = int(np.argwhere(~np.isfinite(values))[0][0])
         raise DataError("y", f"expected finite numbers, got inf at row {at} (y contains infinity); drop such rows")
+    _refuse_mixed(values, "y")
+
+
+def _refuse_mixed(values: np.ndarray, place: str) -> None:
+    """Refuse objects that cannot be put in order, as classes and groups must be."""
+    if values.dtype.kind != "O":
+        return
+    try:
+        for column in values.reshape(len(values), -1).T:
+            np.unique(column)
+    except TypeError:
+        kinds = sorted({type(value).__name__ for value in column})
+        raise DataError(
+            place, f"expected values of one type, got {' and '.join(kinds)}; convert them, for example with astype(str)"
+        ) from None
 
 
 def _missing(values: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from foldwise.checks import is_file
 from foldwise.data.dataset import Dataset
 from foldwise.errors import DataError, nearest
 from foldwise.imports import resolve
@@ -78,7 +80,7 @@ def _call(loader: str, args: Mapping[str, Any]) -> Any:
         raise DataError("args", f"expected arguments that {loader} takes, got {dict(args)!r} ({error})") from error
     try:
         return function(**args)
-    except Exception as error:  # a user's loader may raise anything
+    except (Exception, SystemExit) as error:  # a user's loader may raise anything
         raise DataError("loader", f"expected {loader} to return data, got {type(error).__name__}: {error}") from error
 
 
@@ -134,8 +136,8 @@ def _without(X: Any, names: Sequence[str]) -> Any:
 
 
 def _read(path: Path) -> Any:
-    if not path.is_file():
-        raise DataError("path", f"expected a file, got {str(path)!r}, which is not there")
+    if not is_file(path):
+        raise DataError("path", f"expected a file, got {str(path)!r}, {_why_no_file(path)}")
     suffixes = [suffix.lower() for suffix in path.suffixes]
     kind = next((s for s in reversed(suffixes) if s not in {".gz", ".bz2", ".xz", ".zip", ".zst"}), "")
     reader = _READERS.get(kind)
@@ -149,6 +151,15 @@ def _read(path: Path) -> Any:
         raise DataError(
             "path", f"expected a readable {kind[1:]} file, got {str(path)!r} ({type(error).__name__}: {error})"
         ) from error
+
+
+def _why_no_file(path: Path) -> str:
+    if re.search(r"\w{2,}:/", str(path)):
+        return "an address; download it first, or use a loader"
+    with suppress(OSError, ValueError):
+        if path.is_dir():
+            return "which is a folder; name a file in it"
+    return "which is not there; mend the path"
 
 
 def _read_csv(path: Path, separator: str = ",") -> Any:

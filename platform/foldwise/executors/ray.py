@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from foldwise.errors import ClusterError
+from foldwise.executors.address import check_address
 from foldwise.executors.base import Executor
 from foldwise.executors.losses import Flight, Loss, after_loss
 from foldwise.executors.ray_session import SESSION, check_feasible, check_locally, count_slots, missing_amounts
@@ -61,6 +62,7 @@ class RayExecutor(Executor):
     """
 
     def __init__(self, address: str | None = None) -> None:
+        check_address(address, "address")
         self._address = address
         self._ray: Any = None
         self._tasks: Mapping[bool, Any] = {}
@@ -81,6 +83,7 @@ class RayExecutor(Executor):
         return RayExecutor, (self._address,)  # where it runs; what it runs stays here
 
     def check(self, resources: Resources, limits: Limits | None = None) -> None:  # noqa: D102
+        check_address(os.environ.get("RAY_ADDRESS") or None, "RAY_ADDRESS")
         if self._is_private:
             check_locally(resources)
 

@@ -139,6 +139,20 @@ def check_locally(resources: Resources) -> None:
         raise ResourcesError(
             "resources.gpu", f"expected 0 on a machine without a GPU, got {resources.gpu:g}; set gpu: 0, or join a cluster"
         )
+    if (resources.memory or 0) > (most := _memory_here()):
+        raise ResourcesError(
+            "resources.memory", f"expected at most the {most} bytes of this machine, got {resources.memory}; ask for less"
+        )
+    for name, amount in resources.custom.items():
+        if amount and name not in os.environ.get("RAY_OVERRIDE_RESOURCES", ""):
+            raise ResourcesError(
+                f"resources.{name}",
+                f"expected cpu, gpu or memory without a cluster, got {name!r}; leave it out, or join one that has it",
+            )
+
+
+def _memory_here() -> int:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def check_feasible(resources: Resources, nodes: list[Mapping[str, Any]]) -> None:

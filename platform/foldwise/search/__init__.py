@@ -2,7 +2,7 @@
 
 from foldwise.search.base import Asker, Search
 from foldwise.search.grid import GridSearch
-from foldwise.search.methods import METHODS, make_search
+from foldwise.search.methods import METHODS, OPTIONS, make_search
 from foldwise.search.random import RandomSearch
 
-__all__ = ["METHODS", "Asker", "GridSearch", "RandomSearch", "Search", "make_search"]
+__all__ = ["METHODS", "OPTIONS", "Asker", "GridSearch", "RandomSearch", "Search", "make_search"]

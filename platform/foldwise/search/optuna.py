@@ -59,6 +59,8 @@ class OptunaSearch(Search):
 
     def check(self, space: SearchSpace, n_trials: int | None) -> int:  # noqa: D102
         space.check_bounded()
+        if not isinstance(self.options, Mapping):
+            raise InputTypeError("options", f"expected names and values of the sampler's options, got {self.options!r}")
         if isinstance(self.sampler, BaseSampler) and self.options:
             raise InputError("options", f"expected none beside a sampler object, got {dict(self.options)!r}; set them on it")
         _rehearse(self.open(space, 3, 0))
@@ -167,8 +169,7 @@ def _distribution(dimension: Float | Int | Distribution) -> FloatDistribution | 
         step = dimension.step or 1
         high = dimension.low + (dimension.high - dimension.low) // step * step
         return IntDistribution(dimension.low, high, log=dimension.log, step=step)
-    high_point = dimension.high if dimension.step is None else dimension.points()[-1]
-    return FloatDistribution(dimension.low, high_point, log=dimension.log, step=dimension.step)
+    return FloatDistribution(dimension.low, dimension.highest, log=dimension.log, step=dimension.step)
 
 
 def _labels(dimension: Categorical) -> list[Any]:

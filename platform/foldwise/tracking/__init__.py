@@ -1,6 +1,8 @@
 """Step 7, show: events -> MLflow. Tracking only listens: a search never waits or fails because a server is down."""
 
+from foldwise.tracking.load import load_model
 from foldwise.tracking.lookup import active_run, find_report, serve_ui
 from foldwise.tracking.mlflow import MlflowTracker
+from foldwise.tracking.uri import check_tracking, check_uri
 
-__all__ = ["MlflowTracker", "active_run", "find_report", "serve_ui"]
+__all__ = ["MlflowTracker", "active_run", "check_tracking", "check_uri", "find_report", "load_model", "serve_ui"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -9,9 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from foldwise.errors import TrackingError
+from foldwise.errors import TrackingError, without_password
 from foldwise.tracking.entry import JOB, STUDY
-from foldwise.tracking.store import cause, prepare_mlflow, sqlite_file, without_password
+from foldwise.tracking.store import cause, prepare_mlflow, sqlite_file
 
 
 def find_report(uri: str, name: str, artifact: str = "report.txt") -> str:
@@ -48,7 +49,7 @@ def find_report(uri: str, name: str, artifact: str = "report.txt") -> str:
     client = MlflowClient(tracking_uri=uri)
     where = without_password(uri)
     try:
-        run_id = _run_of(client, name)
+        run_id = find_run(client, name)
         if run_id is None:
             raise TrackingError(f"expected a job's name or an MLflow run id that {where} has, got {name!r}")
         with tempfile.TemporaryDirectory() as folder:
@@ -59,7 +60,8 @@ def find_report(uri: str, name: str, artifact: str = "report.txt") -> str:
         ) from error
 
 
-def _run_of(client: Any, name: str) -> str | None:
+def find_run(client: Any, name: str) -> str | None:
+    """Return the id of a job's latest run, or of the run that has this id."""
     from mlflow.exceptions import MlflowException
 
     try:
@@ -108,11 +110,13 @@ def serve_ui(uri: str, port: int, say: Callable[[str], object] = print) -> int:
             f"expected a tracking database, got {uri!r}, which is not there; run a job first, or give --tracking"
         )
     prepare_mlflow()
-    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--backend-store-uri", uri]
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
     if file is not None:
         command += ["--default-artifact-root", (file.parent / "mlruns").as_uri()]
     say(f"MLflow UI: {ui_address(uri, port)} (stop it with Ctrl-C)")
-    process = subprocess.Popen([*command, "--workers", "1"])  # noqa: S603  (our own command)
+    # By the environment, since everybody on the machine may read the arguments of a command, and a URI may hold a password.
+    environment = {**os.environ, "MLFLOW_BACKEND_STORE_URI": uri}
+    process = subprocess.Popen([*command, "--workers", "1"], env=environment)  # noqa: S603  (our own command)
     try:
         return process.wait()
     except KeyboardInterrupt:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential
 
-from foldwise.errors import TrackingError
+from foldwise.errors import TrackingError, without_password
 from foldwise.tracking.entry import KEY, STATE, Entry
 
 _PAUSE = 5.0
@@ -281,17 +281,6 @@ def sqlite_file(uri: str) -> Path | None:
     if scheme.partition("+")[0] != "sqlite" or not path.partition("?")[0]:
         return None
     return Path(path.partition("?")[0]).absolute()
-
-
-def without_password(text: str) -> str:
-    """Take user names and passwords out of the addresses in a text.
-
-    Examples
-    --------
-    >>> without_password("https://ann:secret@mlflow.example:5000/x")
-    'https://mlflow.example:5000/x'
-    """
-    return re.sub(r"(?<=://)[^/\s'\"]*@", "", text)
 
 
 def cause(error: BaseException) -> str:
