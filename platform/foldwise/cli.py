@@ -132,6 +132,16 @@ def report(
 
 
 @app.command()
+def sync(tracking: Tracking = None) -> None:
+    """Write to MLflow what could not be tracked while jobs ran."""
+    from foldwise.job import DEFAULT_TRACKING  # lazily: see the module's docstring
+    from foldwise.tracking import UNTRACKED, sync_all  # lazily: MLflow takes seconds to import
+
+    left = sync_all(UNTRACKED.absolute(), tracking, _environment_tracking() or DEFAULT_TRACKING, _out)
+    raise typer.Exit(FAILED if left else DONE)
+
+
+@app.command()
 def ui(
     tracking: Tracking = None,
     port: Annotated[int, typer.Option(parser=_port, metavar="PORT", help="Port on the loopback interface.")] = 5000,

@@ -14,9 +14,14 @@ from typing import Any
 _LONGEST = 1000
 """Characters of an input error's problem: a job file may hold values of any length."""
 
+_END = r"[\"'][,\]}]"  # of a quoted text in a list or mapping
+_USER = re.compile(rf"(?<=:/)(/?)(?:(?!{_END})[^\s/])*@")  # pathlib makes one slash of two
+_OF_DATABASE = re.compile(rf"(?<=://)(?<!http://)(?<!https://)[^\s/@:]*:(?:(?!{_END})\S)*@")  # whose password may hold slashes
+_SECRET = re.compile(r"([?&;][\w.-]*(?:password|passwd|pwd|token|secret|api_?key)[\w.-]*=)[^&;\s'\"]+", re.IGNORECASE)
+
 
 def without_password(text: str) -> str:
-    """Take user names and passwords out of the addresses in a text.
+    """Take user names, passwords and tokens out of the addresses in a text.
 
     Examples
     --------
@@ -25,8 +30,9 @@ def without_password(text: str) -> str:
     >>> without_password("postgresql://db/x?user=ann&password=secret")
     'postgresql://db/x?user=ann&password=***'
     """
-    text = re.sub(r"(?<=:/)(/?)[^/\s'\"]*@", r"\1", text)  # pathlib makes one slash of two
-    return re.sub(r"(?i)([?&;](?:password|passwd|pwd|token|secret|api_?key)=)[^&;\s'\"]+", r"\1***", text)
+    if ":/" not in text:
+        return text
+    return _SECRET.sub(r"\1***", _USER.sub(r"\1", _OF_DATABASE.sub("", text)))
 
 
 class FoldwiseError(Exception):

@@ -102,9 +102,5 @@ def run_plan(
             tracker.close(timeout=60)
     if tracker is None:
         return run, report, None
-    missing = f"{tracker.untracked} of its runs and files are not there: {tracker.problem}" if tracker.untracked else None
-    return (
-        run,
-        replace(report, mlflow_run_id=tracker.run_id, mlflow_address=tracker.address, mlflow_missing=missing),
-        tracker.run_id,
-    )
+    tracked = replace(report, mlflow_run_id=tracker.run_id, mlflow_address=tracker.address, mlflow_missing=tracker.missing)
+    return run, tracked, tracker.run_id

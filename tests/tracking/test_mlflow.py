@@ -40,6 +40,12 @@ VALUES = [-1.0, 1.0, 10.0]  # an SVC refuses the first
 JOB_TEXT = "name: iris-svm\nestimator: sklearn.svm:SVC\n"
 
 
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path, monkeypatch):
+    """What cannot be tracked is kept below the working folder."""
+    monkeypatch.chdir(tmp_path)
+
+
 def iris():
     X, y = load_iris(return_X_y=True)
     return Dataset(X, y, name="iris")

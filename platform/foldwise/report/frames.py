@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -20,26 +20,32 @@ def trials_frame(studies: Mapping[str, Sequence[Trial]]) -> pd.DataFrame:
         Columns study, trial, state, started, seconds, params, param_<name>, inner_<metric>, inner_<metric>_std,
         split<i>_<metric>, error.
     """
-    rows: list[dict[str, Any]] = []
-    for study, trials in studies.items():
-        for trial in trials:
-            row: dict[str, Any] = {
-                "study": study,
-                "trial": trial.number,
-                "state": None if trial.state is None else trial.state.value,
-                "started": pd.Timestamp(trial.started, unit="s", tz="UTC"),
-                "seconds": trial.seconds,
-                "params": dict(trial.params),
-            }
-            row |= {f"param_{name}": value for name, value in trial.params.items()}
-            for metric, scores in trial.scores.items():
-                row |= {f"inner_{metric}": scores.mean, f"inner_{metric}_std": scores.std}
-                row |= {f"split{i}_{metric}": score for i, score in enumerate(scores.held_out)}
-                row |= {f"split{i}_train_{metric}": score for i, score in enumerate(scores.train)}
-            row["error"] = None if trial.error is None else str(trial.error)
-            rows.append(row)
-    names = list(dict.fromkeys(name for row in rows for name in row if name != "error"))
-    return pd.DataFrame(rows, columns=[*names, "error"])
+    rows = [trial_row(study, trial) for study, trials in studies.items() for trial in trials]
+    return pd.DataFrame(rows, columns=trial_columns(rows))
+
+
+def trial_row(study: str, trial: Trial) -> dict[str, Any]:
+    """Lay out a trial as a row of the table of all trials."""
+    row: dict[str, Any] = {
+        "study": study,
+        "trial": trial.number,
+        "state": None if trial.state is None else trial.state.value,
+        "started": pd.Timestamp(trial.started, unit="s", tz="UTC"),
+        "seconds": trial.seconds,
+        "params": dict(trial.params),
+    }
+    row |= {f"param_{name}": value for name, value in trial.params.items()}
+    for metric, scores in trial.scores.items():
+        row |= {f"inner_{metric}": scores.mean, f"inner_{metric}_std": scores.std}
+        row |= {f"split{i}_{metric}": score for i, score in enumerate(scores.held_out)}
+        row |= {f"split{i}_train_{metric}": score for i, score in enumerate(scores.train)}
+    return row | {"error": None if trial.error is None else str(trial.error)}
+
+
+def trial_columns(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Name the columns of rows, in the order in which they are met; ``error`` comes last."""
+    names = dict.fromkeys(name for row in rows for name in row if name != "error")
+    return [*names, "error"]
 
 
 def outer_frame(outer: Sequence[OuterResult]) -> pd.DataFrame:

@@ -3,6 +3,10 @@
 from foldwise.tracking.load import load_model
 from foldwise.tracking.lookup import active_run, find_report, serve_ui
 from foldwise.tracking.mlflow import MlflowTracker
+from foldwise.tracking.spool import UNTRACKED
+from foldwise.tracking.sync import sync_all
 from foldwise.tracking.uri import check_tracking, check_uri
 
-__all__ = ["MlflowTracker", "active_run", "check_tracking", "check_uri", "find_report", "load_model", "serve_ui"]
+__all__ = [
+    "UNTRACKED", "MlflowTracker", "active_run", "check_tracking", "check_uri", "find_report", "load_model", "serve_ui", "sync_all",
+]  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,15 +14,16 @@ from typing import Any
 import numpy as np
 
 from foldwise.data import Dataset
-from foldwise.errors import TrackingError
-from foldwise.events import RunEnded
+from foldwise.errors import TrackingError, without_password
+from foldwise.report import Report
 from foldwise.tracking.entry import LONGEST_TAG, STATE, Entries, cut, user_name
 from foldwise.tracking.model import save_model
+from foldwise.tracking.notes import Notes
 from foldwise.tracking.store import Known, Store
 from foldwise.tracking.table import write_trials
-from foldwise.trial import Trial
 
-_Job = Callable[[], Known]
+DATA, MODEL = "data", "model"
+
 _Make = Callable[[Path], Any]
 _LONGEST_SCHEMA = 100_000
 _KINDS = {"b": "boolean", "i": "long", "u": "long", "f": "double", "M": "datetime"}
@@ -36,51 +37,64 @@ class Contents:
     store : Store
         Where to.
     attempt : callable
-        Takes a key and something to do; tells whether it was done, and keeps account of what was not.
+        Does something; tells whether it was done.
     job_text : str or None
-        The job file as it was written.
+        The job file as it was written; addresses in it are tracked without passwords.
     """
 
-    def __init__(self, store: Store, attempt: Callable[[str, Callable[[], Any]], bool], job_text: str | None) -> None:
-        self._store, self._attempt, self._job_text = store, attempt, job_text
+    def __init__(self, store: Store, attempt: Callable[[Callable[[], Any]], bool], job_text: str | None) -> None:
+        self._store, self._attempt = store, attempt
+        self._job_text = None if job_text is None else without_password(job_text)
         self._written: set[str] = set()
+        self.is_unstorable = False  # the model, in any way
 
-    def begin(self, of: Entries, job: _Job, *, missing_only: bool) -> None:
-        """Write what is known from the start: the job file, the plan and the data's name."""
+    # --- what there is ---
+
+    def files(self, of: Entries, notes: Notes, job: Known | None) -> dict[str, _Make]:
+        """Return what makes each file that the job's run is to hold by now."""
         files: dict[str, _Make] = {} if self._job_text is None else {"job.yaml": _text(lambda: str(self._job_text))}
         files["plan.txt"] = _text(lambda: f"{of.plan.explain()}\n")
-        self._write_files(of, job, files, missing_only=missing_only)
-        self._once(of.key("data"), lambda: self._store.add_dataset(job(), dataset_fields(of.plan.problem.dataset)))
+        if notes.end is None:
+            return files
+        trials = notes.trials([study.name for study in of.plan.studies])
+        if trials:
+            files["trials.parquet"] = lambda path: write_trials(path, trials)
+        report = notes.end.report
+        if report is not None:
+            tracked = partial(self._tracked, report, job)
+            files["report.json"] = _text(lambda: tracked().to_json())
+            files["report.txt"] = _text(lambda: f"{tracked()}\n")
+        return files
 
-    def end(
-        self, of: Entries, job: _Job, event: RunEnded, trials: Mapping[str, Sequence[Trial]], *, missing_only: bool
-    ) -> None:
-        """Write what came of it: all trials, the report and the final model."""
-        files: dict[str, _Make] = {"trials.parquet": lambda path: write_trials(path, trials)} if trials else {}
-        if event.report is not None:
-            files["report.json"] = _text(lambda: self._tracked(event.report, job()).to_json())
-            files["report.txt"] = _text(lambda: f"{self._tracked(event.report, job())}\n")
-        self._write_files(of, job, files, missing_only=missing_only)
-        model = None if event.model is None else event.model.model
-        if model is not None:
-            self._once(of.key("model"), lambda: self._write_model(of, job(), model))
+    def missing(self, of: Entries, notes: Notes) -> set[str]:
+        """Name what is not there yet: files, and ``data`` and ``model``."""
+        names = {*self.files(of, notes, None), DATA}
+        if model_of(notes) is not None:
+            names.add(MODEL)
+        return names - self._written
 
-    def _tracked(self, report: Any, job: Known) -> Any:
-        return replace(report, mlflow_run_id=job.run_id, mlflow_address=self._store.address(job))
+    def _tracked(self, report: Report, job: Known | None) -> Report:
+        return report if job is None else replace(report, mlflow_run_id=job.run_id, mlflow_address=self._store.address(job))
 
-    def _write_files(self, of: Entries, job: _Job, files: Mapping[str, _Make], *, missing_only: bool) -> None:
-        there: set[str] = set()
+    # --- writing it ---
+
+    def to_write(self, of: Entries, notes: Notes, job: Known, *, missing_only: bool) -> Iterator[Callable[[], None]]:
+        """Go through what is to be done: the files, the data's name and, at the end, the final model."""
+        files = self.files(of, notes, job)
         if missing_only:
-            with contextlib.suppress(Exception):  # if the store fails, so does the writing below, and that is counted
-                there = self._store.artifact_names(job())
+            with contextlib.suppress(Exception):  # if the store fails, so does the writing below, and that is told
+                self._written |= files.keys() & self._store.artifact_names(job)
+        model = model_of(notes)
+        if model is not None:  # first, since it takes longest
+            yield partial(self._once, MODEL, partial(self._write_model, of, job, model))
         for name, make in files.items():
-            if name not in there:
-                self._once(of.key(name), partial(self._write_file, job, name, make))
+            yield partial(self._once, name, partial(self._write_file, job, name, make))
+        yield partial(self._once, DATA, lambda: self._store.add_dataset(job, dataset_fields(of.plan.problem.dataset)))
 
-    def _write_file(self, job: _Job, name: str, make: _Make) -> None:
+    def _write_file(self, job: Known, name: str, make: _Make) -> None:
         with tempfile.TemporaryDirectory(prefix="foldwise-") as folder:
             make(Path(folder, name))
-            self._store.add_artifact(job(), Path(folder, name))
+            self._store.add_artifact(job, Path(folder, name))
 
     def _write_model(self, of: Entries, job: Known, model: Any) -> None:
         if not job.fresh and self._store.has_model(job):
@@ -89,13 +103,24 @@ class Contents:
             try:
                 saved = save_model(model, of.plan.problem.dataset, Path(folder))
             except TrackingError as error:
+                self.is_unstorable = True
                 self._store.tag(job, {"foldwise.model_error": cut(str(error), LONGEST_TAG)})
                 raise
-            self._store.add_model(job, saved, {name: value for name, value in of.job().tags.items() if name != STATE})
+            self._store.add_model(job, saved, model_tags(of))
 
-    def _once(self, key: str, write: Callable[[], Any]) -> None:
-        if key not in self._written and self._attempt(key, write):
-            self._written.add(key)
+    def _once(self, name: str, write: Callable[[], Any]) -> None:
+        if name not in self._written and self._attempt(write):
+            self._written.add(name)
+
+
+def model_of(notes: Notes) -> Any:
+    """Return the final model, None if there is none."""
+    return None if notes.end is None or notes.end.model is None else notes.end.model.model
+
+
+def model_tags(of: Entries) -> dict[str, str]:
+    """Return the tags of the final model: those of its job, less how that goes."""
+    return {name: value for name, value in of.job().tags.items() if name != STATE}
 
 
 def _text(make: Callable[[], str]) -> _Make:

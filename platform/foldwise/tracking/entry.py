@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from foldwise.errors import Failure
+from foldwise.errors import Failure, without_password
 from foldwise.events import StudyEnded
 from foldwise.plan import Plan
 from foldwise.report import Report
@@ -130,6 +130,12 @@ class Entries:
         key = self.key(study)
         return Entry(key, study, self._tags(key, RUNNING, study=study), started)
 
+    def study_stopped(self, study: str, ended: float, *, failed: bool) -> Entry:
+        """Tell of a study that did not come to its end; it is taken up again when the job continues."""
+        key = self.key(study)
+        tags = self._tags(key, KILLED, study=study)
+        return Entry(key, study, tags, self.started, ended, "FAILED" if failed else "KILLED")
+
     def study_ended(self, event: StudyEnded, ended: float) -> Entry:
         """Tell of a study as it ends."""
         outer, key = event.outer, self.key(event.study)
@@ -227,13 +233,14 @@ def as_text(value: Any) -> str:
 
 
 def cut(text: str, longest: int) -> str:
-    """Cut a text, saying so.
+    """Cut a text, saying so; addresses in it lose their passwords.
 
     Examples
     --------
     >>> cut("a" * 100, 40)
     'aaaaaaaaaa ... (cut from 100 characters)'
     """
+    text = without_password(text)
     if len(text) <= longest:
         return text
     mark = f" ... (cut from {len(text)} characters)"

@@ -10,8 +10,9 @@ from typing import Any
 import yaml
 
 from foldwise.errors import InputError, InputTypeError, TrackingError
+from foldwise.tracking.connect import prepare_mlflow, sqlite_file
 from foldwise.tracking.lookup import find_run
-from foldwise.tracking.store import cause, prepare_mlflow, sqlite_file
+from foldwise.tracking.store import cause
 from foldwise.tracking.uri import check_uri
 
 

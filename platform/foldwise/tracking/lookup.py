@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from foldwise.errors import TrackingError, without_password
+from foldwise.tracking.connect import prepare_mlflow, sqlite_file
 from foldwise.tracking.entry import JOB, STUDY
-from foldwise.tracking.store import cause, prepare_mlflow, sqlite_file
+from foldwise.tracking.store import cause
 
 
 def find_report(uri: str, name: str, artifact: str = "report.txt") -> str:

@@ -24,10 +24,18 @@ import threading
 import time
 
 from foldwise.events import Event, RunEnded, RunStarted, StudyEnded, TrialEnded
+from foldwise.tracking.notes import Notes
 from foldwise.tracking.projection import Projection
-from foldwise.tracking.store import Store
+from foldwise.tracking.spool import UNTRACKED, address_of, write_spool
+from foldwise.tracking.store import Store, cause
+from foldwise.tracking.sync import sync
 
-_Item = tuple[Event, float]
+_PATIENCE_WITH_THE_DEAD = 10.0
+"""Seconds that a store which cannot be reached is waited for at the end."""
+_LEAST_DRAIN = 60.0
+"""Seconds that writing may go on after the run; if the run took longer, then as long as it did."""
+_LOOK = 0.05
+_JOB, _WHOLE = "", -1
 
 
 class MlflowTracker:
@@ -54,39 +62,72 @@ class MlflowTracker:
     def __init__(
         self, uri: str | None, experiment: str, *, job_text: str | None = None, parent_run_id: str | None = None
     ) -> None:
-        self._store = Store(uri, experiment)
-        self._projection = Projection(self._store, job_text=job_text, parent_run_id=parent_run_id)
-        self._waiting: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
+        self._uri, self._experiment = uri, experiment
+        self._root = UNTRACKED.absolute()
+        self._notes = Notes()
+        self._projection = Projection(Store(uri, experiment), self._notes, job_text=job_text, parent_run_id=parent_run_id)
+        self._waiting: queue.SimpleQueue[tuple[str, int] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._tried_to_start = threading.Event()
+        self._began = time.monotonic()
         self._is_closed = False
-        self._left_over = 0
         self._why_left_over = ""
+        self._kept: str | None = None
 
     def __call__(self, event: Event) -> None:
         """Take note of an event, to be written soon."""
         if self._is_closed or not isinstance(event, RunStarted | TrialEnded | StudyEnded | RunEnded):
             return
+        self._notes.add(event, time.time())
         if self._thread is None:
             self._thread = threading.Thread(target=self._write_all, name="foldwise-mlflow", daemon=True)
             self._thread.start()
-        self._waiting.put((event, time.time()))
+        match event:
+            case TrialEnded():
+                self._waiting.put((event.study, event.trial.number))
+            case StudyEnded():
+                self._waiting.put((event.study, _WHOLE))
+            case _:
+                self._waiting.put((_JOB, int(isinstance(event, RunEnded))))
 
     def close(self, timeout: float = 60.0) -> None:
-        """Write what is left, until so many seconds pass without anything written; what is left then counts as untracked."""
+        """Write what is left; what then is not written is kept on disk for ``foldwise sync``, or the next run.
+
+        This takes at most as long as the run did, or a minute; it ends before where nothing is written for ``timeout``
+        seconds, or for ten where the store cannot be reached.
+        """
         if self._thread is None or self._is_closed:
             return
         self._is_closed = True
         self._waiting.put(None)
-        n_left = self._waiting.qsize() + 1
-        while self._thread.is_alive() and self._waiting.qsize() < n_left:
-            n_left = self._waiting.qsize()
-            deadline = time.monotonic() + timeout
-            while self._thread.is_alive() and self._waiting.qsize() == n_left and time.monotonic() < deadline:
-                self._thread.join(0.2)
-        if self._thread.is_alive():
-            self._left_over = self._waiting.qsize()  # the mark put above stands for the event that is being written
-            self._why_left_over = f"MLflow took nothing for {timeout:g} s"
+        self._drain(self._thread, timeout)
+        self._projection.stop()
+        if self._projection.can_be_completed:
+            self._keep()
+
+    def _drain(self, thread: threading.Thread, timeout: float) -> None:
+        """Wait until all is written, or for as long as that makes sense."""
+        now = last = time.monotonic()
+        latest, n_written = now + max(_LEAST_DRAIN, now - self._began), self._projection.n_written
+        while thread.is_alive():
+            patience = min(timeout, _PATIENCE_WITH_THE_DEAD) if self._projection.is_away else timeout
+            if now - last >= patience or now >= latest:
+                silent = f"MLflow took nothing for {patience:g} s"
+                self._why_left_over = silent if now < latest else "MLflow is too slow"
+                return
+            thread.join(_LOOK)
+            now = time.monotonic()
+            if self._projection.n_written > n_written:
+                last, n_written = now, self._projection.n_written
+
+    def _keep(self) -> None:
+        """Keep on disk what is not in MLflow."""
+        try:
+            about = self._projection.about(address_of(self._uri), self._experiment)
+            write_spool(self._root, about, self._projection.left())
+            self._kept = "foldwise sync, or the next run that is tracked there, completes it"
+        except Exception as error:  # a full disk, a model that nothing can store: told, like all that is not tracked
+            self._kept = f"not all of it could be kept for foldwise sync: {cause(error)}"
 
     def wait_for_run_id(self, timeout: float | None = None) -> str | None:
         """Return the job's run id once it is known; None if it cannot be had, or not within so many seconds."""
@@ -111,16 +152,38 @@ class MlflowTracker:
 
     @property
     def untracked(self) -> int:
-        """How many runs, artifacts and events could not be written so far."""
-        return len(self._projection.missing) + self._left_over
+        """How many runs, files and the like are not in MLflow as they are to be by now."""
+        return self._projection.n_missing
 
     @property
     def problem(self) -> str | None:
         """Why something is untracked, in one line; None if nothing is."""
-        causes = list(self._projection.missing.values())
-        return causes[-1] if causes else self._why_left_over or None
+        return (self._projection.problem or self._why_left_over or None) if self.untracked else None
+
+    @property
+    def missing(self) -> str | None:
+        """What is not in MLflow, why, and what completes it; None if nothing is missing."""
+        if not self.untracked:
+            return None
+        parts = [f"{self.untracked} of its runs and files are not there: {self.problem}", self._kept]
+        return "; ".join(part for part in parts if part)
 
     def _write_all(self) -> None:
         while (item := self._waiting.get()) is not None:
-            self._projection.take(*item)
+            try:
+                self._write(*item)
+            except Exception as error:  # tracking must never harm a search, nor stop before it
+                self._projection.problem = cause(error)
             self._tried_to_start.set()
+
+    def _write(self, study: str, number: int) -> None:
+        if study == _JOB and number:
+            self._projection.end()
+            if not self.untracked:
+                sync(self._root, self._uri, go_on=lambda: not self._projection.is_stopped())  # what waited for this store
+        elif study == _JOB:
+            self._projection.start()
+        elif number == _WHOLE:
+            self._projection.study(study)
+        else:
+            self._projection.trial(study, number)

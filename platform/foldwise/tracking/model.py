@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import warnings
-from collections.abc import Iterator
-from importlib import metadata
+from collections.abc import Iterator, Mapping
+from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,18 @@ from foldwise.data import Dataset
 from foldwise.errors import TrackingError
 
 _EXAMPLE_ROWS = 5
+
+
+def prepare() -> None:
+    """Do what takes seconds and needs no model: import what stores one, and find out which distribution owns what."""
+    for module in ("mlflow.sklearn", "skops.io"):
+        import_module(module)
+    _owners()
+
+
+@functools.cache
+def _owners() -> Mapping[str, list[str]]:
+    return metadata.packages_distributions()
 
 
 def save_model(model: Any, dataset: Dataset, folder: Path) -> Path:
@@ -81,7 +94,7 @@ def requirements(model: Any, form: str, X: Any) -> list[str]:
     parts = [model, X, *(model.get_params(deep=True).values() if hasattr(model, "get_params") else ())]
     classes = [part if isinstance(part, type) else type(part) for part in parts]
     packages = {base.__module__.partition(".")[0] for owner in classes for base in owner.__mro__}
-    owners = metadata.packages_distributions()
+    owners = _owners()
     names = {owners[package][0] for package in packages if package in owners} | {"numpy", "scikit-learn", form}
     return sorted(f"{name}=={metadata.version(name)}" for name in names)
 

@@ -1,205 +1,257 @@
-"""Projection: each event becomes runs in MLflow, each written once however often it is told. Runs on the tracker's thread."""
+"""Projection: notes -> MLflow. Each thing is written once, however often it is told. Runs on the tracker's thread."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+import math
+import threading
+import time
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
 from foldwise.errors import TrackingError
-from foldwise.events import Event, RunEnded, RunStarted, StudyEnded, TrialEnded
-from foldwise.tracking.contents import Contents
-from foldwise.tracking.entry import COMPLETE, ERROR, FAILED, KILLED, NOTE, PARENT, STATE, Entries, Entry
-from foldwise.tracking.store import Known, Store, cause
-from foldwise.trial import Trial
+from foldwise.events import RunEnded
+from foldwise.tracking.contents import DATA, MODEL, Contents, dataset_fields, model_of, model_tags
+from foldwise.tracking.entry import Entries, Entry
+from foldwise.tracking.model import prepare, save_model
+from foldwise.tracking.notes import Notes
+from foldwise.tracking.runs import Runs
+from foldwise.tracking.spool import About, Left
+from foldwise.tracking.store import PAUSE, Known, Store, cause
+from foldwise.tracking.writers import Writers
+
+_BETWEEN_TRIES = 5.0
+"""Seconds between tries to open the job's run where the store answers but does not let it be made."""
 
 
 class Projection:
     """What MLflow holds of one run.
 
-    A thing that cannot be written (a run, an artifact) stands in ``missing`` by its key, with the cause, and is tried again
-    when its study ends and when the run does.
+    While the store cannot be reached nothing is tried but whether it answers again; then what was missed is made up for. What
+    it refuses for other reasons is tried once more when the run ends.
 
     Parameters
     ----------
     store : Store
         Where to.
+    notes : Notes
+        What the run tells.
     job_text : str or None
         The job file as it was written.
     parent_run_id : str or None
         The run to nest the job's run below.
     """
 
-    def __init__(self, store: Store, *, job_text: str | None, parent_run_id: str | None) -> None:
-        self.missing: dict[str, str] = {}
-        self.run_id: str | None = None
+    def __init__(self, store: Store, notes: Notes, *, job_text: str | None, parent_run_id: str | None) -> None:
         self.address: str | None = None
-        self._store, self._parent = store, parent_run_id
-        self._contents = Contents(store, self._attempt, job_text)
-        self._entries: Entries | None = None
-        self._job_run: Known | None = None
-        self._study_runs: dict[str, Known] = {}
-        self._found: dict[str, Known] = {}
-        self._trials: dict[str, dict[int, tuple[Trial, float]]] = {}
-        self._ended: dict[str, tuple[StudyEnded, float]] = {}
+        self.problem: str | None = None
+        self.n_written = 0
+        self._store, self._notes, self._parent = store, notes, parent_run_id
+        self._runs = Runs(store, parent_run_id)
+        self._writers = Writers(store.n_writers)
+        self.contents = Contents(store, self._attempt, job_text)
+        self._stopped = threading.Event()
+        self._next_try = 0.0
 
-    def take(self, event: Event, at: float) -> None:
-        """Write an event that was heard of at some time; never raises."""
-        try:
-            match event:
-                case RunStarted():
-                    self._start(event)
-                case TrialEnded():
-                    self._end_trial(event.study, event.trial, at)
-                case StudyEnded():
-                    self._end_study(event, at)
-                case RunEnded():
-                    self._end(event, at)
-        except Exception as error:  # tracking must never harm a search, nor stop before it
-            self.missing[f"{type(event).__name__} {len(self.missing)}"] = cause(error)
+    @property
+    def run_id(self) -> str | None:
+        """Id of the job's run, once it is known."""
+        return None if self._runs.job is None else self._runs.job.run_id
+
+    @property
+    def of(self) -> Entries:
+        """What makes the entries."""
+        if self._notes.start is None:
+            raise TrackingError("expected RunStarted before any other event")
+        return Entries(self._notes.start.plan, self._notes.start.started)
+
+    @property
+    def n_missing(self) -> int:
+        """How many runs, files and the like are not in MLflow as they are to be by now."""
+        notes = self._notes
+        if notes.start is None:
+            return 0
+        has_ended = notes.end is not None
+        n_missing = int(not notes.is_written if has_ended else self.run_id is None) + len(self.contents.missing(self.of, notes))
+        for name, study in list(notes.studies.items()):
+            is_due = has_ended or study.end is not None
+            n_missing += int(not study.is_written if is_due else self._runs.study(self.of.key(name)) is None)
+            n_missing += sum(1 for _ in study.unwritten())
+        return n_missing
+
+    @property
+    def is_away(self) -> bool:
+        """Whether the store could not be reached a moment ago."""
+        return self._store.is_paused
+
+    def stop(self) -> None:
+        """Try nothing more."""
+        self._stopped.set()
+
+    # --- what is told, in order; none of these raises ---
+
+    def start(self) -> None:
+        """Open the job's run and write what is known from the start."""
+        self._write_contents()
+        if self._notes.start is not None and self._notes.start.plan.problem.refit:
+            prepare()  # while fits run, so that the end need not wait for it
+
+    def trial(self, study: str, number: int) -> None:
+        """Write a trial, soon."""
+        self._await_store()
+        parent = self._study(study)
+        if parent is not None:
+            self._writers.do(partial(self._write_trial, study, number, parent))
+
+    def study(self, study: str) -> None:
+        """Write how a study ended, soon."""
+        self._await_store()
+        if self._study(study) is not None:
+            self._writers.do(partial(self._write_study, study))
+
+    def end(self) -> None:
+        """Write how the run ended, and what is not there."""
+        self._await_store()
+        self._next_try = 0.0
+        self._write_contents()
+        self._catch_up()
+        self._writers.close()
+        if self._job() is not None:
+            if self._store.may_hold_doubles:
+                self._attempt(lambda: self._store.remove_doubles(self.of.job_key))
+            self._notes.is_written = self._attempt(self._close)
+
+    # --- what is left at the end, for the spool ---
+
+    def is_stopped(self) -> bool:
+        """Whether nothing more is to be tried."""
+        return self._stopped.is_set()
+
+    @property
+    def can_be_completed(self) -> bool:
+        """Whether what is missing may yet come to MLflow: all but a model that can be stored in no way."""
+        return self.n_missing > self.contents.is_unstorable
+
+    def about(self, uri: str, experiment: str) -> About:
+        """Say where what is left belongs."""
+        return About(uri, experiment, self._parent, self.of.job(), self._job_ended(), model_tags(self.of))
+
+    def left(self) -> Left:
+        """Return what is not in MLflow, each thing made when it is asked for."""
+        missing, notes, of = self.contents.missing(self.of, self._notes), self._notes, self.of
+        model, dataset = model_of(notes), of.plan.problem.dataset
+        files = {name: make for name, make in self.contents.files(of, notes, self._runs.job).items() if name in missing}
+        keeps_model = MODEL in missing and not self.contents.is_unstorable
+        return Left(
+            self._entries_left(),
+            files,
+            data=(lambda: dataset_fields(dataset)) if DATA in missing else None,
+            model=(lambda folder: save_model(model, dataset, folder)) if keeps_model else None,
+        )
+
+    def _entries_left(self) -> Iterator[Entry]:
+        with_trials = {name: list(notes.unwritten()) for name, notes in self._notes.studies.items()}
+        for study, notes in self._notes.studies.items():
+            if with_trials[study] or not notes.is_written:
+                yield self._study_ended(study)
+        for study, numbers in with_trials.items():
+            notes = self._notes.studies[study]
+            for number in numbers:
+                trial = notes.trials[number]
+                if trial is not None:
+                    yield self.of.trial(study, trial, notes.heard[number])
 
     # --- the job ---
 
-    @property
-    def _of(self) -> Entries:
-        if self._entries is None:
-            raise TrackingError("expected RunStarted before any other event")
-        return self._entries
+    def _job(self) -> Known | None:
+        """Return the job's run, None if it cannot be had now."""
+        if self._runs.job is None and time.monotonic() >= self._next_try and not self._attempt(self._open):
+            self._next_try = time.monotonic() + _BETWEEN_TRIES
+        return self._runs.job
 
-    def _start(self, event: RunStarted) -> None:
-        self._entries = Entries(event.plan, event.started)
-        if self._attempt(self._of.job_key, self._job):
-            self._contents.begin(self._of, self._job, missing_only=self._was_complete)
+    def _open(self) -> None:
+        known = self._runs.open_job(self.of.job())
+        self.address = self._store.address(known)
 
-    def _job(self) -> Known:
-        """Return the job's run, made or found again on the first call that reaches MLflow."""
-        if self._job_run is None:
-            entry = _below(self._of.job(), self._parent)
-            known = self._store.find(entry.key)
-            if known is None:
-                known = self._store.create(entry)
-            else:
-                self._found = self._store.find_below(entry.key)
-                self._store.reopen(known)
-            self._store.log(known, _without_old_error(entry, known))
-            self.run_id, self.address = known.run_id, self._store.address(known)
-            self._job_run = known
-        return self._job_run
+    def _write_contents(self) -> None:
+        job = self._job()
+        if job is not None:
+            for write in self.contents.to_write(self.of, self._notes, job, missing_only=self._runs.was_complete):
+                self._writers.do(write)
+
+    def _close(self) -> None:
+        self._runs.end_job(self._job_ended(), untouched=self._runs.was_complete)
+
+    def _job_ended(self) -> Entry:
+        end = self._notes.end or RunEnded(None, None, interrupted=True, error=None)
+        return self.of.job_ended(end.report, self._ended, interrupted=end.interrupted, error=end.error)
 
     @property
-    def _was_complete(self) -> bool:
-        return self._job_run is not None and self._job_run.state == COMPLETE
+    def _ended(self) -> float:
+        return time.time() if self._notes.end is None else self._notes.ended
 
-    def _end(self, event: RunEnded, at: float) -> None:
-        self._store.try_again()
-        self._attempt(self._of.job_key, self._job)
-        self._catch_up()
-        entry = self._of.job_ended(event.report, at, interrupted=event.interrupted, error=event.error)
-        for study in self._study_runs.keys() - self._ended.keys():
-            self._attempt(self._of.key(study), partial(self._abandon, self._study_runs[study], entry.status, at))
-        untouched = self._was_complete  # an equal key: what came of it is there already
-        self._contents.begin(self._of, self._job, missing_only=untouched)
-        self._contents.end(self._of, self._job, event, self._trials_by_study(), missing_only=untouched)
-        self._attempt(self._of.job_key, lambda: self._close(entry, untouched=untouched))
+    # --- studies and trials ---
 
-    def _close(self, entry: Entry, *, untouched: bool) -> None:
-        """End the job's run; one that was complete is left as it was."""
-        known = self._job()
-        if untouched:
-            self._store.tag(known, {STATE: COMPLETE})
-            self._store.end(known, "FINISHED", known.ended)
-        else:
-            self._store.log(replace(known, fresh=False), entry)
-            self._store.end(known, entry.status, entry.ended)
+    def _study(self, study: str) -> Known | None:
+        """Return a study's run, None if it cannot be had now."""
+        key = self.of.key(study)
+        if self._runs.study(key) is None and self._job() is not None:
+            started = (trial.started for trial in self._notes.studies[study].trials if trial is not None)
+            first = next((at for at in started if math.isfinite(at)), self.of.started)
+            self._attempt(lambda: self._runs.open_study(self.of.study(study, first)))
+        return self._runs.study(key)
 
-    # --- studies ---
+    def _write_study(self, study: str) -> None:
+        notes = self._notes.studies[study]
+        if not notes.is_written:
+            notes.is_written = self._attempt(lambda: self._runs.end_study(self._study_ended(study)))
 
-    def _study(self, study: str, started: float) -> Known:
-        """Return a study's run, made or found again on the first call."""
-        if study not in self._study_runs:
-            entry = _below(self._of.study(study, started), self._job().run_id)
-            known = self._found.get(entry.key)
-            if known is None:
-                known = self._store.create(entry)
-            elif known.state != COMPLETE:
-                self._store.reopen(known)
-                self._store.tag(known, {STATE: entry.tags[STATE]})
-            self._study_runs[study] = known
-        return self._study_runs[study]
+    def _study_ended(self, study: str) -> Entry:
+        notes = self._notes.studies[study]
+        if notes.end is not None:
+            return self.of.study_ended(notes.end, notes.ended)
+        return self.of.study_stopped(study, self._ended, failed=self._notes.has_failed)
 
-    def _end_study(self, event: StudyEnded, at: float) -> None:
-        self._ended[event.study] = (event, at)
-        seen = self._trials.get(event.study, {})
-        for trial in event.trials:
-            if trial.number not in seen or self._of.key(event.study, trial.number) in self.missing:
-                self._end_trial(event.study, trial, at)
-        self._write_study(event, at)
+    def _write_trial(self, study: str, number: int, parent: Known) -> None:
+        notes = self._notes.studies[study]
+        trial = notes.trials[number]
+        if trial is not None and not notes.written[number]:
+            notes.written[number] = self._attempt(
+                lambda: self._runs.add_trial(self.of.trial(study, trial, notes.heard[number]), parent)
+            )
 
-    def _write_study(self, event: StudyEnded, at: float) -> None:
-        def write() -> None:
-            entry = self._of.study_ended(event, at)
-            known = self._study(event.study, entry.started)
-            if known.state != entry.tags[STATE]:
-                self._store.log(replace(known, fresh=False), _without_old_error(entry, known))
-                self._store.end(known, entry.status, entry.ended)
+    def _catch_up(self) -> None:
+        """Write what is not there, after what is under way."""
+        self._writers.wait()
+        for study, notes in list(self._notes.studies.items()):
+            parent = self._study(study)
+            if parent is not None:
+                for number in notes.unwritten():
+                    self._writers.do(partial(self._write_trial, study, number, parent))
+                if notes.end is not None or self._notes.end is not None:
+                    self._writers.do(partial(self._write_study, study))
+        self._writers.wait()
 
-        self._attempt(self._of.key(event.study), write)
+    # --- a store that may be away ---
 
-    def _abandon(self, known: Known, status: str, at: float) -> None:
-        """End a study's run that did not come to its end; it is taken up again when the job continues."""
-        if known.state != COMPLETE:
-            self._store.tag(known, {STATE: KILLED})
-            self._store.end(known, "FAILED" if status == "FAILED" else "KILLED", at)
+    def _await_store(self) -> None:
+        """Wait while the store cannot be reached; then make up for what was missed."""
+        was_away = False
+        while self._store.is_paused and not self._stopped.is_set() and not self._store.answers():
+            was_away = True
+            self._stopped.wait(PAUSE)
+        if was_away and not self._stopped.is_set():
+            self._next_try = 0.0
+            self._write_contents()
+            self._catch_up()
 
-    # --- trials ---
-
-    def _end_trial(self, study: str, trial: Trial, heard: float) -> None:
-        _, heard = self._trials.setdefault(study, {}).setdefault(trial.number, (trial, heard))
-
-        def write() -> None:
-            entry = self._of.trial(study, trial, heard)
-            parent = self._study(study, entry.started)
-            known = self._found.get(entry.key)
-            if known is None:
-                known = self._store.create(_below(entry, parent.run_id))
-            if known.state != entry.tags[STATE]:
-                self._store.log(known, _without_old_error(entry, known))
-                self._store.end(known, entry.status, entry.ended)
-
-        self._attempt(self._of.key(study, trial.number), write)
-
-    def _trials_by_study(self) -> dict[str, list[Trial]]:
-        names = [study.name for study in self._of.plan.studies if study.name in self._trials]
-        return {name: [trial for _, (trial, _) in sorted(self._trials[name].items())] for name in names}
-
-    # --- what could not be written ---
-
-    def _attempt(self, key: str, write: Callable[[], Any]) -> bool:
+    def _attempt(self, write: Callable[[], Any]) -> bool:
+        if self._stopped.is_set():
+            return False
         try:
             write()
         except Exception as error:  # whatever it is, the search goes on, and the cause is told
-            self.missing[key] = cause(error)
+            self.problem = cause(error)
             return False
-        self.missing.pop(key, None)
+        self.n_written += 1
         return True
-
-    def _catch_up(self) -> None:
-        """Try once more what could not be written."""
-        for study, trials in self._trials.items():
-            for number, (trial, heard) in trials.items():
-                if self._of.key(study, number) in self.missing:
-                    self._end_trial(study, trial, heard)
-        for study, (event, at) in self._ended.items():
-            if self._of.key(study) in self.missing:
-                self._write_study(event, at)
-
-
-def _below(entry: Entry, parent: str | None) -> Entry:
-    return entry if parent is None else replace(entry, tags={**entry.tags, PARENT: parent})
-
-
-def _without_old_error(entry: Entry, known: Known) -> Entry:
-    """Take back what is said of an error on a run that failed before."""
-    old: Mapping[str, str] = {ERROR: "", NOTE: ""} if known.state == FAILED else {}
-    return replace(entry, tags={**old, **entry.tags})

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,15 +12,19 @@ from typing import Any, TypeVar
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential
 
 from foldwise.errors import TrackingError, without_password
+from foldwise.tracking.connect import connect, n_writers, sqlite_file
 from foldwise.tracking.entry import KEY, STATE, Entry
 
-_PAUSE = 5.0
+PAUSE = 1.0
 """Seconds in which a store that could not be reached is left alone, so that a dead server costs little."""
+_FIRST_WAIT = 0.2
+"""Seconds before a call that failed is made again; twice as long before it is made a third time."""
 _PAGE = 1000
 _T = TypeVar("_T")
 
 _PASSING = {"ABORTED", "DEADLINE_EXCEEDED", "INTERNAL_ERROR", "IO_ERROR", "REQUEST_LIMIT_EXCEEDED", "RESOURCE_EXHAUSTED",
             "TEMPORARILY_UNAVAILABLE"}  # fmt: skip
+_REFUSED = {"CUSTOMER_UNAUTHORIZED", "PERMISSION_DENIED", "UNAUTHENTICATED"}
 _OF_FILES = (FileExistsError, FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError)
 
 
@@ -52,7 +54,7 @@ class Known:
 
 
 class Store:
-    """The runs of one experiment.
+    """The runs of one experiment; several threads may ask at a time.
 
     Parameters
     ----------
@@ -64,13 +66,15 @@ class Store:
 
     def __init__(self, uri: str | None, experiment: str) -> None:
         self._uri, self._experiment = uri, experiment
+        self.n_writers = n_writers(uri)
         self._connection: tuple[Any, str] | None = None
         self._may_exist: set[str] = set()
+        self._doubtful: set[str] = set()
         self._paused_until, self._why_paused = 0.0, ""
         # No random wait: it would draw from the generator that a fit in this process may be using.
         self._retrying = Retrying(
             stop=stop_after_attempt(3),
-            wait=wait_exponential(multiplier=0.2, max=2),
+            wait=wait_exponential(multiplier=_FIRST_WAIT, max=2),
             retry=retry_if_exception(_may_pass),
             reraise=True,
         )
@@ -95,8 +99,10 @@ class Store:
         """Make a run with its tags; if an earlier try may have made it, that one is used."""
 
         def make() -> Known:
-            if entry.key in self._may_exist and (made := self.find(entry.key)) is not None:
-                return made
+            if entry.key in self._may_exist:
+                self._doubtful.add(entry.key)  # a slow server may yet do what it was asked before
+                if (made := self.find(entry.key)) is not None:
+                    return made
             client, experiment = self._connect()
             self._may_exist.add(entry.key)
             run = client.create_run(experiment, start_time=_ms(entry.started), tags=dict(entry.tags), run_name=entry.name)
@@ -105,6 +111,22 @@ class Store:
         known = self._ask(make)
         self._may_exist.discard(entry.key)
         return known
+
+    @property
+    def may_hold_doubles(self) -> bool:
+        """Whether an earlier try to make a run was taken for lost: a slow server may yet have made it."""
+        return bool(self._doubtful)
+
+    def remove_doubles(self, key: str) -> None:
+        """Delete trials of a job that stand there twice; one that has ended is kept before one that is open."""
+        client, _ = self._connect()
+        by_key: dict[str, list[Any]] = {}
+        for run in self._search(f"tags.`{KEY}` LIKE '{key}/%/%'"):
+            by_key.setdefault(run.data.tags[KEY], []).append(run)
+        for runs in by_key.values():
+            for run in sorted(runs, key=lambda run: _known(run).state is None)[1:]:
+                self._ask(partial(client.delete_run, run.info.run_id))
+        self._doubtful.clear()
 
     def reopen(self, known: Known) -> None:
         """Set a run back to RUNNING."""
@@ -190,9 +212,24 @@ class Store:
 
     # --- asking ---
 
-    def try_again(self) -> None:
-        """End the pause after a store could not be reached."""
-        self._paused_until = 0.0
+    @property
+    def is_paused(self) -> bool:
+        """Whether it could not be reached a moment ago."""
+        return self._why_paused != ""
+
+    def answers(self) -> bool:
+        """Ask for next to nothing, once; tell whether that was answered, which ends a pause."""
+        try:
+            if self._connection is None:
+                self._connection = connect(self._uri, self._experiment)
+            else:
+                client, experiment = self._connection
+                client.get_experiment(experiment)
+        except Exception as error:  # whatever it is, it cannot be used
+            self._pause(error)
+            return False
+        self._paused_until, self._why_paused = 0.0, ""
+        return True
 
     def _search(self, condition: str) -> list[Any]:
         client, experiment = self._connect()
@@ -212,75 +249,22 @@ class Store:
         try:
             return self._retrying(call)
         except Exception as error:
-            if _may_pass(error):
+            if _may_pass(error) or _code(error) in _REFUSED:
                 self._pause(error)
             raise
 
     def _pause(self, error: Exception) -> None:
-        self._paused_until, self._why_paused = time.monotonic() + _PAUSE, cause(error)
+        self._paused_until, self._why_paused = time.monotonic() + PAUSE, cause(error)
 
     def _connect(self) -> tuple[Any, str]:
         """Return the client and the experiment's id; the first call imports MLflow and may make the database."""
         if self._connection is None:
             try:
-                self._connection = self._ask(lambda: _open(self._uri, self._experiment))
+                self._connection = self._ask(lambda: connect(self._uri, self._experiment))
             except Exception as error:
                 self._pause(error)
                 raise
         return self._connection
-
-
-def _open(uri: str | None, name: str) -> tuple[Any, str]:
-    prepare_mlflow()
-    from mlflow import MlflowClient
-    from mlflow.exceptions import MlflowException
-
-    client = MlflowClient(tracking_uri=uri)
-    experiment = client.get_experiment_by_name(name)
-    if experiment is None:
-        try:
-            location = _artifact_location(str(client.tracking_uri), name)
-            return client, client.create_experiment(name, artifact_location=location)
-        except MlflowException as error:
-            experiment = client.get_experiment_by_name(name)  # someone else may have made it meanwhile
-            if experiment is None or error.error_code != "RESOURCE_ALREADY_EXISTS":
-                raise
-    if experiment.lifecycle_stage == "deleted":
-        client.restore_experiment(experiment.experiment_id)
-    return client, experiment.experiment_id
-
-
-def prepare_mlflow() -> None:
-    """Set MLflow's environment before it is imported, where the user has not: quiet, and failing within seconds.
-
-    MLflow's own retries wait for minutes and may make a run twice; foldwise repeats calls itself.
-    """
-    for name, value in {
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-        "MLFLOW_LOGGING_LEVEL": "ERROR",
-        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
-        "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
-    }.items():
-        os.environ.setdefault(name, value)
-
-
-def _artifact_location(uri: str, experiment: str) -> str | None:
-    """Put the artifacts of a SQLite database beside it; MLflow would put them into the working folder."""
-    file = sqlite_file(uri)
-    if file is None:
-        return None
-    return (file.parent / "mlruns" / (re.sub(r"[^\w.-]+", "-", experiment).strip(".-") or "experiment")).as_uri()
-
-
-def sqlite_file(uri: str) -> Path | None:
-    """Return the file of a SQLite database, None for anything else."""
-    scheme, _, path = uri.partition(":///")
-    if scheme.partition("+")[0] != "sqlite" or not path.partition("?")[0]:
-        return None
-    return Path(path.partition("?")[0]).absolute()
 
 
 def cause(error: BaseException) -> str:
@@ -294,7 +278,12 @@ def _may_pass(error: BaseException) -> bool:
     """Tell whether the same call may do better in a moment."""
     if isinstance(error, OSError):  # what requests raises is one, too
         return not isinstance(error, _OF_FILES)
-    return getattr(error, "error_code", None) in _PASSING
+    return _code(error) in _PASSING
+
+
+def _code(error: BaseException) -> str | None:
+    code: str | None = getattr(error, "error_code", None)
+    return code
 
 
 def _known(run: Any, *, slim: bool = False) -> Known:

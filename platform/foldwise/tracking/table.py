@@ -3,36 +3,80 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from foldwise.report.frames import trials_frame
+import pandas as pd
+import pyarrow
+import pyarrow.parquet
+
+from foldwise.report.frames import trial_columns, trial_row
 from foldwise.report.metric import plain
 from foldwise.tracking.entry import as_text
 from foldwise.trial import Trial
 
+_ROWS = 1000
+"""Rows that are laid out at a time, so that memory stays flat."""
+_FIXED = {
+    "study": pyarrow.string(), "trial": pyarrow.int64(), "state": pyarrow.string(),
+    "started": pyarrow.timestamp("us", tz="UTC"), "params": pyarrow.string(), "error": pyarrow.string(),
+}  # fmt: skip
+
 
 def write_trials(path: Path, studies: Mapping[str, Sequence[Trial]]) -> None:
     """Write all trials to a Parquet file: `NestedSearchCV.trials_`, with params as JSON and columns of one type."""
-    frame = trials_frame(studies)
-    frame["params"] = [json.dumps(plain(params)) for params in frame["params"]]
-    for name in frame.columns:
-        if name.startswith("param_"):
-            frame[name] = _one_type([params.get(name.removeprefix("param_")) for params in _params(studies)])
-    frame.to_parquet(path, index=False)
+    kinds: dict[str, set[type]] = {}
+    columns = trial_columns(_params_seen(row, kinds) for row in _rows(studies))
+    schema = pyarrow.schema([(name, _FIXED.get(name) or _type(name, kinds)) for name in columns])
+    with pyarrow.parquet.ParquetWriter(path, schema) as writer:
+        batch: list[dict[str, Any]] = []
+        for row in _rows(studies):
+            batch.append({name: _cell(name, value, schema) for name, value in row.items()})
+            if len(batch) == _ROWS:
+                writer.write_table(pyarrow.Table.from_pylist(batch, schema))
+                batch.clear()
+        writer.write_table(pyarrow.Table.from_pylist(batch, schema))
 
 
-def _params(studies: Mapping[str, Sequence[Trial]]) -> list[Mapping[str, Any]]:
-    return [trial.params for trials in studies.values() for trial in trials]
+def _rows(studies: Mapping[str, Sequence[Trial]]) -> Iterator[dict[str, Any]]:
+    return (trial_row(study, trial) for study, trials in studies.items() for trial in trials)
 
 
-def _one_type(values: list[Any]) -> list[Any]:
-    """Return numbers if all are numbers, else texts; None stays None."""
-    values = [value.item() if getattr(value, "ndim", None) == 0 and hasattr(value, "item") else value for value in values]
-    found = {type(value) for value in values if value is not None}
-    if found <= {bool} or (found <= {int} and all(abs(value) < 2**63 for value in values if value is not None)):
-        return values
-    if found <= {int, float}:
-        return [None if value is None else float(value) for value in values]
-    return [None if value is None else as_text(value) for value in values]
+def _params_seen(row: dict[str, Any], kinds: dict[str, set[type]]) -> dict[str, Any]:
+    """Note the types of a row's params."""
+    for name, value in row.items():
+        if name.startswith("param_") and value is not None:
+            value = _scalar(value)
+            big = isinstance(value, int) and abs(value) >= 2**63
+            kinds.setdefault(name, set()).add(object if big else type(value))
+    return row
+
+
+def _type(name: str, kinds: Mapping[str, set[type]]) -> pyarrow.DataType:
+    """Choose a column's type: scores are numbers, and so are params if all are, else texts."""
+    found = kinds.get(name, set())
+    if not name.startswith("param_"):
+        return pyarrow.float64()
+    if found == {bool}:
+        return pyarrow.bool_()
+    if found == {int}:
+        return pyarrow.int64()
+    return pyarrow.float64() if found and found <= {int, float} else pyarrow.string()
+
+
+def _cell(name: str, value: Any, schema: pyarrow.Schema) -> Any:
+    if value is None or value is pd.NaT or (isinstance(value, float) and math.isnan(value)):
+        return None  # as pandas would write it
+    if name == "params":
+        return json.dumps(plain(value))
+    if not name.startswith("param_"):
+        return value
+    kind = schema.field(name).type
+    value = _scalar(value)
+    return as_text(value) if kind == pyarrow.string() else float(value) if kind == pyarrow.float64() else value
+
+
+def _scalar(value: Any) -> Any:
+    return value.item() if getattr(value, "ndim", None) == 0 and hasattr(value, "item") else value
