@@ -27,7 +27,7 @@ from foldwise.problem import with_params
 from foldwise.process import ONE_AT_A_TIME, peak_bytes
 from foldwise.scoring import Scoring
 from foldwise.seeds import is_random_state, kept_generators, seed_generators, seed_random_states
-from foldwise.sharing import Bench
+from foldwise.sharing import Bench, Benches
 from foldwise.sharing.composites import last_step, release
 from foldwise.trial import Fit, FitResult
 
@@ -59,8 +59,7 @@ class Workshop:
     threads: int
     share: bool = True
     guard: FitGuard = field(default_factory=FitGuard)
-    _bench: Bench | None = field(default=None, repr=False)
-    _seeded: Any = field(default=None, repr=False)
+    _benches: Benches | None = field(default=None, repr=False)
 
     @classmethod
     def of(cls, plan: Plan) -> Workshop:
@@ -76,17 +75,16 @@ class Workshop:
             return [self._run_one(fit) for fit in chunk]
 
     def _bench_for(self, fit: Fit) -> Bench:
-        """Return the bench of the fit's train rows: the last one, if it is theirs."""
-        if self._bench is None or self._bench.train != fit.train:
-            self._seeded = seed_random_states(clone(self.estimator), fit.seed)
-            self._bench = Bench(self.dataset, self.rows, fit.train)
-        return self._bench
+        """Return the bench of the fit's train rows."""
+        if self._benches is None:
+            self._benches = Benches(self.dataset, self.rows)
+        return self._benches.of(fit.train, lambda: seed_random_states(clone(self.estimator), fit.seed))
 
-    def _model_for(self, fit: Fit) -> Any:
+    def _model_for(self, fit: Fit, bench: Bench) -> Any:
         """Make the fit's own estimator; random states are set once per bench, unless the params bring some of their own."""
         if any(is_random_state(name) or hasattr(value, "get_params") for name, value in fit.params.items()):
             return seed_random_states(with_params(self.estimator, fit.params), fit.seed)
-        return with_params(self._seeded, fit.params)
+        return with_params(bench.estimator, fit.params)
 
     def _run_one(self, fit: Fit) -> FitResult:
         started, clock = time.time(), time.perf_counter()
@@ -110,7 +108,7 @@ class Workshop:
         if self.share and not fit.keep_model:
             before = bench.seconds
             try:
-                with bench.lending(work.make(self._model_for(fit)).model):
+                with bench.lending(work.make(self._model_for(fit, bench)).model):
                     self._fit_and_score(fit, bench, work, share=True)
                 return
             except Exception as error:
@@ -118,7 +116,7 @@ class Workshop:
                     raise
             finally:
                 work.shared_seconds = bench.seconds - before
-        self._fit_and_score(fit, bench, work.make(self._model_for(fit)), share=False)
+        self._fit_and_score(fit, bench, work.make(self._model_for(fit, bench)), share=False)
 
     def _fit_and_score(self, fit: Fit, bench: Bench, work: _Work, *, share: bool) -> None:
         """Fit and score, on shared rows that must not be written into or on rows of the fit's own."""

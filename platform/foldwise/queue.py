@@ -69,7 +69,7 @@ class FitQueue:
         self._n_waiting = self._n_chunks = 0
         self._aside: list[Fit] = []
         self._seconds: float | None = None
-        self._shared_seconds = 0.0
+        self._shared_seconds: float | None = None
 
     def __len__(self) -> int:
         return self._n_waiting
@@ -83,6 +83,11 @@ class FitQueue:
     def n_chunks(self) -> int:
         """Chunks that are with a worker."""
         return self._n_chunks
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether it is known how long fits take; until then there is no use in sending more than are run at once."""
+        return self._seconds is not None
 
     @property
     def chunk_size(self) -> int:
@@ -185,13 +190,17 @@ class FitQueue:
         if self._seconds is None:
             return 1
         share = math.ceil(self._n_waiting / n_workers)
-        repays = math.ceil(max(self._shared_seconds, _LEAST_SECONDS) / max(self._seconds, 1e-6))
+        repays = math.ceil(max(self._shared_seconds or 0.0, _LEAST_SECONDS) / max(self._seconds, 1e-6))
         return max(min(self.chunk_size, math.ceil(share / _CHUNKS_LEFT)), min(repays, share, _MOST_FITS))
 
     def _measure(self, result: FitResult, chunk: _Chunk) -> None:
         """Keep running means of a fit's own seconds and of the seconds that a chunk puts into what its fits share."""
         seconds = result.fit_seconds + sum(result.score_seconds.values()) - result.shared_seconds
-        self._seconds = seconds if self._seconds is None else (1 - _NEW) * self._seconds + _NEW * seconds
+        self._seconds = _mean(self._seconds, seconds)
         chunk.shared_seconds += result.shared_seconds
-        if chunk.left == 1:
-            self._shared_seconds += _NEW * (chunk.shared_seconds - self._shared_seconds)
+        if chunk.left == 1 and chunk.shared_seconds:  # none: its worker had it all already
+            self._shared_seconds = _mean(self._shared_seconds, chunk.shared_seconds)
+
+
+def _mean(so_far: float | None, new: float) -> float:
+    return new if so_far is None else (1 - _NEW) * so_far + _NEW * new

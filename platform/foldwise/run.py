@@ -215,13 +215,17 @@ class Run:
     # --- map ---
 
     def _submit(self) -> None:
-        n_slots = self._executor.slots
         self._queue.take_up()
-        while len(self._queue) and self._queue.n_chunks < n_slots:
+        while len(self._queue) and self._queue.n_chunks < self._n_slots:
             chunk = self._left_of(self._queue.next_chunk(self._executor.n_at_once))
             if chunk:
                 self._first.begin(chunk)
                 self._executor.submit(chunk)
+
+    @property
+    def _n_slots(self) -> int:
+        slots = self._executor.slots
+        return slots if self._queue.is_measured else min(slots, self._executor.n_at_once)
 
     def _left_of(self, chunk: Sequence[Fit]) -> tuple[Fit, ...]:
         """Return what no other process has finished meanwhile, which is answered, or is at, which is put aside."""

@@ -1,9 +1,10 @@
-"""Bench: the rows that fits on the same train rows work on, and the memory that they share."""
+"""Bench: the rows that fits on the same train rows work on, and the memory that they share; and a worker's few benches."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
@@ -11,12 +12,15 @@ import numpy as np
 from sklearn.pipeline import Pipeline
 
 from foldwise.data import Dataset
-from foldwise.sharing.arrays import untouchable
+from foldwise.sharing.arrays import n_bytes, untouchable
 from foldwise.sharing.composites import lend, release
 from foldwise.sharing.memory import PrefixMemory
 
 Rows: TypeAlias = tuple[Any, Any, dict[str, Any]]
 """X, y and fit params."""
+
+_MOST_BENCHES = 4
+_MOST_BYTES = 256 * 2**20
 
 
 class Bench:
@@ -30,11 +34,16 @@ class Bench:
         The plan's row sets.
     train : str
         Key of the train rows.
+    estimator : estimator
+        The problem's, with the random states of fits on these rows.
+    memory : PrefixMemory
+        What fits share through.
     """
 
-    def __init__(self, dataset: Dataset, rows: Mapping[str, np.ndarray], train: str) -> None:
-        self.train = train
-        self.memory = PrefixMemory()
+    def __init__(
+        self, dataset: Dataset, rows: Mapping[str, np.ndarray], train: str, estimator: Any, memory: PrefixMemory
+    ) -> None:
+        self.train, self.estimator, self.memory = train, estimator, memory
         self._dataset, self._rows = dataset, rows
         self._sliced: dict[tuple[str, bool], Rows] = {}
         self._seconds = 0.0
@@ -58,6 +67,11 @@ class Bench:
         """Return rows of the caller's own."""
         return self._dataset.take(self._rows[key], self._rows[self.train] if pairwise else None)
 
+    @property
+    def n_bytes(self) -> int:
+        """Size of the rows that it holds, in bytes."""
+        return sum(n_bytes(X) + n_bytes(y) for X, y, _ in self._sliced.values())
+
     @contextmanager
     def lending(self, model: Any) -> Iterator[None]:
         """Let the parts of a model share, as long as this lasts."""
@@ -78,3 +92,33 @@ class Bench:
                     X = self.memory.transform(step, X)
             last = last.steps[-1][1]
         return last, X, y
+
+
+class Benches:
+    """The benches that a worker used last, with one memory: fits on the same train rows may come in several chunks.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        The data.
+    rows : mapping of str to array of int
+        The plan's row sets.
+    """
+
+    def __init__(self, dataset: Dataset, rows: Mapping[str, np.ndarray]) -> None:
+        self._dataset, self._rows = dataset, rows
+        self._memory = PrefixMemory()
+        self._kept: OrderedDict[str, Bench] = OrderedDict()
+
+    def of(self, train: str, make_estimator: Callable[[], Any]) -> Bench:
+        """Return the bench of some train rows; the rows of others are kept as far as they are few."""
+        if train not in self._kept:
+            self._kept[train] = Bench(self._dataset, self._rows, train, make_estimator(), self._memory)
+            while len(self._kept) > 1 and (len(self._kept) > _MOST_BENCHES or self._n_bytes > _MOST_BYTES):
+                self._kept.popitem(last=False)
+        self._kept.move_to_end(train)
+        return self._kept[train]
+
+    @property
+    def _n_bytes(self) -> int:
+        return sum(bench.n_bytes for bench in self._kept.values())
