@@ -87,8 +87,17 @@ def test_a_chunk_is_not_cut_smaller_than_repays_what_its_fits_share():
     for number in range(41):
         queue.add(of_rows(f"a{number}", "rows"), print)
     (first,) = queue.next_chunk(2)
-    queue.settle(FitResult(first.key, {}, 0.0, fit_seconds=3.3, shared_seconds=3.0))  # a prefix of 3 s, a tail of 0.3 s
-    assert len(queue.next_chunk(2)) == 10  # and without what they share: four
+    queue.settle(FitResult(first.key, {}, 0.0, fit_seconds=3.5, shared_seconds=3.0))  # a prefix of 3 s, a tail of 0.5 s
+    assert len(queue.next_chunk(2)) == 6  # and without what they share: two
+
+
+def test_a_lane_is_not_left_with_fits_too_few_to_repay_what_they_share():
+    queue = FitQueue()
+    for number in range(64):
+        queue.add(of_rows(f"a{number}", f"rows{number % 8}"), print)
+    (first,) = queue.next_chunk(2)
+    queue.settle(FitResult(first.key, {}, 0.0, fit_seconds=3.5, shared_seconds=3.0))
+    assert [len(queue.next_chunk(2)) for _ in range(3)] == [7, 8, 8]  # not six, and two for later
 
 
 def test_a_lane_that_no_worker_is_busy_with_comes_first():

@@ -116,7 +116,7 @@ class FitQueue:
             order_of = self._order_of
             lane.waiting = deque(sorted(lane.waiting, key=lambda fit: order_of(fit.params)))
             lane.is_sorted = True
-        fits = tuple(lane.waiting.popleft() for _ in range(min(self._size(n_workers), len(lane.waiting))))
+        fits = tuple(lane.waiting.popleft() for _ in range(self._size(len(lane.waiting), n_workers)))
         if not lane.waiting:
             del self._lanes[train]
         self._n_waiting -= len(fits)
@@ -185,13 +185,16 @@ class FitQueue:
 
         return min(islice(self._lanes, _LOOK_AHEAD), key=rank)
 
-    def _size(self, n_workers: int) -> int:
+    def _size(self, n_in_lane: int, n_workers: int) -> int:
         """Count the fits of a chunk: by time, at most a fraction of what waits, at least what repays its cost."""
         if self._seconds is None:
             return 1
         share = math.ceil(self._n_waiting / n_workers)
         repays = math.ceil(max(self._shared_seconds or 0.0, _LEAST_SECONDS) / max(self._seconds, 1e-6))
-        return max(min(self.chunk_size, math.ceil(share / _CHUNKS_LEFT)), min(repays, share, _MOST_FITS))
+        least = min(repays, share, _MOST_FITS)
+        size = max(min(self.chunk_size, math.ceil(share / _CHUNKS_LEFT)), least)
+        leaves_too_few = n_in_lane - size < least and n_in_lane <= share
+        return n_in_lane if leaves_too_few else min(size, n_in_lane)
 
     def _measure(self, result: FitResult, chunk: _Chunk) -> None:
         """Keep running means of a fit's own seconds and of the seconds that a chunk puts into what its fits share."""

@@ -8,5 +8,6 @@ from foldwise.tracking.sync import sync_all
 from foldwise.tracking.uri import check_tracking, check_uri
 
 __all__ = [
-    "UNTRACKED", "MlflowTracker", "active_run", "check_tracking", "check_uri", "find_report", "load_model", "serve_ui", "sync_all",
+    "UNTRACKED", "MlflowTracker", "active_run", "check_tracking", "check_uri", "find_report", "load_model", "serve_ui",
+    "sync_all",
 ]  # fmt: skip
