@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -583,6 +584,23 @@ def test_equal_puts_by_two_do_not_clash(address):
     assert ours.find([fit for fit, _ in finished]) == theirs.find([fit for fit, _ in finished])
     ours.close()
     theirs.close()
+
+
+def test_writers_of_the_same_fits_in_other_orders_wait_for_no_one_for_good(address):
+    ledger = SqlLedger(address)
+    both = [ledger.open(PLAN), ledger.open(PLAN)]
+    fits = [fit_of(depth) for depth in range(1, 101)]
+
+    def write(entries, order):
+        for _ in range(15):
+            entries.claim(fits[::order])
+            entries.put([(fit, result_of(fit)) for fit in fits[::order]])
+
+    with ThreadPoolExecutor() as pool:
+        for done in [pool.submit(write, entries, order) for entries, order in zip(both, (1, -1), strict=True)]:
+            done.result(timeout=60)
+    for entries in both:
+        entries.close()
 
 
 MANY_AT_ONCE = """
