@@ -27,6 +27,9 @@ def test_a_signal_is_answered_when_the_run_asks_and_handlers_are_given_back():
         assert not stop()
         signal.raise_signal(signal.SIGTERM)
         assert stop()
+        deadline = time.monotonic() + 10
+        while not said and time.monotonic() < deadline:
+            time.sleep(0.01)
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before

@@ -12,11 +12,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the last run printed, how often it was killed before, and how many fits each run had begun."""
+    """What the last run printed, and how often it was killed before."""
 
     report: dict
     n_kills: int
-    n_started: int
 
 
 def run_killed(job, ledger, n_kills, *, counter, longest, seed=0):
@@ -43,7 +42,7 @@ def run_killed(job, ledger, n_kills, *, counter, longest, seed=0):
             continue
         out, err = process.communicate(timeout=600)
         assert process.returncode == 0, err
-        return Outcome(json.loads(out), killed, counter.stat().st_size)
+        return Outcome(json.loads(out), killed)
 
 
 def _start(job, ledger):
