@@ -35,7 +35,8 @@ def test_the_readmes_job_is_the_shipped_one():
 
 
 @pytest.mark.parametrize(
-    "path", ["README.md", "docs/method.md", "docs/job_file.md", "docs/ledger.md", "docs/safety.md", "CHANGELOG.md"]
+    "path",
+    ["README.md", "docs/method.md", "docs/job_file.md", "docs/ledger.md", "docs/safety.md", "docs/tracking.md", "CHANGELOG.md"],
 )
 def test_links_lead_somewhere(path):
     file = ROOT / path

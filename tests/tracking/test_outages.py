@@ -206,10 +206,11 @@ def test_sync_may_be_interrupted_by_another_outage(events, uri, undisturbed):
     assert_whole(uri, undisturbed)
 
 
-def test_an_outage_that_ends_is_made_up_for_at_once(events, uri, undisturbed):
+@pytest.mark.parametrize("after", [0, 12, 13, 14])  # 12 to 14: a trial is made, filled, ended
+def test_an_outage_that_ends_is_made_up_for_at_once(events, uri, undisturbed, after):
     """While it lasts nothing is tried but whether it is over, and the trials wait."""
     with pytest.MonkeyPatch.context() as patch:
-        away = Away(patch, after=12)
+        away = Away(patch, after)
         tracker = MlflowTracker(uri, "x", job_text=JOB_TEXT)
         for event in events[:-1]:
             tracker(event)
