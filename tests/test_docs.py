@@ -42,6 +42,7 @@ def test_the_readmes_job_is_the_shipped_one():
         "docs/job_file.md",
         "docs/ledger.md",
         "docs/benchmarks.md",
+        "docs/tracking.md",
         "docs/safety.md",
         "CHANGELOG.md",
     ],

@@ -253,6 +253,25 @@ class TestArtifacts:
         assert columns["param_d"] == ["SVC(C=2)", None, "x"]
         assert columns["started"] == [None, None, None]
 
+    def test_rows_come_in_groups_so_that_memory_stays_flat(self, tmp_path):
+        scores = {"accuracy": FoldScores((0.5, math.nan))}
+        first = [Trial(n, {"a": n}, TrialState.COMPLETE, scores, 0.5, 1e9, 1.0) for n in range(1500)]
+        last = [
+            Trial(n, {"a": 0.5, "b": "x"}, TrialState.COMPLETE, {"f1": FoldScores((1.0,))}, 1.0, 1e9, 1.0) for n in range(10)
+        ]
+        write_trials(tmp_path / "trials.parquet", {"outer-0": first, "final": last})
+        file = pyarrow.parquet.ParquetFile(tmp_path / "trials.parquet")
+        assert [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)] == [1000, 510]
+        rows = file.read().to_pylist()
+        assert [row["trial"] for row in rows] == [*range(1500), *range(10)]
+        assert rows[1499] | {"params": None} == {
+            "study": "outer-0", "trial": 1499, "state": "COMPLETE", "started": rows[0]["started"], "seconds": 1.0, "params": None,
+            "param_a": 1499.0, "inner_accuracy": None, "inner_accuracy_std": None, "split0_accuracy": 0.5,
+            "split1_accuracy": None, "param_b": None, "inner_f1": None, "inner_f1_std": None, "split0_f1": None, "error": None,
+        }  # fmt: skip
+        assert (rows[-1]["param_a"], rows[-1]["param_b"], rows[-1]["inner_f1"]) == (0.5, "x", 1.0)
+        assert rows[0]["started"].timestamp() == 1e9
+
     def test_data(self, tracker, client):
         [used] = client.get_run(tracker.run_id).inputs.dataset_inputs
         assert (used.dataset.name, used.dataset.digest) == ("iris", iris().digest)

@@ -6,10 +6,12 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 from mlflow import MlflowClient
 from mlflow_server import MlflowServer
 from sklearn.datasets import load_iris
+from sklearn.model_selection import ShuffleSplit
 from sklearn.svm import SVC
 from typer.testing import CliRunner
 
@@ -23,6 +25,7 @@ from foldwise.plan import Plan
 from foldwise.problem import make_problem
 from foldwise.run import Run
 from foldwise.search import GridSearch
+from foldwise.testing import FaultyEstimator
 from foldwise.tracking import UNTRACKED, MlflowTracker, sync_all
 from foldwise.tracking.spool import Spool, find_spools
 from foldwise.trial import FoldScores, Trial, TrialState
@@ -203,10 +206,11 @@ def test_sync_may_be_interrupted_by_another_outage(events, uri, undisturbed):
     assert_whole(uri, undisturbed)
 
 
-def test_an_outage_that_ends_is_made_up_for_at_once(events, uri, undisturbed):
+@pytest.mark.parametrize("after", [0, 12, 13, 14])  # 12 to 14: a trial is made, filled, ended
+def test_an_outage_that_ends_is_made_up_for_at_once(events, uri, undisturbed, after):
     """While it lasts nothing is tried but whether it is over, and the trials wait."""
     with pytest.MonkeyPatch.context() as patch:
-        away = Away(patch, after=12)
+        away = Away(patch, after)
         tracker = MlflowTracker(uri, "x", job_text=JOB_TEXT)
         for event in events[:-1]:
             tracker(event)
@@ -445,3 +449,50 @@ def test_a_server_killed_in_mid_run_gets_every_trial_once(server):
     assert {name for name in told if "/" in name} == {f"final/{number}" for number in range(120)}
     assert {run[1] for run in told.values()} == {"FINISHED"}
     assert all(len(run[5]) == 4 for name, run in told.items() if "/" in name)
+
+
+def sleeping_search(uri, name, n_trials):
+    """Two trials at a time that sleep 100 ms; returns how long it took, all of tracking included."""
+    rows = np.arange(40)
+    search = fw.NestedSearchCV(
+        FaultyEstimator("sleep", seconds=0.1), {"bias": fw.Float(0, 1)}, search="random", n_trials=n_trials // 2, n_jobs=2,
+        outer_cv=[(rows[:30], rows[30:])], inner_cv=ShuffleSplit(1, random_state=0), random_state=0, tracking=uri, experiment=name,
+    )  # fmt: skip
+    clock = time.perf_counter()
+    search.fit(rows.reshape(-1, 1), rows % 2)
+    seconds = time.perf_counter() - clock
+    assert search.report().mlflow_missing is None
+    return seconds
+
+
+@pytest.mark.slow
+def test_twenty_seconds_without_a_server_cost_no_time_and_no_trial(server):
+    """`mlflow server` is killed for 20 s in mid-run and started again (issue 4, "Must show", 4)."""
+    n_trials = 1700
+    sleeping_search(server.uri, "warm", 8)
+    whole = sleeping_search(server.uri, "undisturbed", n_trials)
+
+    def restart():
+        time.sleep(10)
+        server.kill()
+        time.sleep(20)
+        server.start()
+
+    disturber = threading.Thread(target=restart)
+    disturber.start()
+    disturbed = sleeping_search(server.uri, "disturbed", n_trials)
+    disturber.join()
+    client = MlflowClient(server.uri)
+    keys = Counter()
+    token = None
+    while True:
+        page = client.search_runs([client.get_experiment_by_name("disturbed").experiment_id], page_token=token)
+        keys.update(run.data.tags["foldwise.key"] for run in page)
+        assert {run.info.status for run in page} == {"FINISHED"}
+        token = page.token
+        if not token:
+            break
+    assert len(keys) == 1 + 2 + n_trials
+    assert set(keys.values()) == {1}
+    print(f"undisturbed {whole:.2f} s, disturbed {disturbed:.2f} s: {disturbed / whole:.3f} x")
+    assert disturbed < 1.05 * whole

@@ -30,7 +30,7 @@ from foldwise.tracking.spool import UNTRACKED, address_of, write_spool
 from foldwise.tracking.store import Store, cause
 from foldwise.tracking.sync import sync
 
-_PATIENCE_WITH_THE_DEAD = 10.0
+_PATIENCE_WITH_THE_DEAD = 5.0
 """Seconds that a store which cannot be reached is waited for at the end."""
 _LEAST_DRAIN = 60.0
 """Seconds that writing may go on after the run; if the run took longer, then as long as it did."""
@@ -94,7 +94,7 @@ class MlflowTracker:
         """Write what is left; what then is not written is kept on disk for ``foldwise sync``, or the next run.
 
         This takes at most as long as the run did, or a minute; it ends before where nothing is written for ``timeout``
-        seconds, or for ten where the store cannot be reached.
+        seconds, or for five where the store cannot be reached.
         """
         if self._thread is None or self._is_closed:
             return
