@@ -289,6 +289,11 @@ KEYS = {
     "an empty experiment": ({"tracking": {"experiment": " "}}, "tracking.experiment", "' '", "give another"),
     "a long experiment": ({"tracking": {"experiment": "x" * 501}}, "tracking.experiment", "xxx", "1 to 500 characters"),
     "unknown key of tracking": ({"tracking": {"url": "x"}}, "tracking.url", "'url'", "did you mean uri?"),
+    # limits
+    "a limit below 0": ({"limits": {"fit_seconds": -1}}, "limits.fit_seconds", "-1", "leave it out for no limit"),
+    "a limit that is no number": ({"limits": {"seconds": NAN}}, "limits.seconds", "nan", "leave it out for no limit"),
+    "a limit beyond all numbers": ({"limits": {"seconds": HUGE}}, "limits.seconds", "1000", "leave it out for no limit"),
+    "an unknown limit": ({"limits": {"fit_second": 1}}, "limits.fit_second", "'fit_second'", "did you mean fit_seconds?"),
     # ledger
     "a server as a ledger": ({"ledger": "http://host"}, "ledger", "http://host", "a URL of SQLite or PostgreSQL"),
     "a ledger without a name": ({"ledger": ""}, "ledger", "''", "a database URL or a path"),
