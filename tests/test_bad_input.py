@@ -35,6 +35,7 @@ SCALED = {"scale": "sklearn.preprocessing:StandardScaler", "svc": "sklearn.svm:S
 SCALER = "sklearn.preprocessing:StandardScaler"
 NAN, INF, HUGE = float("nan"), float("inf"), 10**400
 MODELS = "sklearn.model_selection"
+SECRET = "s3cr3t"
 
 
 @pytest.fixture(autouse=True)
@@ -288,6 +289,16 @@ KEYS = {
     "an empty experiment": ({"tracking": {"experiment": " "}}, "tracking.experiment", "' '", "give another"),
     "a long experiment": ({"tracking": {"experiment": "x" * 501}}, "tracking.experiment", "xxx", "1 to 500 characters"),
     "unknown key of tracking": ({"tracking": {"url": "x"}}, "tracking.url", "'url'", "did you mean uri?"),
+    # limits
+    "a limit below 0": ({"limits": {"fit_seconds": -1}}, "limits.fit_seconds", "-1", "leave it out for no limit"),
+    "a limit that is no number": ({"limits": {"seconds": NAN}}, "limits.seconds", "nan", "leave it out for no limit"),
+    "a limit beyond all numbers": ({"limits": {"seconds": HUGE}}, "limits.seconds", "1000", "leave it out for no limit"),
+    "an unknown limit": ({"limits": {"fit_second": 1}}, "limits.fit_second", "'fit_second'", "did you mean fit_seconds?"),
+    # ledger
+    "a server as a ledger": ({"ledger": "http://host"}, "ledger", "http://host", "a URL of SQLite or PostgreSQL"),
+    "a ledger without a name": ({"ledger": ""}, "ledger", "''", "a database URL or a path"),
+    "a ledger's unknown driver": ({"ledger": "postgresql+nothing://host/name"}, "ledger", "'nothing'", "as in postgresql://host/database"),
+    "a ledger by two slashes": ({"ledger": "sqlite://x.db"}, "ledger", "'sqlite://x.db'", "as in sqlite:///ledger.db"),
     # loaders
     "unknown loader": ({"data": {"loader": "sklearn.datasets:load_irs"}}, "data.loader", "'load_irs'", "did you mean load_iris?"),
     "a loader's wrong argument": ({"data": {"loader": "sklearn.datasets:load_iris", "args": {"x": 1}}}, "data.args", "{'x': 1}", "load_iris takes"),
@@ -368,6 +379,8 @@ COMMANDS = {
     "--set of a wrong value": (["validate", "job.yaml", "--set", "search.trials=0"], ("search.trials", "got 0", "integer >= 1")),
     "--address that is a dashboard": (["run", "job.yaml", "--address", "http://host:8265"], ("--address", "'http://host:8265'", "write host:port")),
     "--address without a port": (["run", "job.yaml", "--address", "host"], ("--address", "'host'", "write host:port")),
+    "--retry of something else": (["run", "job.yaml", "--retry", "all"], ("--retry", "'all'", "expected failed")),
+    "--ledger of an unknown scheme": (["run", "job.yaml", "--ledger", f"htp://ann:{SECRET}@host"], ("ledger", "htp://host", "a URL of SQLite or PostgreSQL")),
     "--address beside serial": (["run", "job.yaml", "--address", "auto", "--set", "executor=serial"], ("executor", "'serial'", "leave the address out")),
     "report without a job": (["report"], ("Missing argument", "JOB")),
     "report from an unknown scheme": (["report", "x", "--tracking", "mlfow://x"], ("--tracking", "'mlfow://x'", "write sqlite:///mlflow.db")),
@@ -574,8 +587,6 @@ def test_a_process_ends_with_2_and_leaves_nothing(tmp_path, arguments):
 
 
 # --- secrets ------------------------------------------------------------------------------------------------------------
-
-SECRET = "s3cr3t"
 
 
 @pytest.mark.parametrize(

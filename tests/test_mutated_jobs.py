@@ -37,6 +37,7 @@ RICH = {
     "refit": "f1",
     "resources": {"cpu": 1, "memory": "100MiB"},
     "tracking": {"uri": "sqlite:///mlflow.db", "experiment": "rich"},
+    "ledger": "ledger.db", "limits": {"fit_seconds": 9, "seconds": 99.5},
     "executor": "ray", "n_jobs": 2, "seed": 3, "error_score": 0.0, "return_train_score": True, "verbose": 1,
 }  # fmt: skip
 TABLE = "a,b,c,y,g,w\n" + "".join(f"{i},{i % 5},{i % 3},{i % 2},{i // 3},1\n" for i in range(60))

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from foldwise.checks import is_real
+from foldwise.checks import is_finite, is_real
 from foldwise.errors import InputError, InputTypeError, nearest
 
 
@@ -61,6 +60,6 @@ def _seconds(name: str, value: Any) -> float | None:
         return None
     if not is_real(value):
         raise InputTypeError(f"limits.{name}", f"expected seconds > 0, got {value!r}")
-    if not 0 < value < math.inf:
+    if not is_finite(value) or value <= 0:
         raise InputError(f"limits.{name}", f"expected seconds > 0, got {value!r}; leave it out for no limit")
     return float(value)

@@ -186,7 +186,7 @@ def _url(address: str) -> URL:
     try:
         url = make_url(re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", address))
     except (ArgumentError, ValueError):
-        raise InputError("ledger", "expected a URL like postgresql://user@host/database, got one that cannot be read") from None
+        raise InputError("ledger", "expected a URL like postgresql://host/database, got one that cannot be read") from None
     if url.get_backend_name() not in {"sqlite", "postgresql"}:
         raise InputError("ledger", f"expected a URL of SQLite or PostgreSQL, got {url.render_as_string(hide_password=True)}")
     if url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:"):
