@@ -188,7 +188,7 @@ def _job_metrics(report: Report) -> Iterator[tuple[str, float, int]]:
         yield f"{metric}_interval_high", high, 0
         yield f"{metric}_flat_best", score.flat_best, 0
         yield f"{metric}_optimism", score.optimism, 0
-    for name in ("n_fits", "n_fits_shared", "n_fits_failed", "n_fits_plain", "n_retries", "seconds"):
+    for name in ("n_fits", "n_fits_found", "n_fits_shared", "n_fits_failed", "n_fits_plain", "n_retries", "seconds"):
         yield name, getattr(report, name), 0
 
 

@@ -8,9 +8,9 @@ study the chosen params; metrics ``inner_best``, ``outer_<metric>`` (of an outer
 job   params ``search``, ``n_trials``, ``outer_folds``, ``inner_folds``, ``seed``, ``estimator``, ``metric`` and
       ``best_<param>``; per metric ``<metric>_nested`` (the outer scores' mean), ``<metric>_std``,
       ``<metric>_interval_low``, ``<metric>_interval_high``, ``<metric>_flat_best`` and ``<metric>_optimism`` (not of a
-      partial report, whose numbers nobody should quote); ``n_fits``, ``n_fits_shared``, ``n_fits_failed``,
-      ``n_fits_plain``, ``n_retries``, ``seconds``; artifacts ``job.yaml``, ``plan.txt``, ``trials.parquet``, ``report.json``,
-      ``report.txt``; the data as an input and the final model as an output
+      partial report, whose numbers nobody should quote); ``n_fits``, ``n_fits_found``, ``n_fits_shared``,
+      ``n_fits_failed``, ``n_fits_plain``, ``n_retries``, ``seconds``; artifacts ``job.yaml``, ``plan.txt``, ``trials.parquet``,
+      ``report.json``, ``report.txt``; the data as an input and the final model as an output
 ===== ================================================================================================================
 
 Each also carries the tags ``foldwise.key``, ``.job``, ``.study``, ``.trial``, ``.state``, ``.model`` and ``.search``, as far
