@@ -9,13 +9,7 @@ import os
 import secrets
 import sys
 
-os.environ.update(
-    RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32), RAY_USAGE_STATS_ENABLED="0", RAY_ENABLE_UV_RUN_RUNTIME_ENV="0"
-)
-
 import psutil
-import ray
-from ray.cluster_utils import Cluster
 
 from foldwise import RayExecutor, Run
 from foldwise.events import FitEnded
@@ -31,6 +25,15 @@ def lose(node):
 
 
 def main(n_biases, seconds):
+    os.environ.update(
+        RAY_AUTH_MODE="token",
+        RAY_AUTH_TOKEN=secrets.token_hex(32),
+        RAY_USAGE_STATS_ENABLED="0",
+        RAY_ENABLE_UV_RUN_RUNTIME_ENV="0",
+    )
+    import ray  # once its environment is set
+    from ray.cluster_utils import Cluster
+
     quiet = {"include_dashboard": False}
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, **quiet})
     nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
@@ -50,4 +53,5 @@ def main(n_biases, seconds):
     cluster.shutdown()
 
 
-main(int(sys.argv[1]), float(sys.argv[2]))
+if __name__ == "__main__":
+    main(int(sys.argv[1]), float(sys.argv[2]))
