@@ -61,6 +61,7 @@ def own_folder(tmp_path, monkeypatch):
     monkeypatch.setattr("foldwise.tracking.projection.PAUSE", 0.05)
     monkeypatch.setattr("foldwise.tracking.store.PAUSE", 0.05)
     monkeypatch.setattr("foldwise.tracking.store._FIRST_WAIT", 0.01)
+    monkeypatch.setattr("foldwise.tracking.mlflow._PATIENCE_WITH_THE_DEAD", 0.3)
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +82,7 @@ def uri(tmp_path, template):
     return f"sqlite:///{file}"
 
 
-def track(uri, events, timeout=0.3, **options):
+def track(uri, events, timeout=20, **options):
     tracker = MlflowTracker(uri, "x", **options)
     for event in events:
         tracker(event)
@@ -215,7 +216,7 @@ def test_an_outage_that_ends_is_made_up_for_at_once(events, uri, undisturbed, af
         for event in events[:-1]:
             tracker(event)
         deadline = time.monotonic() + 20
-        while not tracker._projection.is_away and time.monotonic() < deadline:
+        while not tracker._projection.why_away and time.monotonic() < deadline:
             time.sleep(0.01)
         calls = away.calls
         time.sleep(0.5)
@@ -403,9 +404,7 @@ def test_the_report_says_what_is_not_tracked(tmp_path):
     search = fw.NestedSearchCV(
         SVC(), {"C": [1.0, 2.0]}, search="grid", outer_cv=3, executor="serial", tracking="http://ann:secret@127.0.0.1:9"
     )
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("foldwise.tracking.mlflow._PATIENCE_WITH_THE_DEAD", 0.3)
-        search.fit(*load_iris(return_X_y=True))
+    search.fit(*load_iris(return_X_y=True))
     assert "Not tracked: " in str(search.report())
     assert "foldwise sync, or the next run that is tracked there, completes it" in str(search.report())
     assert "secret" not in str(search.report())
@@ -432,7 +431,8 @@ def sleeping_run(uri, n_trials, seconds, at=None):
 
 
 @pytest.fixture
-def server(tmp_path):
+def server(tmp_path, monkeypatch):
+    monkeypatch.setattr("foldwise.tracking.mlflow._PATIENCE_WITH_THE_DEAD", 20)
     server = MlflowServer(tmp_path)
     yield server.start()
     server.kill()

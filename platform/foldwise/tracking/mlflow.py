@@ -110,7 +110,7 @@ class MlflowTracker:
         now = last = time.monotonic()
         latest, n_written = now + max(_LEAST_DRAIN, now - self._began), self._projection.n_written
         while thread.is_alive():
-            patience = min(timeout, _PATIENCE_WITH_THE_DEAD) if self._projection.is_away else timeout
+            patience = min(timeout, _PATIENCE_WITH_THE_DEAD) if self._projection.why_away else timeout
             if now - last >= patience or now >= latest:
                 silent = f"MLflow took nothing for {patience:g} s"
                 self._why_left_over = silent if now < latest else "MLflow is too slow"
@@ -158,7 +158,9 @@ class MlflowTracker:
     @property
     def problem(self) -> str | None:
         """Why something is untracked, in one line; None if nothing is."""
-        return (self._projection.problem or self._why_left_over or None) if self.untracked else None
+        if not self.untracked:
+            return None
+        return self._projection.problem or self._projection.why_away or self._why_left_over or None
 
     @property
     def missing(self) -> str | None:

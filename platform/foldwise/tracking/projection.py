@@ -80,9 +80,9 @@ class Projection:
         return n_missing
 
     @property
-    def is_away(self) -> bool:
-        """Whether the store could not be reached a moment ago."""
-        return self._store.is_paused
+    def why_away(self) -> str:
+        """Why the store could not be reached a moment ago; "" if it could."""
+        return self._store.why_paused
 
     def stop(self) -> None:
         """Try nothing more."""
@@ -237,7 +237,7 @@ class Projection:
     def _await_store(self) -> None:
         """Wait while the store cannot be reached; then make up for what was missed."""
         was_away = False
-        while self._store.is_paused and not self._stopped.is_set() and not self._store.answers():
+        while self._store.why_paused and not self._stopped.is_set() and not self._store.answers():
             was_away = True
             self._stopped.wait(PAUSE)
         if was_away and not self._stopped.is_set():

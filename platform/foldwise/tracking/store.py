@@ -213,9 +213,9 @@ class Store:
     # --- asking ---
 
     @property
-    def is_paused(self) -> bool:
-        """Whether it could not be reached a moment ago."""
-        return self._why_paused != ""
+    def why_paused(self) -> str:
+        """Why it could not be reached a moment ago; "" if it could."""
+        return self._why_paused
 
     def answers(self) -> bool:
         """Ask for next to nothing, once; tell whether that was answered, which ends a pause."""
