@@ -276,3 +276,23 @@ def test_code_beside_the_job_is_found_by_workers_too(tmp_path, monkeypatch):
                           capture_output=True, text=True, cwd=tmp_path, env=environment, timeout=120, check=False)  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["n_fits_failed"] == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"seed": 3}, "the same command goes on from here"),
+        ({}, "the same command with --set seed=17 goes on from here"),
+        ({"seed": 3, "ledger": False}, "no ledger, so it begins anew"),
+    ],
+)
+def test_an_interrupted_job_says_how_it_goes_on(changes, words):
+    from types import SimpleNamespace
+
+    from foldwise.cli import _how_to_go_on
+    from foldwise.job import Job
+
+    job = Job.parse(
+        {"data": {"loader": "sklearn.datasets:load_iris"}, "estimator": "sklearn.svm:SVC", "space": {"C": [1]}, **changes}
+    )
+    assert words in _how_to_go_on(job, SimpleNamespace(seed=17), "ledger.db")

@@ -80,7 +80,7 @@ def run(
     if interruption.came and code != DONE:
         code = INTERRUPTED
     if code == INTERRUPTED:
-        _err("interrupted; the same command goes on from here")
+        _err(f"interrupted; {_how_to_go_on(loaded, report, DEFAULT_LEDGER)}")
     if report is not None:
         typer.echo(report.to_json() if as_json else str(report), file=result)
     raise typer.Exit(code)
@@ -220,6 +220,15 @@ def _load(path: Path, settings: list[str], more: Mapping[str, Any] = MappingProx
     from foldwise.job import Job, parse_overrides  # lazily: see the module's docstring
 
     return Job.load(path, {**parse_overrides(settings), **more})
+
+
+def _how_to_go_on(job: Any, report: Any, default_ledger: str) -> str:
+    if job.ledger_address(default_ledger) is None:
+        return "the job has no ledger, so it begins anew next time"
+    if job.spec.seed is not None:
+        return "the same command goes on from here"
+    seed = "N" if report is None else report.seed  # drawn for this run; another one would ask other questions
+    return f"the job has no seed of its own: the same command with --set seed={seed} goes on from here"
 
 
 def _progress(verbose: int) -> Any:
