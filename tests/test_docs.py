@@ -41,6 +41,7 @@ def test_the_readmes_job_is_the_shipped_one():
         "docs/method.md",
         "docs/job_file.md",
         "docs/ledger.md",
+        "docs/faults.md",
         "docs/benchmarks.md",
         "docs/tracking.md",
         "docs/safety.md",
