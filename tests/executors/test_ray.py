@@ -240,7 +240,7 @@ def test_a_worker_that_stands_still_is_ended_by_the_driver(monkeypatch):
         (result,) = all_results(executor, 1)
     finally:
         executor.close()
-    assert not running.is_running()
+    assert not running.is_running() or running.status() == psutil.STATUS_ZOMBIE  # ended, if not buried yet
     assert result.error.kind == "TimeLimitExceeded"
 
 

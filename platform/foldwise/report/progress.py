@@ -15,6 +15,7 @@ from foldwise.report.metric import show
 from foldwise.report.text import duration, forgotten_words, found_words
 
 _LINE_EVERY = 10.0  # seconds between plain lines
+_FEW = 10  # fits run, until which start-up weighs more than they do
 
 
 class _Status:
@@ -50,8 +51,8 @@ class _Status:
 
     @property
     def left(self) -> float | None:
-        """Seconds left, if fits go on as they did."""
-        if not self.done or not self.counts.run:
+        """Seconds left, if fits go on as they did; None while too few are done to say."""
+        if self.counts.run < _FEW and self.done < self.total:
             return None
         return (time.monotonic() - self.began) / self.done * (self.total - self.done)
 
