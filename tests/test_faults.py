@@ -12,6 +12,7 @@ from ray_processes import killing
 import foldwise as fw
 from foldwise.errors import StudyFailedError
 from foldwise.executors.ray_session import SESSION
+from foldwise.queue import _SECONDS_PER_CHUNK
 from foldwise.run import Run
 from foldwise.testing import FaultyEstimator, small_plan
 
@@ -44,7 +45,7 @@ def test_a_random_worker_killed_now_and_then_changes_nothing(n_biases, seconds, 
     assert len(killed) >= 2
     assert what_was_found(report) == what_was_found(expected)
     assert report.n_fits_failed == 0
-    most_in_a_chunk = 0.5 / seconds + 2
+    most_in_a_chunk = _SECONDS_PER_CHUNK / seconds + 2
     assert report.n_retries <= len(killed) * most_in_a_chunk, "each loss may cost a chunk's fits one retry, and no more"
 
 

@@ -8,6 +8,7 @@ import json
 import os
 import secrets
 import sys
+import threading
 
 import psutil
 
@@ -45,7 +46,7 @@ def main(n_biases, seconds):
     def lose_one(event):
         if isinstance(event, FitEnded) and event.counts.run > plan.n_fits // 3 and not lost:
             lost.append(nodes[0].node_id)
-            lose(nodes[0])
+            threading.Timer(0.3, lose, [nodes[0]]).start()  # at that moment it may be between two chunks
 
     report = Run(plan, RayExecutor(), listeners=[lose_one]).execute()
     print(json.dumps({"report": report.to_dict(), "lost": len(lost)}))
