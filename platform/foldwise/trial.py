@@ -28,6 +28,26 @@ class TrialState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Segment:
+    """Epochs trained one after the other with the same params.
+
+    Parameters
+    ----------
+    params : mapping
+        What they were trained with.
+    epochs : int
+        How many.
+    """
+
+    params: Params
+    epochs: int
+
+
+Lineage = tuple[Segment, ...]
+"""How a scheduled trial came about, from its first epoch to its last; population based training changes params on the way."""
+
+
+@dataclass(frozen=True, slots=True)
 class Fit:
     """The unit of work: learn from some rows, then be scored on others.
 
@@ -45,6 +65,8 @@ class Fit:
         What each ``random_state`` that is None derives from.
     keep_model : bool
         Whether the fitted estimator is wanted back (the final model's fit).
+    lineage : tuple of Segment
+        The epochs to train, with which params, one after the other; empty: the estimator's own ``fit`` decides.
     """
 
     key: str
@@ -53,6 +75,7 @@ class Fit:
     params: Params
     seed: int
     keep_model: bool = False
+    lineage: Lineage = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +171,10 @@ class Trial:
         Per inner fold.
     error : Failure or None
         The first cause, in fold order.
+    lineage : tuple of Segment
+        The epochs that a scheduled trial trained; empty for a plain one.
+    curve : tuple of (int, float)
+        Epoch and mean inner score of the metric that chooses, of a scheduled trial; bounded in length.
     """
 
     number: int
@@ -160,3 +187,10 @@ class Trial:
     fit_seconds: tuple[float, ...] = ()
     score_seconds: tuple[float, ...] = ()
     error: Failure | None = None
+    lineage: Lineage = ()
+    curve: tuple[tuple[int, float], ...] = ()
+
+    @property
+    def epochs(self) -> int | None:
+        """Epochs that it trained; None for a plain trial, whose estimator decides."""
+        return sum(segment.epochs for segment in self.lineage) if self.lineage else None
