@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from foldwise.checks import is_integer
+from foldwise.epochs import changeable, check_epochs, parts_of
 from foldwise.errors import InputError, InputTypeError, nearest
+from foldwise.search import Search
+from foldwise.space import SearchSpace
 
-METHODS = ("asha", "hyperband", "median", "pbt")
+PBT = "pbt"
+METHODS = ("asha", "hyperband", "median", PBT)
 
 
 @dataclass(frozen=True)
@@ -26,8 +30,8 @@ class Schedule:
         Epochs that every trial trains before it may be stopped; for population based training, epochs between two
         changes of params.
     reduction : int, default=3
-        Of so many trials that reach a rung, one goes on (asha, hyperband); the best and the worst 1 / reduction of a
-        population change places (pbt).
+        Of so many trials that reach a rung, one goes on (asha, hyperband); the worst 1 / reduction of a population go on
+        from where the best stand (pbt).
     """
 
     method: str
@@ -85,3 +89,62 @@ class Schedule:
             raise InputError(
                 "schedule.grace_epochs", f"expected at most max_epochs ({self.max_epochs}), got {self.grace_epochs}"
             )
+
+    def check_suits(self, estimator: Any, space: SearchSpace, search: Search, n_trials: int) -> None:
+        """Refuse an estimator, a space or a search that does not go with the schedule.
+
+        Raises
+        ------
+        InputError
+            At ``estimator``, ``space.<name>`` or ``schedule.method``.
+        """
+        for learner in _learners(estimator, space):
+            check_epochs(learner, space.names)
+        if self.method != PBT:
+            return
+        if search.adapts:
+            raise InputError(
+                "schedule.method", f"expected asha, hyperband or median with search={search.method!r}, got 'pbt', which itself "
+                "changes params by results; use search='random' or 'grid'"
+            )  # fmt: skip
+        if n_trials < 2:
+            raise InputError("schedule.method", f"expected at least 2 trials for 'pbt', got {n_trials}; raise n_trials")
+        if not changing(estimator, space):
+            name = type(parts_of(estimator)[-1][1]).__name__
+            raise InputError(
+                "schedule.method", f"expected a space with a param that may change while {name} trains for 'pbt', got "
+                f"{', '.join(space.names)}; add one, or use 'asha'"
+            )  # fmt: skip
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as a job file has it."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        words = f"{self.method}, at most {self.max_epochs} epochs a trial, judged by the mean over its inner folds"
+        if self.method == PBT:
+            return (
+                f"{words}; every {self.grace_epochs} the worst 1 in {self.reduction} go on from where the best stand, with "
+                "changed params"
+            )
+        halving = f"; 1 in {self.reduction} goes on" if self.method in {"asha", "hyperband"} else ""
+        return f"{words} from epoch {self.grace_epochs} on{halving}"
+
+
+def changing(estimator: Any, space: SearchSpace) -> frozenset[str]:
+    """Return the params that population based training may change on the way.
+
+    All others are drawn once: those of steps before the last, those that are read in the first epoch only, and those that
+    other params depend on.
+    """
+    parents = {parent for sub in space.subspaces for dimension in sub.values() for parent in dimension.when or {}}
+    return changeable(estimator, set(space.names) - parents)
+
+
+def _learners(estimator: Any, space: SearchSpace) -> Iterator[Any]:
+    """Go through the estimators that may come to train: the last step, and what the space puts in its place."""
+    place = parts_of(estimator)[-1][0].removesuffix("__")
+    choices = [getattr(sub.get(place), "choices", None) for sub in space.subspaces]
+    if not place or None in choices:
+        yield estimator
+    yield from (choice for some in choices for choice in some or () if hasattr(choice, "get_params"))

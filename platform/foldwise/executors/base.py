@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 
 from foldwise.limits import Limits
 from foldwise.plan import Plan
 from foldwise.resources import Resources
-from foldwise.trial import Fit, FitResult, Lineage, Trial, TrialState
+from foldwise.trial import Fit, FitResult, Trial, TrialEnd
 
 
 class Executor(ABC):
@@ -67,35 +66,6 @@ class Executor(ABC):
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class TrialEnd:
-    """What came of a scheduled trial.
-
-    Parameters
-    ----------
-    study : str
-        Whose trial it is.
-    number : int
-        Which.
-    state : TrialState
-        COMPLETE after ``schedule.max_epochs``, PRUNED if it was stopped before, FAILED if a fold's result has an error.
-    results : tuple of FitResult
-        One per inner fold, in fold order, as a plain fit would give them: scores on the rows that the study asks for, after
-        the last epoch.
-    lineage : tuple of Segment
-        The epochs that it trained.
-    curve : tuple of (int, float)
-        Epoch and mean inner score of the metric that chooses; bounded in length.
-    """
-
-    study: str
-    number: int
-    state: TrialState
-    results: tuple[FitResult, ...]
-    lineage: Lineage
-    curve: tuple[tuple[int, float], ...] = ()
-
-
 class ScheduledExecutor(Executor):
     """Runs whole trials too, each judged by its schedule while it trains its inner folds in lockstep.
 
@@ -104,11 +74,14 @@ class ScheduledExecutor(Executor):
 
     @abstractmethod
     def submit_trials(self, study: str, trials: Sequence[Trial]) -> None:
-        """Take trials of a study that its search has asked, in their order."""
+        """Take trials of a study that its search has asked, in their order.
+
+        A search that does not adapt hands all its trials over at once, another one a batch at a time.
+        """
 
     @abstractmethod
     def end_study(self, study: str) -> None:
-        """Hear that a study will submit no more."""
+        """Hear that a study, which may have submitted nothing, will submit no more."""
 
     @abstractmethod
     def trial_ends(self, timeout: float | None = None) -> list[TrialEnd]:
