@@ -11,8 +11,8 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "platform" / "foldwise"
 
 ORDER = [
-    "errors", "checks", "process", "versions", "digest", "imports", "yaml_file", "trial", "events", "dimension", "space", "data", "resources", "limits", "schedule", "folds",
-    "scoring", "search", "problem", "prefixes", "plan", "seeds", "sharing", "guard", "fit", "ledger", "queue", "executors", "reduce", "stats", "report", "tracking",
+    "errors", "checks", "process", "versions", "digest", "imports", "yaml_file", "trial", "events", "dimension", "space", "data", "resources", "limits", "schedule", "seeds", "epochs", "folds",
+    "scoring", "search", "problem", "prefixes", "plan", "sharing", "guard", "fit", "ledger", "queue", "executors", "reduce", "stats", "report", "tracking",
     "studies", "first_failures", "run", "launch", "pilot", "estimator", "build", "job_schema", "job", "interruption", "cli",
 ]  # fmt: skip
 EXEMPT = {"__init__", "testing"}
