@@ -151,7 +151,7 @@ class Workshop:
                     X, y, _ = take(held_out, pairwise=pairwise)
                     scores, errors = self.scoring(model, X, y)
                 work.scores[held_out] = scores
-                failure = self._failure_among(scores, errors, held_out)
+                failure = self.failure_among(scores, errors, held_out)
             except Exception as raised:  # a scorer may raise anything; other rows may do
                 if share and _wants_to_write(raised):
                     raise
@@ -160,7 +160,7 @@ class Workshop:
                 work.score_errors[held_out] = failure
             work.score_seconds[held_out] = time.perf_counter() - before
 
-    def _failure_among(self, scores: Mapping[str, float], errors: Mapping[str, str], held_out: str) -> Failure | None:
+    def failure_among(self, scores: Mapping[str, float], errors: Mapping[str, str], held_out: str) -> Failure | None:
         for name, trace in errors.items():
             kind, _, message = trace.strip().splitlines()[-1].partition(": ")
             return Failure(kind.rpartition(".")[2], f"{name}: {message}"[:_LONGEST_MESSAGE], trace)

@@ -172,6 +172,7 @@ class Run:
             outer=outer,
             final=self.studies[FINAL].chosen,
             n_asked={name: live.n_asked for name, live in self.studies.items()},
+            trials={name: live.trials for name, live in self.studies.items()},
             counts=self.counts,
             seconds=time.monotonic() - self._started if self._is_open else self._seconds,
             partial=not self._is_done,
