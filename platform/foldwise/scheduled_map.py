@@ -110,12 +110,12 @@ class ScheduledMap(TrialMap):
                 self._account.hear(fit, result)
                 if is_new:
                     self._emit(FitEnded(result, fit.params, self._account.counts))
-            self._first.hear(self._token(one.opened), one.worst)
+            self._first.hear(self._token(one.opened), one.as_a_whole)
             one.opened.settle(one.opened.trial, one.end.results, one.end)
 
     def _token(self, opened: _Open) -> Fit:
-        """Stand for a trial as a whole, of which a common cause of failures is sought."""
-        fold = opened.study.folds[0]
+        """Stand for a trial as a whole, where a cause that all share is sought; folds take turns to name the train rows."""
+        fold = opened.study.folds[opened.trial.number % len(opened.study.folds)]
         fit = self._plan.fit(opened.trial.params, fold.train)
         return replace(fit, key=opened.key, held_out=self._plan.asked_of(fold))
 
@@ -133,10 +133,7 @@ class _Ended:
         return list(zip(self.fits, self.end.results, strict=True))
 
     @property
-    def worst(self) -> FitResult:
-        """Return the first result that is a failure, else the first."""
-        for fit, result in self.folds:
-            failure = result.failure_on(*fit.held_out)
-            if failure is not None:
-                return replace(result, error=failure)
-        return self.folds[0][1]
+    def as_a_whole(self) -> FitResult:
+        """Return a result that failed if all of them did."""
+        failures = [result.failure_on(*fit.held_out) for fit, result in self.folds]
+        return replace(self.end.results[0], error=failures[0] if all(failures) else None, score_errors={})

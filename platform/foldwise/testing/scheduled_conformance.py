@@ -50,7 +50,8 @@ def check_scheduled_executor(make: Callable[[], ScheduledExecutor], method: str 
 def scheduled_plan(method: str = "asha", estimator: Any = None, space: Any = None, **options: Any) -> Plan:
     """Plan a small search of a linear model on iris, judged by a schedule of nine epochs."""
     schedule = {"method": method, "max_epochs": 9, "grace_epochs": 2, "reduction": 3, **options.pop("schedule", {})}
-    return small_plan(estimator or SGDClassifier(), space or {"alpha": _ALPHAS}, schedule=schedule, **options)
+    learner = SGDClassifier() if estimator is None else estimator
+    return small_plan(learner, space or {"alpha": _ALPHAS}, schedule=schedule, **options)
 
 
 def _check_ends(executor: ScheduledExecutor, plan: Plan) -> None:

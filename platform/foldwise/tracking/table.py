@@ -27,7 +27,7 @@ _FIXED = {
 
 
 def write_trials(path: Path, studies: Mapping[str, Sequence[Trial]]) -> None:
-    """Write all trials to a Parquet file: `NestedSearchCV.trials_`, with params and the like as JSON and columns of one type."""
+    """Write all trials to a Parquet file: `NestedSearchCV.trials_`, with params and such as JSON and columns of one type."""
     kinds: dict[str, set[type]] = {}
     columns = trial_columns(_params_seen(row, kinds) for row in _rows(studies))
     schema = pyarrow.schema([(name, _FIXED.get(name) or _type(name, kinds)) for name in columns])
