@@ -12,7 +12,7 @@ PACKAGE = ROOT / "platform" / "foldwise"
 
 ORDER = [
     "errors", "checks", "process", "versions", "digest", "imports", "yaml_file", "trial", "events", "dimension", "space", "data", "resources", "limits", "seeds", "epochs", "folds",
-    "scoring", "search", "schedule", "problem", "prefixes", "plan", "sharing", "guard", "fit", "ledger", "queue", "executors", "reduce", "stats", "report", "tracking",
+    "scoring", "search", "schedule", "problem", "prefixes", "plan", "sharing", "guard", "fit", "lockstep", "ledger", "queue", "executors", "reduce", "stats", "report", "tracking",
     "account", "first_failures", "studies", "fit_map", "scheduled_map", "run", "launch", "pilot", "estimator", "build", "job_schema", "job", "interruption", "cli",
 ]  # fmt: skip
 EXEMPT = {"__init__", "testing"}
@@ -50,7 +50,7 @@ def test_a_module_imports_only_from_above_it(path):
 @pytest.mark.parametrize(
     ("library", "homes"),
     [
-        ("ray", {"executors/ray.py", "executors/ray_session.py"}),
+        ("ray", {"executors/ray.py", "executors/ray_session.py", "executors/tune/"}),
         ("mlflow", {"tracking"}),
         ("optuna", {"search/optuna.py"}),
         ("tensorflow", {"models"}),

@@ -161,7 +161,7 @@ class Workshop:
             work.score_seconds[held_out] = time.perf_counter() - before
 
     def failure_among(self, scores: Mapping[str, float], errors: Mapping[str, str], held_out: str) -> Failure | None:
-        """Return why a model could not be scored on some rows: a scorer raised, or gave what is not finite."""
+        """Return the first failure among the scores on some rows: a scorer that raised, or a score that is not finite."""
         for name, trace in errors.items():
             kind, _, message = trace.strip().splitlines()[-1].partition(": ")
             return Failure(kind.rpartition(".")[2], f"{name}: {message}"[:_LONGEST_MESSAGE], trace)

@@ -34,6 +34,11 @@ _opened: dict[str, Workshop] = {}
 
 def run_chunk(boxed: list[Any], paths: Sequence[str], chunk: Sequence[Fit]) -> list[FitResult]:
     """Run fits on a worker. The workshop's reference comes boxed, so that Ray does not fetch it again each time."""
+    return open_workshop(boxed, paths).run(chunk)
+
+
+def open_workshop(boxed: list[Any], paths: Sequence[str]) -> Workshop:
+    """Return the workshop that a boxed reference names; a worker keeps the last one open."""
     import ray  # lazily: this runs on workers, and the driver imports Ray late
 
     (reference,) = boxed
@@ -42,13 +47,30 @@ def run_chunk(boxed: list[Any], paths: Sequence[str], chunk: Sequence[Fit]) -> l
         _opened.clear()
         add_import_paths(*paths)
         _opened[name] = ray.get(reference)
-    return _opened[name].run(chunk)
+    return _opened[name]
 
 
 def run_watched(boxed: list[Any], paths: Sequence[str], chunk: Sequence[Fit]) -> Iterator[list[FitResult] | None]:
     """Say that a worker has begun, then run fits: what waits for a worker must not look like what hangs on one."""
     yield None
     yield run_chunk(boxed, paths, chunk)
+
+
+def put_workshop(ray: Any, workshop: Workshop | None) -> Any:
+    """Put a workshop into the object store, from which each worker opens it.
+
+    Raises
+    ------
+    ClusterError
+        If there is no room for it.
+    """
+    try:
+        return ray.put(workshop)
+    except (ray.exceptions.ObjectStoreFullError, ray.exceptions.OutOfDiskError) as full:
+        raise ClusterError(
+            "expected room for the data in Ray's object store and the disk behind it, got "
+            f"{type(full).__name__}: {_short(full)}; start Ray with more object_store_memory, or free its temporary folder"
+        ) from full
 
 
 class RayExecutor(Executor):
@@ -191,14 +213,7 @@ class RayExecutor(Executor):
             self._watched[handle] = None
 
     def _put(self) -> None:
-        exceptions = self._ray.exceptions
-        try:
-            self._reference = self._ray.put(self._workshop)
-        except (exceptions.ObjectStoreFullError, exceptions.OutOfDiskError) as full:
-            raise ClusterError(
-                "expected room for the data in Ray's object store and the disk behind it, got "
-                f"{type(full).__name__}: {_short(full)}; start Ray with more object_store_memory, or free its temporary folder"
-            ) from full
+        self._reference = put_workshop(self._ray, self._workshop)
         self._n_puts += 1
 
     # --- taking ---
