@@ -11,9 +11,9 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "platform" / "foldwise"
 
 ORDER = [
-    "errors", "checks", "process", "versions", "digest", "imports", "yaml_file", "trial", "events", "dimension", "space", "data", "resources", "limits", "schedule", "seeds", "epochs", "folds",
-    "scoring", "search", "problem", "prefixes", "plan", "sharing", "guard", "fit", "lockstep", "ledger", "queue", "executors", "reduce", "stats", "report", "tracking",
-    "studies", "first_failures", "run", "launch", "pilot", "estimator", "build", "job_schema", "job", "interruption", "cli",
+    "errors", "checks", "process", "versions", "digest", "imports", "yaml_file", "trial", "events", "dimension", "space", "data", "resources", "limits", "seeds", "epochs", "folds",
+    "scoring", "search", "schedule", "problem", "prefixes", "plan", "sharing", "guard", "fit", "lockstep", "ledger", "queue", "executors", "reduce", "stats", "report", "tracking",
+    "account", "first_failures", "studies", "fit_map", "scheduled_map", "run", "launch", "pilot", "estimator", "build", "job_schema", "job", "interruption", "cli",
 ]  # fmt: skip
 EXEMPT = {"__init__", "testing"}
 TOP = {

@@ -14,7 +14,7 @@ import yaml
 from foldwise.build import build, build_argument
 from foldwise.errors import InputError, InputTypeError, nearest, without_password
 from foldwise.events import FailuresForgotten, Listener
-from foldwise.executors import make_executor
+from foldwise.executors import check_executor, make_executor
 from foldwise.imports import add_import_paths, resolve
 from foldwise.job_schema import JobSpec, SearchSpec, TrackingSpec, validate_spec
 from foldwise.ledger import DEFAULT_LEDGER, is_url, make_ledger
@@ -136,7 +136,7 @@ class Job:
         self._check_tracking(self.tracking_uri(None))
         executor = self._placed(lambda: self._executor(address))
         plan = Plan.of(self.open())
-        self._placed(lambda: executor.check(plan.problem.resources, plan.problem.limits))
+        self._placed(lambda: check_executor(executor, plan.problem))
         return plan
 
     def n_at_once(self, plan: Plan, address: str | None = None) -> int | None:
@@ -243,13 +243,14 @@ class Job:
         self._placed(lambda: check_tracking(uri, self.experiment, places))
 
     def _executor(self, address: str | None) -> Any:
-        executor = make_executor(self.spec.executor)
+        scheduled = self.spec.schedule is not None
+        executor = make_executor(self.spec.executor, scheduled=scheduled)
         if address is None:
             return executor
         if self.spec.executor != "ray":
             problem = f"expected ray beside the address {address!r}, got {self.spec.executor!r}; leave the address out"
             raise InputError("executor", problem)
-        return make_executor("ray", address=address)
+        return make_executor("ray", scheduled=scheduled, address=address)
 
     def _placed(self, make: Callable[[], Any]) -> Any:
         """Call something, and say of which key of the file an error is."""
@@ -299,6 +300,7 @@ class Job:
             return_train_score=spec.return_train_score,
             error_score=spec.error_score,
             resources=spec.resources,
+            schedule=spec.schedule,
             limits=spec.limits,
             random_state=spec.seed,
             name=self.name,

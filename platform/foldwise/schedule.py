@@ -53,7 +53,10 @@ class Schedule:
         >>> Schedule.of({"method": "asha", "max_epochs": 9})
         Schedule(method='asha', max_epochs=9, grace_epochs=1, reduction=3)
         """
-        if given is None or isinstance(given, Schedule):
+        if given is None:
+            return None
+        if isinstance(given, Schedule):
+            given.check()
             return given
         if not isinstance(given, Mapping):
             raise InputTypeError(
