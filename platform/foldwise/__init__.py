@@ -12,9 +12,9 @@ The flow, and the modules it lives in::
     Every step emits an Event; progress and MLflow only listen.
 
 1 describe: dimension, space. 2 open: data. 3 plan: seeds, epochs, folds, scoring and, since a problem holds a search, below
-the searches schedule, problem and plan. 4 ask: search. 5 map: sharing, guard, fit, lockstep, ledger, queue, executors. 6 reduce:
-reduce, stats. 7 show: report, tracking. 8 the loop: studies, fit_map, scheduled_map, run, launch. 9 faces: estimator, build,
-job, interruption, cli. A module imports only from those before it.
+the searches schedule, problem and plan. 4 ask: search. 5 map: sharing, guard, fit, lockstep, ledger, queue, executors.
+6 reduce: reduce, stats. 7 show: report, tracking. 8 the loop: studies, fit_map, scheduled_map, run, launch. 9 faces: estimator,
+build, job, interruption, cli. A module imports only from those before it.
 
 With a schedule a trial is not expanded to fits: an executor runs it whole, epoch by epoch, and tells how it ended.
 """
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from foldwise.estimator import NestedSearchCV as NestedSearchCV
     from foldwise.executors import SerialExecutor as SerialExecutor
     from foldwise.executors.ray import RayExecutor as RayExecutor
+    from foldwise.executors.tune import TuneExecutor as TuneExecutor
     from foldwise.job import Job as Job
     from foldwise.ledger.sql import SqlLedger as SqlLedger
     from foldwise.plan import Plan as Plan
@@ -62,6 +63,7 @@ _HOMES = {
     "Problem": "problem",
     "RandomSearch": "search",
     "RayExecutor": "executors.ray",
+    "TuneExecutor": "executors.tune",
     "Report": "report",
     "Run": "run",
     "RunError": "errors",
