@@ -63,13 +63,13 @@ _HOMES = {
     "Problem": "problem",
     "RandomSearch": "search",
     "RayExecutor": "executors.ray",
-    "TuneExecutor": "executors.tune",
     "Report": "report",
     "Run": "run",
     "RunError": "errors",
     "SearchSpace": "space",
     "SerialExecutor": "executors",
     "SqlLedger": "ledger.sql",
+    "TuneExecutor": "executors.tune",
 }
 
 __all__ = sorted(_HOMES)
