@@ -12,9 +12,9 @@ The flow, and the modules it lives in::
     Every step emits an Event; progress and MLflow only listen.
 
 1 describe: dimension, space. 2 open: data. 3 plan: seeds, epochs, folds, scoring and, since a problem holds a search, below
-the searches schedule, problem and plan. 4 ask: search. 5 map: sharing, guard, fit, lockstep, ledger, queue, executors. 6 reduce:
-reduce, stats. 7 show: report, tracking. 8 the loop: studies, fit_map, scheduled_map, run, launch. 9 faces: estimator, build,
-job, interruption, cli. A module imports only from those before it.
+the searches schedule, problem and plan. 4 ask: search. 5 map: sharing, guard, fit, lockstep, ledger, queue, executors. 6
+reduce: reduce, stats. 7 show: report, tracking. 8 the loop: studies, fit_map, scheduled_map, run, launch. 9 faces: estimator,
+build, job, interruption, cli. A module imports only from those before it.
 
 With a schedule a trial is not expanded to fits: an executor runs it whole, epoch by epoch, and tells how it ended.
 """

@@ -51,7 +51,7 @@ class ScheduledMap(TrialMap):
         self._open: dict[tuple[str, int], _Open] = {}
         self._ended: set[str] = set()
         self._first = FirstFailures(plan.problem.space, of="trials")
-        self._watched: set[str] = set()
+        self._n_begun = 0
 
     @property
     def n_open(self) -> int:
@@ -69,9 +69,9 @@ class ScheduledMap(TrialMap):
         ends = self._fits.entries.find_trials([one.key for one in opened])
         left = [one for one in opened if one.key not in ends]
         self._open |= {(study.name, one.trial.number): one for one in left}
-        if study.name not in self._watched:  # those that will run first
-            self._watched.add(study.name)
-            self._first.begin(self._token(one) for one in left[: self._executor.n_at_once])
+        first = left[: max(self._executor.n_at_once - self._n_begun, 0)]  # the only ones that run from the start
+        self._n_begun += len(first)
+        self._first.begin(self._token(one) for one in first)
         if left:
             self._executor.submit_trials(study.name, [one.trial for one in left])
         self._settle([self._named(one, ends[one.key]) for one in opened if one.key in ends], is_new=False)
