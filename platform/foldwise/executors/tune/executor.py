@@ -23,7 +23,7 @@ from foldwise.plan import Plan
 from foldwise.resources import Resources
 from foldwise.trial import Fit, FitResult, Trial, TrialEnd
 
-_PATIENCE = 5.0  # seconds without a sign of life after which a wait is worth a word
+_PATIENCE = 20.0  # seconds without a sign of life after which a wait is worth a word: actors take several to start
 _NODES_EVERY = 10.0  # seconds between counts of the nodes, which come and go
 
 

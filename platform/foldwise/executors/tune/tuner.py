@@ -189,6 +189,9 @@ class _Closing(tune.Stopper):
     def __deepcopy__(self, memo: Mapping[int, Any]) -> _Closing:
         return self  # Tune copies what trials are made from, with each
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {}  # and writes down how it was set up, which nobody reads
+
 
 class _Clerk(tune.Callback):
     """Listens to Tune: opens actors, notes what trials come to, and hands it in when they end."""
