@@ -36,12 +36,14 @@ if TYPE_CHECKING:
     from foldwise.estimator import NestedSearchCV as NestedSearchCV
     from foldwise.executors import SerialExecutor as SerialExecutor
     from foldwise.executors.ray import RayExecutor as RayExecutor
+    from foldwise.executors.tune import TuneExecutor as TuneExecutor
     from foldwise.job import Job as Job
     from foldwise.ledger.sql import SqlLedger as SqlLedger
     from foldwise.plan import Plan as Plan
     from foldwise.problem import Problem as Problem
     from foldwise.report import Report as Report
     from foldwise.run import Run as Run
+    from foldwise.schedule import Schedule as Schedule
     from foldwise.search import GridSearch as GridSearch
     from foldwise.search import RandomSearch as RandomSearch
     from foldwise.search.optuna import OptunaSearch as OptunaSearch
@@ -65,9 +67,11 @@ _HOMES = {
     "Report": "report",
     "Run": "run",
     "RunError": "errors",
+    "Schedule": "schedule",
     "SearchSpace": "space",
     "SerialExecutor": "executors",
     "SqlLedger": "ledger.sql",
+    "TuneExecutor": "executors.tune",
 }
 
 __all__ = sorted(_HOMES)

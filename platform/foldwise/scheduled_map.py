@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from foldwise.account import Account
+from foldwise.digest import digest
 from foldwise.events import Event, FitEnded
 from foldwise.executors import ScheduledExecutor
 from foldwise.first_failures import FirstFailures
 from foldwise.fit_map import FitMap
 from foldwise.plan import Plan, Study
 from foldwise.studies import Settle, TrialMap
-from foldwise.trial import Fit, FitResult, Trial, TrialEnd
+from foldwise.trial import Fit, FitResult, Trial, TrialEnd, TrialState
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +95,17 @@ class ScheduledMap(TrialMap):
     # --- what came of a trial ---
 
     def _named(self, opened: _Open, end: TrialEnd) -> _Ended:
-        """Name the fits that a trial's folds are; they were scored on no rows but those that the study asks for."""
-        fits = tuple(
-            replace(self._plan.fit(opened.trial.params, fold.train, lineage=end.lineage), held_out=self._plan.asked_of(fold))
-            for fold in opened.study.folds
-        )
+        """Name the fits that a trial's folds are; they were scored on no rows but those that the study asks for.
+
+        Those of a trial that failed stand for nobody else's: its folds went as far as each came, not as its lineage says.
+        """
+        fits = []
+        for number, fold in enumerate(opened.study.folds):
+            fit = self._plan.fit(opened.trial.params, fold.train, lineage=end.lineage)
+            key = digest(opened.key, number) if end.state is TrialState.FAILED else fit.key
+            fits.append(replace(fit, key=key, held_out=self._plan.asked_of(fold)))
         results = tuple(replace(result, key=fit.key) for fit, result in zip(fits, end.results, strict=True))
-        return _Ended(opened, fits, replace(end, results=results))
+        return _Ended(opened, tuple(fits), replace(end, results=results))
 
     def _settle(self, ended: Iterable[_Ended], *, is_new: bool) -> None:
         for one in ended:
