@@ -108,7 +108,7 @@ def changeable(estimator: Any, names: Collection[str]) -> frozenset[str]:
     """
     path, last = parts_of(estimator)[-1]
     own = last.get_params(deep=False)
-    listed = getattr(type(last), "changes_in_training", None)
+    listed = getattr(last, "changes_in_training", None)
     fixed = {"warm_start", _counter_of(last), HORIZON}.union(*(_FIXED.get(base.__name__, ()) for base in type(last).__mro__))
 
     def may_change(name: str) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 from foldwise.errors import ClusterError
 from foldwise.executors.address import check_address
 from foldwise.executors.base import Executor
+from foldwise.executors.devices import leave_process, run_until_spent, share_of
 from foldwise.executors.losses import Flight, Loss, after_loss
 from foldwise.executors.ray_session import SESSION, check_feasible, check_locally, count_slots, missing_amounts
 from foldwise.fit import Workshop, failure_of
@@ -54,6 +55,15 @@ def run_watched(boxed: list[Any], paths: Sequence[str], chunk: Sequence[Fit]) ->
     """Say that a worker has begun, then run fits: what waits for a worker must not look like what hangs on one."""
     yield None
     yield run_chunk(boxed, paths, chunk)
+
+
+def run_on_gpu(boxed: list[Any], paths: Sequence[str], chunk: Sequence[Fit]) -> Iterator[list[FitResult] | None]:
+    """Run fits likewise, as far as the GPU's memory goes: a worker that ran out of it says so, and ends."""
+    yield None
+    results, is_spent = run_until_spent(open_workshop(boxed, paths), chunk)
+    yield results
+    if is_spent:
+        leave_process()
 
 
 def put_workshop(ray: Any, workshop: Workshop | None) -> Any:
@@ -133,6 +143,10 @@ class RayExecutor(Executor):
             False: task(run_chunk).options(**options),
             True: task(run_watched).options(num_returns="streaming", **options),
         }
+        if resources.gpu:  # workers of their own, which know their share before they touch the device
+            told = {"env_vars": share_of(resources)}
+            watched = task(run_on_gpu).options(num_returns="streaming", runtime_env=told, **options)
+            self._tasks = {False: watched, True: watched}
 
     @property
     def n_at_once(self) -> int:  # noqa: D102
@@ -206,7 +220,7 @@ class RayExecutor(Executor):
 
     def _send(self, flight: Flight) -> None:
         # Watching costs a millisecond, so it is kept for those that may hang, and for the first, which may find no room.
-        is_watched = self._limits.fit_seconds is not None or not self._has_begun
+        is_watched = self._limits.fit_seconds is not None or not self._has_begun or bool(self._resources.gpu)
         handle = self._tasks[is_watched].remote([self._reference], added_import_paths(), flight.chunk)
         self._flights[handle] = flight
         if is_watched:
@@ -228,7 +242,10 @@ class RayExecutor(Executor):
         if said is None:
             self._watched[handle] = self._heard_at
             return []
-        return self._forget(handle).settle(said)
+        flight = self._forget(handle)
+        if (left := flight.without(said)) is not None:
+            self._waiting.appendleft(left)
+        return flight.settle(said)
 
     def _forget(self, handle: Any) -> Flight:
         self._watched.pop(handle, None)

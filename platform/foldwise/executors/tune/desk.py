@@ -118,11 +118,11 @@ class Desk:
             self._changed.notify_all()
 
     def fail(self, reason: str) -> None:
-        """Say that Tune has ended, although there was something to do."""
+        """Say why there is no use in going on."""
         with self._changed:
             self._failure = reason
             self._changed.notify_all()
 
     def _raise_failure(self) -> None:
         if self._failure is not None:
-            raise ClusterError(f"expected Ray Tune to run the trials, got {self._failure}")
+            raise ClusterError(self._failure)

@@ -36,6 +36,10 @@ class Spent(Exception):  # noqa: N818  (it is how an actor is left)
         self.outcome = outcome
 
 
+class CannotOpen(Exception):  # noqa: N818  (the driver makes an error of it)
+    """The job cannot be opened here, and so nowhere else."""
+
+
 class FoldTrainable(Trainable):
     """Does one task after the other; Tune makes it an actor.
 
@@ -64,15 +68,15 @@ class FoldTrainable(Trainable):
     def open(self, boxed: list[Any], paths: Sequence[str]) -> None:
         """Open the run's workshop; the driver calls this before the first step of each task."""
         tell_share(self._resources)
-        self._opened: Workshop | Exception
+        self._opened: Workshop | CannotOpen
         try:
             self._opened = open_workshop(boxed, paths)
         except Exception as error:  # told by the step, to which Tune listens
-            self._opened = error
+            self._opened = CannotOpen(f"{type(error).__name__}: {str(error).partition(chr(10))[0]}")  # then, a traceback
 
     def step(self) -> dict[str, Any]:
         """Train an epoch of each inner fold, or do the whole of a plain fit."""
-        if isinstance(self._opened, Exception):
+        if isinstance(self._opened, CannotOpen):
             raise self._opened
         task = self._task
         outcome = task.ended or (

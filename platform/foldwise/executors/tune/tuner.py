@@ -16,7 +16,7 @@ from typing import Any
 
 import ray
 from ray import cloudpickle, tune
-from ray.exceptions import OutOfMemoryError, RayActorError, RayTaskError
+from ray.exceptions import OutOfMemoryError, RayActorError
 from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.search import Searcher
 
@@ -26,7 +26,7 @@ from foldwise.executors.tune.desk import Closed, Desk
 from foldwise.executors.tune.judges import Judges
 from foldwise.executors.tune.states import Storage
 from foldwise.executors.tune.tasks import FitTask, Task
-from foldwise.executors.tune.trainable import FoldTrainable, Spent
+from foldwise.executors.tune.trainable import CannotOpen, FoldTrainable, Spent
 from foldwise.fit import failure_of
 from foldwise.guard import FitGuard
 from foldwise.lockstep import Progress
@@ -132,11 +132,10 @@ class TunerThread:
             with _quiet():
                 self._tune()
         except Exception as error:  # whatever Tune raises, the run must hear of it
-            failure = failure_of(error)
-            self._desk.fail(f"{failure.kind}: {failure.message}")
+            self._desk.fail(f"expected Ray Tune to run the trials, got {failure_of(error)}")
         else:
             if not self._desk.is_closed:
-                self._desk.fail("an end before the run's")
+                self._desk.fail("expected Ray Tune to run until all trials have ended, got an end before; run again")
 
     def _tune(self) -> None:
         """Run Tune; ``tune.run`` and not a ``Tuner``, which would pickle all that stands at the desk."""
@@ -228,7 +227,9 @@ class _Clerk(tune.Callback):
         """Decide whether a task whose process was lost is begun again, or is to say how it ended."""
         self._retries[trial.trial_id] = self._retries.get(trial.trial_id, 0) + 1
         error = _error_of(trial)
-        if isinstance(error, Spent):
+        if isinstance(error, CannotOpen):
+            self._desk.fail(f"expected workers that can open the job, got {error}")
+        elif isinstance(error, Spent):
             self._retries[trial.trial_id] -= 1
             trial.config["task"] = _ended(_task_of(trial), error.outcome)
         elif self._is_late(trial):
