@@ -20,6 +20,7 @@ from foldwise.ledger.overview import prune
 from foldwise.ledger.schema import SCHEMA
 from foldwise.ledger.sql import SqlLedger
 from foldwise.lockstep import fits_of
+from foldwise.pilot import fly
 from foldwise.reduce import choose, cv_results
 from foldwise.run import INTERRUPTED, Run
 from foldwise.search.optuna import OptunaSearch
@@ -321,6 +322,18 @@ def test_failures_are_found_and_forgotten(ledger, tmp_path):
     assert ledger.forget_failed(plan) == 0
 
 
+def test_a_failed_trials_folds_answer_for_no_other_fit(tmp_path):
+    counter = tmp_path / "counter"
+    faulty = FaultyEstimator(seconds=0.0, after=4, times=1, counter=str(counter))  # one fold, in the second epoch
+    plan = scheduled_plan(estimator=faulty, space={"fault": ["raise"], "bias": [0.0, 0.1]}, schedule=UNSTOPPED)
+    ledger, heard = MemoryLedger(), []
+    run(plan, ledger, listeners=[heard.append])
+    failed = next(e.trial for e in heard if isinstance(e, TrialEnded) and e.trial.state is TrialState.FAILED)
+    assert failed.epochs == 1
+    fits = [plan.fit(failed.params, fold.train, lineage=failed.lineage) for fold in plan.studies[-1].folds]
+    assert ledger.open(plan).find(fits) == {}
+
+
 def test_a_memory_ledger_holds_trials_too():
     ledger, plan = MemoryLedger(), scheduled_plan()
     first, executor = run(plan, ledger), SerialScheduledExecutor()
@@ -423,6 +436,15 @@ def test_train_scores_are_those_of_the_last_epoch():
         schedule={"method": "asha", "max_epochs": 2}, executor=SerialScheduledExecutor(),
     ).fit(*load_iris(return_X_y=True))  # fmt: skip
     assert np.isfinite(search.cv_results_["mean_train_score"]).all()
+
+
+def test_a_pilot_says_what_all_epochs_would_cost_at_most():
+    plan = scheduled_plan(schedule={"max_epochs": 900, "grace_epochs": 2})
+    flown = fly(plan, SerialScheduledExecutor())
+    assert flown.is_at_most
+    assert flown.n_fits == 6
+    assert flown.cpu_seconds > 58 * 450 * 1e-4
+    assert "at most" in flown.explain()
 
 
 def test_failures_tell_their_causes_in_the_report():

@@ -12,8 +12,8 @@ The flow, and the modules it lives in::
     Every step emits an Event; progress and MLflow only listen.
 
 1 describe: dimension, space. 2 open: data. 3 plan: seeds, epochs, folds, scoring and, since a problem holds a search, below
-the searches schedule, problem and plan. 4 ask: search. 5 map: sharing, guard, fit, lockstep, ledger, queue, executors.
-6 reduce: reduce, stats. 7 show: report, tracking. 8 the loop: studies, fit_map, scheduled_map, run, launch. 9 faces: estimator,
+the searches schedule, problem and plan. 4 ask: search. 5 map: sharing, guard, fit, lockstep, ledger, queue, executors. 6
+reduce: reduce, stats. 7 show: report, tracking. 8 the loop: studies, fit_map, scheduled_map, run, launch. 9 faces: estimator,
 build, job, interruption, cli. A module imports only from those before it.
 
 With a schedule a trial is not expanded to fits: an executor runs it whole, epoch by epoch, and tells how it ended.
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from foldwise.problem import Problem as Problem
     from foldwise.report import Report as Report
     from foldwise.run import Run as Run
+    from foldwise.schedule import Schedule as Schedule
     from foldwise.search import GridSearch as GridSearch
     from foldwise.search import RandomSearch as RandomSearch
     from foldwise.search.optuna import OptunaSearch as OptunaSearch
@@ -66,6 +67,7 @@ _HOMES = {
     "Report": "report",
     "Run": "run",
     "RunError": "errors",
+    "Schedule": "schedule",
     "SearchSpace": "space",
     "SerialExecutor": "executors",
     "SqlLedger": "ledger.sql",

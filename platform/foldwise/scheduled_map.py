@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from foldwise.account import Account
+from foldwise.digest import digest
 from foldwise.events import Event, FitEnded
 from foldwise.executors import ScheduledExecutor
 from foldwise.first_failures import FirstFailures
 from foldwise.fit_map import FitMap
 from foldwise.plan import Plan, Study
 from foldwise.studies import Settle, TrialMap
-from foldwise.trial import Fit, FitResult, Trial, TrialEnd
+from foldwise.trial import Fit, FitResult, Trial, TrialEnd, TrialState
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class ScheduledMap(TrialMap):
         self._open: dict[tuple[str, int], _Open] = {}
         self._ended: set[str] = set()
         self._first = FirstFailures(plan.problem.space, of="trials")
-        self._watched: set[str] = set()
+        self._n_begun = 0
 
     @property
     def n_open(self) -> int:
@@ -69,9 +70,9 @@ class ScheduledMap(TrialMap):
         ends = self._fits.entries.find_trials([one.key for one in opened])
         left = [one for one in opened if one.key not in ends]
         self._open |= {(study.name, one.trial.number): one for one in left}
-        if study.name not in self._watched:  # those that will run first
-            self._watched.add(study.name)
-            self._first.begin(self._token(one) for one in left[: self._executor.n_at_once])
+        first = left[: max(self._executor.n_at_once - self._n_begun, 0)]  # the only ones that run from the start
+        self._n_begun += len(first)
+        self._first.begin(self._token(one) for one in first)
         if left:
             self._executor.submit_trials(study.name, [one.trial for one in left])
         self._settle([self._named(one, ends[one.key]) for one in opened if one.key in ends], is_new=False)
@@ -94,13 +95,17 @@ class ScheduledMap(TrialMap):
     # --- what came of a trial ---
 
     def _named(self, opened: _Open, end: TrialEnd) -> _Ended:
-        """Name the fits that a trial's folds are; they were scored on no rows but those that the study asks for."""
-        fits = tuple(
-            replace(self._plan.fit(opened.trial.params, fold.train, lineage=end.lineage), held_out=self._plan.asked_of(fold))
-            for fold in opened.study.folds
-        )
+        """Name the fits that a trial's folds are; they were scored on no rows but those that the study asks for.
+
+        Those of a trial that failed stand for nobody else's: its folds went as far as each came, not as its lineage says.
+        """
+        fits = []
+        for number, fold in enumerate(opened.study.folds):
+            fit = self._plan.fit(opened.trial.params, fold.train, lineage=end.lineage)
+            key = digest(opened.key, number) if end.state is TrialState.FAILED else fit.key
+            fits.append(replace(fit, key=key, held_out=self._plan.asked_of(fold)))
         results = tuple(replace(result, key=fit.key) for fit, result in zip(fits, end.results, strict=True))
-        return _Ended(opened, fits, replace(end, results=results))
+        return _Ended(opened, tuple(fits), replace(end, results=results))
 
     def _settle(self, ended: Iterable[_Ended], *, is_new: bool) -> None:
         for one in ended:

@@ -242,7 +242,7 @@ def test_a_process_is_told_its_share_of_a_gpu_and_one_without_sees_none(tmp_path
         [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines() == [
+    assert [line for line in done.stdout.splitlines() if "raylet" not in line] == [
         "0.25 ('0', '0.25')",
         "True [('COMPLETE', 'None'), ('FAILED', 'oom')]",
         "['ResourceExhaustedError']",

@@ -77,7 +77,8 @@ def lineage_lines(lineages: Mapping[str, Lineage]) -> str:
 
 
 def _told(lineage: Lineage) -> str:
-    words, last, before = [], 0, lineage[0].params
+    words: list[str] = []
+    last, before = 0, lineage[0].params
     for segment in lineage:
         first, last = last + 1, last + segment.epochs
         span = str(first) if first == last else f"{first}-{last}"

@@ -24,7 +24,7 @@ from foldwise.search.random import DEFAULT_TRIALS
 from foldwise.space import SearchSpace
 from foldwise.trial import Trial, TrialState
 
-_STATES = {TrialState.PRUNED: OptunaState.PRUNED, TrialState.FAILED: OptunaState.FAIL}
+_STATES = {TrialState.PRUNED: OptunaState.PRUNED}
 _SUBSPACE = "subspace"
 _PROBED = 10
 """Trials by which a sampler without a seed is found out."""
@@ -120,12 +120,10 @@ class _OptunaAsker(Asker):
             asked = self._asked.pop(trial.number)
             assert trial.state is not None
             _report_curve(asked, trial)
-            if math.isnan(trial.value):
-                self._study.tell(asked, state=OptunaState.FAIL)
-            elif trial.state is TrialState.COMPLETE:
+            if trial.state is TrialState.COMPLETE and not math.isnan(trial.value):
                 self._study.tell(asked, trial.value)
             else:
-                self._study.tell(asked, state=_STATES[trial.state])
+                self._study.tell(asked, state=_STATES.get(trial.state, OptunaState.FAIL))
 
     @property
     def done(self) -> bool:
