@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from ray_processes import killing
+from ray_processes import Killer
 
 import foldwise as fw
 from foldwise.errors import StudyFailedError
@@ -27,9 +27,9 @@ def what_was_found(report):
     return {**found, "outer": outer}
 
 
-def biased(n_biases, seconds, executor):
+def biased(n_biases, seconds, executor, listeners=()):
     plan = small_plan(FaultyEstimator("sleep", seconds=seconds), {"bias": [i / 1000 for i in range(n_biases)]})
-    return Run(plan, executor).execute()
+    return Run(plan, executor, listeners=listeners).execute()
 
 
 @pytest.mark.parametrize(
@@ -40,13 +40,13 @@ def biased(n_biases, seconds, executor):
 def test_a_random_worker_killed_now_and_then_changes_nothing(n_biases, seconds, every):
     expected = biased(n_biases, 0.0, fw.SerialExecutor())
     SESSION.ensure(None)
-    with killing(every) as killed:
-        report = biased(n_biases, seconds, fw.RayExecutor())
-    assert len(killed) >= 2
+    killer = Killer(every)
+    report = biased(n_biases, seconds, fw.RayExecutor(), [killer])
+    assert len(killer.killed) >= 2
     assert what_was_found(report) == what_was_found(expected)
     assert report.n_fits_failed == 0
     most_in_a_chunk = _SECONDS_PER_CHUNK / seconds + 2
-    assert report.n_retries <= len(killed) * most_in_a_chunk, "each loss may cost a chunk's fits one retry, and no more"
+    assert report.n_retries <= len(killer.killed) * most_in_a_chunk, "each loss may cost a chunk's fits one retry, and no more"
 
 
 @pytest.mark.parametrize(

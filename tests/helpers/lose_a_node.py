@@ -9,6 +9,7 @@ import os
 import secrets
 import sys
 import threading
+import time
 
 import psutil
 
@@ -18,11 +19,19 @@ from foldwise.testing import FaultyEstimator, small_plan
 
 
 def lose(node):
-    """Kill all of a node at once, as a loss of power does; on their own its workers would finish what they do."""
+    """Kill all of a node at once, as a loss of power does, once it is at work; on their own its workers would finish."""
     raylet = psutil.Process(node.all_processes["raylet"][0].process.pid)
+    while not any(is_at_work(process) for process in raylet.children(recursive=True)):
+        time.sleep(0.01)
     for process in [raylet, *raylet.children(recursive=True)]:
         with contextlib.suppress(psutil.Error):
             process.kill()
+
+
+def is_at_work(process):
+    with contextlib.suppress(psutil.Error):
+        return process.cmdline()[0].startswith("ray::run_")
+    return False
 
 
 def main(n_biases, seconds):
@@ -46,7 +55,7 @@ def main(n_biases, seconds):
     def lose_one(event):
         if isinstance(event, FitEnded) and event.counts.run > plan.n_fits // 3 and not lost:
             lost.append(nodes[0].node_id)
-            threading.Timer(0.3, lose, [nodes[0]]).start()  # at that moment it may be between two chunks
+            threading.Thread(target=lose, args=[nodes[0]], daemon=True).start()  # just now it may be between two chunks
 
     report = Run(plan, RayExecutor(), listeners=[lose_one]).execute()
     print(json.dumps({"report": report.to_dict(), "lost": len(lost)}))
