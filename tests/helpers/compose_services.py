@@ -57,7 +57,7 @@ class ComposeServices:
         self._ports, self._n_workers = Ports(), workers
         self._variables = self._write_env(variables)
         self._services = compose_file.load(env=self._variables)["services"]
-        self._running = {}
+        self._processes = {}
         self._n_started = 0
         self._guard = None
 
@@ -117,13 +117,13 @@ class ComposeServices:
 
     # Starting and stopping
 
-    def start(self):
-        """Start all in the order of the compose file, each when those are healthy on which it depends."""
+    def start(self, only=None):
+        """Start all, or only one and what it depends on, each when those are healthy on which it depends."""
         command = [sys.executable, "-c", _GUARD, str(self._short)]
         self._guard = subprocess.Popen(command, stdin=subprocess.PIPE, text=True, bufsize=1, start_new_session=True)
         self.data_folder.mkdir(exist_ok=True)
         try:
-            for service in _in_order(self._services):
+            for service in _in_order(self._services, only):
                 names = [f"worker-{n}" for n in range(self._n_workers)] if service == "worker" else [service]
                 for name in names:
                     self._start(name)
@@ -137,7 +137,7 @@ class ComposeServices:
     @property
     def workers(self):
         """The names of the workers that were started and not killed."""
-        return [name for name in self._running if name.startswith("worker")]
+        return [name for name, process in self._processes.items() if name.startswith("worker") and process.is_running]
 
     def start_worker(self):
         """Start one more worker and wait until it has joined; return its name."""
@@ -167,7 +167,7 @@ class ComposeServices:
 
     def health(self, name):
         """Run the health check of a service: its exit code is 0 if it is healthy."""
-        return self._running[name].check()
+        return self._processes[name].check()
 
     def log(self, name):
         """Return what a service said so far."""
@@ -175,7 +175,7 @@ class ComposeServices:
 
     def close(self):
         """Kill all and remove what they wrote in the temporary folder."""
-        for name in reversed(list(self._running)):
+        for name in reversed(list(self._processes)):
             self._kill(name)
         if self._guard is not None:
             self._guard.stdin.close()
@@ -195,18 +195,19 @@ class ComposeServices:
         process = kind(name, self._services[service], self._ports, self.folder, self._short)
         self._n_started += service == "worker"
         process.start()
-        self._running[name] = process
+        self._processes[name] = process
         self._guard.stdin.write(f"+{process.process.pid}\n")
 
     def _wait_for(self, name):
-        process = self._running[name]
+        process = self._processes[name]
         wait_until(lambda: process.check().returncode == 0, _SECONDS, process)
 
     def _kill(self, name):
-        process = self._running.pop(name)
-        group = process.process.pid
-        process.kill()
-        self._guard.stdin.write(f"-{group}\n")
+        process = self._processes[name]
+        if process.process is not None:
+            group = process.process.pid
+            process.kill()
+            self._guard.stdin.write(f"-{group}\n")
 
 
 def _make_env():
@@ -216,11 +217,18 @@ def _make_env():
     return module.make_env((compose_file.ROOT / ".env.example").read_text())
 
 
-def _in_order(services):
-    """Sort services so that each comes after those it depends on."""
+def _in_order(services, only):
+    """Sort services so that each comes after those it depends on; ``only``: no others than one of them needs."""
     names = []
-    while left := [name for name in services if name not in names]:
-        names.append(next(name for name in left if set(services[name].get("depends_on", ())) <= set(names)))
+
+    def add(name):
+        for needed in services[name].get("depends_on", ()):
+            add(needed)
+        if name not in names:
+            names.append(name)
+
+    for name in services if only is None else [only]:
+        add(name)
     return names
 
 
