@@ -66,7 +66,8 @@ class ComposeServices:
         published = {"MLFLOW_PORT": self._ports("mlflow", 5000), "RAY_JOBS_PORT": self._ports("head", 8265)}
         small = {"MLFLOW_WORKERS": 1, "WORKER_CPUS": 1, "OBJECT_STORE_BYTES": 100_000_000, "DATA_FOLDER": self.folder / "data"}
         lines = [f"{name}={value}" for name, value in {**published, **small, **variables}.items()]
-        text = _make_env() + "\n".join(lines) + "\n"
+        example = (compose_file.ROOT / ".env.example").read_text()
+        text = make_env_module().make_env(example) + "\n".join(lines) + "\n"
         self.env_file = self.folder / ".env"
         self.env_file.write_text(text)
         self.env_file.chmod(0o600)
@@ -210,11 +211,12 @@ class ComposeServices:
             self._guard.stdin.write(f"-{group}\n")
 
 
-def _make_env():
+def make_env_module():
+    """Import deploy/make_env.py, which is a script of no package."""
     spec = importlib.util.spec_from_file_location("make_env", compose_file.ROOT / "deploy" / "make_env.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module.make_env((compose_file.ROOT / ".env.example").read_text())
+    return module
 
 
 def _in_order(services, only):
