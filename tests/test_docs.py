@@ -43,6 +43,7 @@ def test_the_readmes_job_is_the_shipped_one():
         "docs/ledger.md",
         "docs/faults.md",
         "docs/benchmarks.md",
+        "docs/cluster.md",
         "docs/tracking.md",
         "docs/safety.md",
         "CHANGELOG.md",
