@@ -17,6 +17,7 @@ import threading
 from pathlib import Path
 
 import compose_file
+import psutil
 from service_process import Ports, PostgresProcess, ServiceProcess, wait_until
 
 # Whatever becomes of the process that starts services: when its end of the pipe closes, what is left of them is killed.
@@ -165,6 +166,11 @@ class ComposeServices:
             self._start(name)
         for name in self.workers:
             self._wait_for(name)
+
+    def processes(self, name):
+        """Return all processes of a service."""
+        first = psutil.Process(self._processes[name].process.pid)
+        return [first, *first.children(recursive=True)]
 
     def health(self, name):
         """Run the health check of a service: its exit code is 0 if it is healthy."""
