@@ -295,4 +295,4 @@ def test_an_interrupted_job_says_how_it_goes_on(changes, words):
     job = Job.parse(
         {"data": {"loader": "sklearn.datasets:load_iris"}, "estimator": "sklearn.svm:SVC", "space": {"C": [1]}, **changes}
     )
-    assert words in _how_to_go_on(job, SimpleNamespace(seed=17), "ledger.db")
+    assert words in _how_to_go_on(job, SimpleNamespace(seed=17))
