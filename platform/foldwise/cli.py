@@ -9,6 +9,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from foldwise import cli_cluster
 from foldwise.console import AsJson, JobPath, Settings, err, load_job, out, progress
 from foldwise.errors import FoldwiseError, InputError
 from foldwise.exit_codes import DONE, FAILED, INTERRUPTED, WRONG_INPUT, error_line, exit_code
@@ -20,6 +21,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+
+for _command in (cli_cluster.submit, cli_cluster.jobs, cli_cluster.status, cli_cluster.logs, cli_cluster.stop):
+    app.command()(_command)
 
 ledger_app = typer.Typer()
 app.add_typer(ledger_app, name="ledger")
@@ -95,9 +99,15 @@ def validate(job: JobPath, settings: Settings = []) -> None:  # noqa: B006
 def report(
     target: Annotated[str, typer.Argument(metavar="JOB", help="A job file, a job's name or an MLflow run id.")],
     tracking: Tracking = None,
+    address: cli_cluster.ClusterAddress = None,
     as_json: AsJson = False,
 ) -> None:
-    """Print the report of a job that was run and tracked."""
+    """Print the report of a job that was run and tracked, or with --address of one that was submitted there."""
+    if address is not None:
+        if tracking is not None:
+            raise InputError("--tracking", f"expected none beside --address, got {tracking!r}; give one of them")
+        cli_cluster.report(target, address, as_json=as_json)
+        return
     from foldwise.job import Job  # lazily: see the module's docstring
     from foldwise.tracking import check_uri, find_report  # lazily: MLflow takes seconds to import
 

@@ -45,6 +45,7 @@ def drive(
         Whether the ledger first forgets which fits failed.
     """
     with Interruption(say) as interruption:
+        report: Report | None
         try:
             report = job.run(
                 listeners=listeners, address=address, tracking=default_tracking(), ledger=default_ledger(),

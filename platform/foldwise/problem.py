@@ -128,16 +128,17 @@ def make_problem(
     InputError
         With the argument's name as its ``place``, if one is wrong.
     """
-    asked = check_asked(
-        estimator, space, search=search, n_trials=n_trials, batch=batch, repeats=repeats, scoring=scoring, refit=refit,
-        return_train_score=return_train_score, error_score=error_score, resources=resources, limits=limits,
-        random_state=random_state,
-    )  # fmt: skip
+    _check_estimator(estimator)
     if dataset.y is None and get_tags(estimator).target_tags.required:
         name_of = type(estimator).__name__
         raise DataError("y", f"expected targets, got None ({name_of} requires y to be passed, but the target y is None)")
     _check_shape(dataset, estimator)
     _check_classes(dataset.y, estimator)
+    asked = check_asked(
+        estimator, space, search=search, n_trials=n_trials, batch=batch, repeats=repeats, scoring=scoring, refit=refit,
+        return_train_score=return_train_score, error_score=error_score, resources=resources, limits=limits,
+        random_state=random_state,
+    )  # fmt: skip
     check_scorable(estimator, scoring, dataset.y)
     return Problem(
         name=name,
