@@ -115,6 +115,7 @@ class Access:
             with urllib.request.urlopen(request, timeout=_PATIENCE) as answer:  # noqa: S310  (likewise)
                 content = json.load(answer)
         except urllib.error.HTTPError as error:
+            error.close()  # it holds the connection
             raise ClusterError(self.refusal(error.code) or f"expected an answer from {self.address}, got {error}") from None
         except (OSError, ValueError) as error:
             reason = getattr(error, "reason", None) or error

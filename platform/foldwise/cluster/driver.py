@@ -17,7 +17,7 @@ from foldwise.errors import ClusterError, FoldwiseError, InputError, MissingPack
 from foldwise.events import Listener
 from foldwise.exit_codes import error_line, exit_code
 from foldwise.job import Job, default_tracking
-from foldwise.ledger import default_ledger
+from foldwise.ledger import DEFAULT_LEDGER, ENVIRONMENT_LEDGER, default_ledger
 from foldwise.report.progress import ProgressLines
 from foldwise.report.tracebacks import FirstTracebacks
 
@@ -57,7 +57,10 @@ def _check_python(theirs: str) -> None:
 
 
 def _leave_the_parcel() -> None:
-    """Go where files stay: Ray deletes the folder that was sent, and what is written there, once the job is over."""
+    """Go where files stay: Ray deletes the folder that was sent, and what is written there, once the job is over.
+
+    Ledger and tracking are there too, unless the head's environment names the cluster's own.
+    """
     folder = Path.home() / _FOLDER
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -66,6 +69,8 @@ def _leave_the_parcel() -> None:
         raise ClusterError(
             f"expected a folder that can be written on the cluster's head, got {folder} ({error.strerror}); set HOME there"
         ) from error
+    os.environ.setdefault(ENVIRONMENT_LEDGER, str(folder / DEFAULT_LEDGER))
+    os.environ.setdefault("MLFLOW_TRACKING_URI", f"sqlite:///{folder / 'mlflow.db'}")
 
 
 def _introduce(job: Job) -> None:

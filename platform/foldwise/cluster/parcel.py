@@ -1,4 +1,7 @@
-"""What is sent of a job: the job file, made whole, and the user's own code; never the data."""
+"""What is sent of a job: the job file, made whole, and beside it the user's own code; never the data.
+
+Ray unpacks it on every node, and puts it on the import path there.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import json
 import os
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
@@ -16,11 +19,12 @@ from typing import Any
 from foldwise.cluster.submission import series_name
 from foldwise.cluster.travel import check_travels
 from foldwise.errors import InputError
+from foldwise.imports import import_root
 from foldwise.job import Job
 from foldwise.space import find_space
 from foldwise.yaml_file import read_yaml, to_yaml
 
-JOB_FILE = "job.yaml"
+JOB_FILE = "foldwise-job.yaml"
 MOST_BYTES = 100 * 2**20
 """Ray's server takes no more in one request."""
 
@@ -61,12 +65,11 @@ class Parcel:
             If it names something that stays here, or is too large.
         """
         check_travels(job)
-        roots = [(f"code/{number}/{path.name}", path) for number, path in enumerate(job.code_paths())]
-        files = tuple(found for place, path in roots for found in _files_in(place, path))
+        files = _files_of(job.code_paths())
         _check_size(files, job.source)
-        content = {**job.spec.model_dump(exclude_unset=True), "name": job.name, "code": [place for place, _ in roots]}
+        content = {**job.spec.model_dump(exclude_unset=True, exclude={"code"}), "name": job.name}
         if isinstance(job.spec.space, str):
-            content["space"] = read_yaml(find_space(job.spec.space, job.folder))
+            content["space"] = _space(job.spec.space, job)
         return cls(job.name, content, files)
 
     @cached_property
@@ -99,22 +102,41 @@ class Parcel:
         return path
 
 
+def _space(name: str, job: Job) -> Any:
+    """Read the space that a job names, so that it stands in what is sent."""
+    try:
+        return read_yaml(find_space(name, job.folder))
+    except InputError as error:
+        raise error.moved(error.place or "space", error.source or job.source) from None
+
+
 def _entry(place: str) -> zipfile.ZipInfo:
     entry = zipfile.ZipInfo(place, _EPOCH)
     entry.compress_type, entry.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
     return entry
 
 
-def _files_in(place: str, path: Path) -> Iterator[tuple[str, Path]]:
+def _files_of(codes: Sequence[Path]) -> tuple[tuple[str, Path], ...]:
+    """List the files of all code by their place beside the job; of two things of one name the first counts, as in imports."""
+    files: list[tuple[str, Path]] = []
+    taken = {JOB_FILE}
+    for code in codes:
+        root = import_root(code)
+        found = [(file.relative_to(root).as_posix(), file) for file in _files_in(code)]
+        files += [(place, file) for place, file in found if place.partition("/")[0] not in taken]
+        taken |= {place.partition("/")[0] for place, _ in found}
+    return tuple(files)
+
+
+def _files_in(code: Path) -> list[Path]:
     """List the files of a folder that are code or beside code, in order; a file is itself."""
-    if path.is_file():
-        yield place, path
-        return
-    found, seen = [], {os.path.realpath(path)}
-    for folder, folders, names in os.walk(path, followlinks=True):
+    if code.is_file():
+        return [code]
+    found, seen = [], {os.path.realpath(code)}
+    for folder, folders, names in os.walk(code, followlinks=True):
         folders[:] = [name for name in folders if _is_sent(Path(folder, name)) and _is_new(Path(folder, name), seen)]
         found += [Path(folder, name) for name in names if _is_sent(Path(folder, name))]
-    yield from sorted((f"{place}/{file.relative_to(path).as_posix()}", file) for file in found if file.is_file())
+    return sorted(file for file in found if file.is_file())
 
 
 def _is_sent(path: Path) -> bool:
@@ -135,7 +157,7 @@ def _check_size(files: tuple[tuple[str, Path], ...], source: str) -> None:
     if sum(sizes.values()) <= MOST_BYTES:
         return
     largest = sorted(sizes, key=lambda place: -sizes[place])[:_N_LARGEST]
-    listed = ", ".join(f"{place.split('/', 2)[2]} ({sizes[place] / 2**20:.0f} MiB)" for place in largest)
+    listed = ", ".join(f"{place} ({sizes[place] / 2**20:.0f} MiB)" for place in largest)
     raise InputError(
         "code", f"expected at most {MOST_BYTES >> 20} MiB of code, got {sum(sizes.values()) / 2**20:.0f} MiB; the largest: "
         f"{listed}. Data is not sent: keep it elsewhere, and let data name it as the cluster sees it", source,

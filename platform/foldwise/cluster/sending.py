@@ -12,7 +12,7 @@ from foldwise.cluster.access import Access
 from foldwise.cluster.handle import STOP_SECONDS, SubmittedJob
 from foldwise.cluster.parcel import JOB_FILE, Parcel
 from foldwise.cluster.submission import find, latest_of
-from foldwise.errors import ClusterError, MissingPackageError, without_password
+from foldwise.errors import ClusterError, InputError, MissingPackageError, without_password
 from foldwise.job import Job
 from foldwise.resources import Resources
 
@@ -108,11 +108,16 @@ def _validated(job: Job) -> list[str]:
 
 
 def _check_room(job: Job, jobs: JobsApi) -> None:
-    """Refuse what no node could ever give, unless the job is willing to wait for one."""
+    """Refuse what no node could ever give, unless the job is willing to wait for one; the driver will check it again."""
     from foldwise.executors.ray_session import check_feasible  # lazily: with Ray's module
 
-    if job.spec.limits.get("wait_seconds") is None:
-        check_feasible(Resources.of(job.spec.resources), jobs.nodes())
+    nodes = jobs.nodes()
+    if job.spec.limits.get("wait_seconds") is not None or not any(node["Alive"] for node in nodes):
+        return
+    try:
+        check_feasible(Resources.of(job.spec.resources), nodes)
+    except InputError as error:
+        raise error.moved(error.place, job.source) from None
 
 
 def _secrets(job: Job, access: Access) -> list[str]:
