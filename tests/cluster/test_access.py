@@ -36,7 +36,7 @@ def server():
     with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as one:
         one.token, one.answer = "right", {"ray_version": ray_version}
         one.address = f"http://127.0.0.1:{one.server_port}"
-        thread = threading.Thread(target=one.serve_forever)
+        thread = threading.Thread(target=one.serve_forever, args=[0.01])
         thread.start()
         yield one
         one.shutdown()

@@ -130,22 +130,27 @@ def test_what_is_wrong_there_is_said_there_with_the_exit_code_of_a_run(tmp_path,
         "import importlib\nimport os\n\nfrom sklearn.svm import SVC\n\nif 'RAY_JOB_CONFIG_JSON_ENV_VAR' in os.environ:\n"
         "    importlib.import_module('not_there')\n\n\nclass Mine(SVC):\n    pass\n"
     )
-    wrong = {
-        write("data", data={"path": "/nowhere/x.csv", "target": "y"}): (
-            WRONG_INPUT, "foldwise-job.yaml: data.path: expected a readable file", "the cluster's head must see it by this path"),
-        write("code", estimator="needs_more:Mine", code="needs_more.py"): (
-            WRONG_INPUT, "foldwise-job.yaml: estimator: expected a module that can be imported, got 'needs_more'",
-            "No module named 'not_there'"),
-        write("fails", estimator="foldwise.testing:FaultyEstimator", space={"fault": ["raise"]}): (
-            FAILED, "has a score: 1 x ValueError: fault asked for", "Traceback"),
-    }  # fmt: skip
-    handles = {job: fw.cluster.submit(job) for job in wrong}
-    for job, (expected, *words) in wrong.items():
-        code, out, err = call(monkeypatch, capsys, "submit", job, "--wait")
-        assert (code, out) == (expected, ""), err
-        assert all(word in err for word in words), err
-        assert err.strip().splitlines()[-1].startswith("error: ")
-        assert handles[job].status().state is SubmissionState.FAILED
+    code_there = fw.cluster.submit(write("code", estimator="needs_more:Mine", code="needs_more.py"))
+    fails = fw.cluster.submit(write("fails", estimator="foldwise.testing:FaultyEstimator", space={"fault": ["raise"]}))
+    code, out, err = call(
+        monkeypatch, capsys, "submit", write("data", data={"path": "/nowhere/x.csv", "target": "y"}), "--wait"
+    )
+    assert (code, out) == (WRONG_INPUT, ""), err
+    *_, last = err.strip().splitlines()
+    assert last.startswith("error: foldwise-job.yaml: data.path: expected a file, got '/nowhere/x.csv'")
+    assert last.endswith("the cluster's head must see it by this path")
+
+    assert code_there.exit_code() == WRONG_INPUT
+    *_, last = filter(None, code_there.logs())
+    assert "estimator: expected a module that can be imported, got 'needs_more'" in last
+    assert "No module named 'not_there'" in last
+    assert last.endswith("on the cluster it must be installed, or be sent: add it to code")
+
+    assert fails.exit_code() == FAILED
+    assert fails.status().state is SubmissionState.FAILED
+    log = "\n".join(fails.logs())
+    assert "Traceback (most recent call last)" in log
+    assert log.rstrip().splitlines()[-1].startswith("error: none of the 1 trials of study")
 
 
 def test_what_would_never_run_is_refused_before_it_is_sent(monkeypatch, capsys):

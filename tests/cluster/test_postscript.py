@@ -21,6 +21,6 @@ def test_the_last_one_counts_and_half_of_one_is_none():
 def test_people_see_the_report_and_not_the_line_for_machines():
     lines = f"progress\n{Postscript(0, REPORT)}\n".splitlines()
     assert list(shown(lines)) == ["progress", "", "==== report ====", *REPORT.text.split("\n")]
-    assert list(before_report(lines)) == ["progress", ""]
+    assert list(before_report(["", "a", "", *lines])) == ["", "a", "", "progress"]
     assert last_progress("\n".join(lines)) == "progress"
     assert last_line("\n".join(lines)) == "of 2 lines"

@@ -11,6 +11,7 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
+from foldwise.cluster.parcel import python_here
 from foldwise.cluster.postscript import Postscript, RemoteReport
 from foldwise.drive import drive
 from foldwise.errors import ClusterError, FoldwiseError, InputError, MissingPackageError, without_password
@@ -49,7 +50,7 @@ def _run(job_file: str, python: str) -> Postscript:
 
 
 def _check_python(theirs: str) -> None:
-    ours = ".".join(platform.python_version_tuple()[:2])
+    ours = python_here()
     if ours != theirs:
         raise ClusterError(
             f"expected Python {theirs} on the cluster, as where the job was submitted, got {ours}; submit it with Python {ours}"

@@ -5,15 +5,12 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
 
+from foldwise.cluster.jobs_api import JobsApi
 from foldwise.cluster.postscript import Postscript, RemoteReport, last_line, shown
 from foldwise.cluster.submission import Submission, SubmissionState
 from foldwise.errors import ClusterError
 from foldwise.exit_codes import DONE, FAILED, INTERRUPTED
-
-if TYPE_CHECKING:
-    from foldwise.cluster.jobs_api import JobsApi
 
 _LOOK_EVERY = 1.0  # seconds
 STOP_SECONDS = 120

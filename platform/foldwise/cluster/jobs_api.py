@@ -163,7 +163,8 @@ def _client(access: Access) -> Any:
     set_environment()
     from ray.job_submission import JobSubmissionClient  # lazily: the environment must be set first
 
-    logging.getLogger("ray.dashboard.modules.dashboard_sdk").setLevel(logging.ERROR)
+    for module in ("dashboard_sdk", "job.sdk"):  # they tell of uploads and connections
+        logging.getLogger(f"ray.dashboard.modules.{module}").setLevel(logging.ERROR)
     with ONE_AT_A_TIME:
         hidden = {name: os.environ.pop(name) for name in _OVERRIDING if name in os.environ}
         try:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import re
 import zipfile
 from collections.abc import Sequence
@@ -35,6 +36,11 @@ _LEFT_OUT = {
 _LEFT_OUT_TOO = re.compile(r"\.env(\..*)?$|.*\.py[co]$|.*\.egg-info$|mlflow\.db-.*$")
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _N_LARGEST = 3
+
+
+def python_here() -> str:
+    """Return the version of this Python, as far as it must be the same on the cluster."""
+    return ".".join(platform.python_version_tuple()[:2])
 
 
 @dataclass(frozen=True)

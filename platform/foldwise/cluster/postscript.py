@@ -87,12 +87,17 @@ def shown(lines: Iterable[str]) -> Iterator[str]:
 
 
 def before_report(lines: Iterable[str]) -> Iterator[str]:
-    """Leave out the report and what follows."""
-    for line in lines:
-        if line.rstrip("\n") == _REPORT:
+    """Leave out the report and what follows, and empty lines at the end."""
+    n_empty = 0
+    for line in shown(lines):
+        if line == _REPORT:
             return
-        if not line.startswith(_MARK):
-            yield line
+        if not line:
+            n_empty += 1
+            continue
+        yield from [""] * n_empty
+        n_empty = 0
+        yield line
 
 
 def last_progress(log: str) -> str:

@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import platform
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from foldwise.cluster.access import Access
 from foldwise.cluster.handle import STOP_SECONDS, SubmittedJob
-from foldwise.cluster.parcel import JOB_FILE, Parcel
+from foldwise.cluster.jobs_api import JobsApi, TakenError
+from foldwise.cluster.parcel import JOB_FILE, Parcel, python_here
 from foldwise.cluster.submission import find, latest_of
 from foldwise.errors import ClusterError, InputError, MissingPackageError, without_password
+from foldwise.executors.ray_session import check_feasible
 from foldwise.job import Job
 from foldwise.resources import Resources
-
-if TYPE_CHECKING:
-    from foldwise.cluster.jobs_api import JobsApi
 
 _MOST_RACES = 5
 
 
 def connect(address: str | None = None) -> JobsApi:
     """Reach the cluster at an address, as `submit` takes it."""
-    from foldwise.cluster.jobs_api import JobsApi  # lazily: Ray takes a second to import
-
     return JobsApi(Access.find(address))
 
 
@@ -109,8 +105,6 @@ def _validated(job: Job) -> list[str]:
 
 def _check_room(job: Job, jobs: JobsApi) -> None:
     """Refuse what no node could ever give, unless the job is willing to wait for one; the driver will check it again."""
-    from foldwise.executors.ray_session import check_feasible  # lazily: with Ray's module
-
     nodes = jobs.nodes()
     if job.spec.limits.get("wait_seconds") is not None or not any(node["Alive"] for node in nodes):
         return
@@ -142,10 +136,8 @@ def _begin_or_join(jobs: JobsApi, parcel: Parcel, *, again: bool) -> tuple[str, 
 
 def _begin(jobs: JobsApi, parcel: Parcel, submission_id: str) -> bool:
     """Send a parcel; False if somebody else began the same attempt at this moment."""
-    from foldwise.cluster.jobs_api import TakenError  # lazily: Ray takes a second to import
 
-    python = ".".join(platform.python_version_tuple()[:2])
-    entrypoint = f"exec python -m foldwise.cluster.driver {JOB_FILE} {python}"
+    entrypoint = f"exec python -m foldwise.cluster.driver {JOB_FILE} {python_here()}"
     environment = {"RAY_JOB_STOP_WAIT_TIME_S": str(STOP_SECONDS)}
     with tempfile.TemporaryDirectory(prefix="foldwise-") as folder:
         try:
