@@ -136,7 +136,6 @@ def _begin_or_join(jobs: JobsApi, parcel: Parcel, *, again: bool) -> tuple[str, 
 
 def _begin(jobs: JobsApi, parcel: Parcel, submission_id: str) -> bool:
     """Send a parcel; False if somebody else began the same attempt at this moment."""
-
     entrypoint = f"exec python -m foldwise.cluster.driver {JOB_FILE} {python_here()}"
     environment = {"RAY_JOB_STOP_WAIT_TIME_S": str(STOP_SECONDS)}
     with tempfile.TemporaryDirectory(prefix="foldwise-") as folder:
