@@ -314,7 +314,7 @@ KEYS = {
 
 @pytest.mark.parametrize(("keys", "place", "value", "fix"), KEYS.values(), ids=KEYS.keys())
 def test_a_wrong_key_of_a_job_is_refused(tmp_path, monkeypatch, capsys, keys, place, value, fix):
-    monkeypatch.delattr(sklearn.model_selection, "HalvingGridSearchCV", raising=False)  # there once anyone has enabled it
+    monkeypatch.delitem(vars(sklearn.model_selection), "HalvingGridSearchCV", raising=False)  # there once anyone has enabled it
     (tmp_path / "job.yaml").write_text(yaml.safe_dump({**MINIMAL, **keys}))
     (tmp_path / "regression_beside.py").write_text("import numpy as np\ndef load():\n    return np.ones((20, 1)), np.arange(20) / 7\n")
     code, said = call(monkeypatch, capsys, "run", "job.yaml")

@@ -12,7 +12,7 @@ from sklearn.svm import SVC
 import foldwise as fw
 from foldwise.build import build
 from foldwise.errors import InputError
-from foldwise.job import parse_overrides
+from foldwise.overrides import parse_overrides
 from foldwise.space import shipped_spaces
 
 ROOT = Path(__file__).parents[1]

@@ -13,8 +13,8 @@ The flow, and the modules it lives in::
 
 1 describe: dimension, space. 2 open: data. 3 plan: folds, scoring and, since a problem holds a search, below the searches
 problem and plan. 4 ask: search. 5 map: seeds, sharing, guard, fit, ledger, queue, executors. 6 reduce: reduce, stats. 7 show:
-report, tracking. 8 the loop: studies, first_failures, run, launch. 9 faces: estimator, build, job, interruption, cli. A
-module imports only from those before it.
+report, tracking. 8 the loop: studies, first_failures, run, launch. 9 faces: estimator, build, job, interruption, drive,
+cluster, cli. A module imports only from those before it.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from foldwise import cluster as cluster
     from foldwise.data import Dataset as Dataset
     from foldwise.dimension import Categorical as Categorical
     from foldwise.dimension import Float as Float
@@ -68,7 +69,10 @@ _HOMES = {
     "SqlLedger": "ledger.sql",
 }
 
-__all__ = sorted(_HOMES)
+_MODULES = {"cluster"}
+"""Public modules, whose names are used with theirs before them: ``foldwise.cluster.submit``."""
+
+__all__ = sorted([*_HOMES, *_MODULES])
 
 try:
     __version__ = version("foldwise")
@@ -78,6 +82,8 @@ except PackageNotFoundError:  # run from the source root without being installed
 
 def __getattr__(name: str) -> Any:
     """Import public names when they are first used, so that ``import foldwise`` stays fast."""
+    if name in _MODULES:
+        return import_module(f"foldwise.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'foldwise' has no attribute {name!r}")
     value = getattr(import_module(f"foldwise.{_HOMES[name]}"), name)

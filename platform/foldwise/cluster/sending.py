@@ -1,0 +1,146 @@
+"""Submit a job to a cluster: validate it here, send it, or join the attempt that is under way."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from foldwise.cluster.access import Access
+from foldwise.cluster.handle import STOP_SECONDS, SubmittedJob
+from foldwise.cluster.jobs_api import JobsApi, TakenError
+from foldwise.cluster.parcel import JOB_FILE, Parcel, python_here
+from foldwise.cluster.submission import find, latest_of
+from foldwise.errors import ClusterError, InputError, MissingPackageError, without_password
+from foldwise.executors.ray_session import check_feasible
+from foldwise.job import Job
+from foldwise.resources import Resources
+
+_MOST_RACES = 5
+
+
+def connect(address: str | None = None) -> JobsApi:
+    """Reach the cluster at an address, as `submit` takes it."""
+    return JobsApi(Access.find(address))
+
+
+def submit(job: Job | str | Path | Mapping[str, Any], address: str | None = None, *, again: bool = False) -> SubmittedJob:
+    """Submit a job to a Ray cluster.
+
+    It is validated here first, as far as that goes without its data. What is sent is the job file and what its ``code``
+    names, never the data. While an attempt at the same job runs, or if one has succeeded, that one is joined; after a stop
+    or a failure the next attempt begins, which finds in the ledger what is finished.
+
+    Parameters
+    ----------
+    job : Job, path or mapping
+        The job: a file, or its keys and values.
+    address : str, optional
+        Of Ray's Jobs API; None takes ``RAY_API_SERVER_ADDRESS`` and, without it, ``http://127.0.0.1:8265``. The token is
+        taken from ``RAY_AUTH_TOKEN``, the file ``RAY_AUTH_TOKEN_PATH``, ``.env`` in the working folder (for a cluster on this
+        machine), or Ray's own file.
+    again : bool, default=False
+        Whether to begin another attempt although one has succeeded, as where the data has changed.
+
+    Returns
+    -------
+    SubmittedJob
+        Its handle: ``status()``, ``logs()``, ``wait()``, ``stop()``, ``report()``.
+
+    Raises
+    ------
+    InputError
+        If something is wrong with the job, or it names what stays on this machine.
+    ClusterError
+        If the cluster does not answer, refuses the token, is of another Ray version, or has no node for the job.
+
+    Examples
+    --------
+    >>> handle = submit("jobs/digits_svm.yaml", "http://127.0.0.1:8265")  # doctest: +SKIP
+    >>> handle.wait().state  # doctest: +SKIP
+    <SubmissionState.SUCCEEDED: 'SUCCEEDED'>
+    >>> print(handle.report())  # doctest: +SKIP
+    """
+    loaded = job if isinstance(job, Job) else Job.parse(job) if isinstance(job, Mapping) else Job.load(job)
+    parcel = Parcel.of(loaded)
+    warnings = _validated(loaded)
+    jobs = connect(address)
+    _check_room(loaded, jobs)
+    warnings += [*jobs.access.warnings(), *_secrets(loaded, jobs.access)]
+    submission_id, is_new = _begin_or_join(jobs, parcel, again=again)
+    return SubmittedJob(jobs, submission_id, is_new=is_new, warnings=tuple(warnings))
+
+
+def submitted(name: str, address: str | None = None) -> SubmittedJob:
+    """Return the handle of a job that was submitted.
+
+    Parameters
+    ----------
+    name : str
+        An id, or the name of a job or ``<job>-<digest8>``: the latest attempt is meant then.
+    address : str, optional
+        As `submit` takes it.
+
+    Raises
+    ------
+    ClusterError
+        If nothing on the cluster is called so.
+    """
+    jobs = connect(address)
+    return SubmittedJob(jobs, find(name, jobs.submissions(), jobs.address).id, is_new=False)
+
+
+def _validated(job: Job) -> list[str]:
+    """Check a job as far as that goes here; says what only the cluster can check, since this machine lacks a package."""
+    try:
+        job.check()
+    except MissingPackageError as error:
+        cause = error.__cause__
+        if not isinstance(cause, ModuleNotFoundError):
+            raise
+        return [f"{error.place}: {cause.name} is not installed here, so the cluster will check what needs it"]
+    return []
+
+
+def _check_room(job: Job, jobs: JobsApi) -> None:
+    """Refuse what no node could ever give, unless the job is willing to wait for one; the driver will check it again."""
+    nodes = jobs.nodes()
+    if job.spec.limits.get("wait_seconds") is not None or not any(node["Alive"] for node in nodes):
+        return
+    try:
+        check_feasible(Resources.of(job.spec.resources), nodes)
+    except InputError as error:
+        raise error.moved(error.place, job.source) from None
+
+
+def _secrets(job: Job, access: Access) -> list[str]:
+    """Say that a password would travel where others may read it."""
+    if access.is_private or without_password(job.text) == job.text:
+        return []
+    return ["the job file holds a password, which is sent in the open; set FOLDWISE_LEDGER, MLFLOW_TRACKING_URI on the cluster"]
+
+
+def _begin_or_join(jobs: JobsApi, parcel: Parcel, *, again: bool) -> tuple[str, bool]:
+    for _ in range(_MOST_RACES):
+        latest = latest_of(parcel.series, jobs.submissions())
+        if latest is not None and latest.state.is_worth_joining and not (again and latest.state.is_over):
+            return latest.id, False
+        submission_id = f"{parcel.series}-{1 if latest is None else latest.attempt + 1}"
+        if _begin(jobs, parcel, submission_id):
+            return submission_id, True
+    raise ClusterError(
+        f"expected to begin or join {parcel.series}, got other attempts {_MOST_RACES} times; submit it once more"
+    )
+
+
+def _begin(jobs: JobsApi, parcel: Parcel, submission_id: str) -> bool:
+    """Send a parcel; False if somebody else began the same attempt at this moment."""
+    entrypoint = f"exec python -m foldwise.cluster.driver {JOB_FILE} {python_here()}"
+    environment = {"RAY_JOB_STOP_WAIT_TIME_S": str(STOP_SECONDS)}
+    with tempfile.TemporaryDirectory(prefix="foldwise-") as folder:
+        try:
+            jobs.start(submission_id, entrypoint, parcel.pack(Path(folder)), parcel.name, environment)
+        except TakenError:
+            return False
+    return True
