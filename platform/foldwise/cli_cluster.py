@@ -35,9 +35,7 @@ def submit(
     """Submit a job to a Ray cluster, or join it if it was submitted before."""
     from foldwise import cluster  # lazily: ``--help`` answers at once
 
-    handle = cluster.submit(load_job(job, settings), address, again=again)
-    for warning in handle.warnings:
-        err(f"warning: {warning}")
+    handle = cluster.submit(load_job(job, settings), address, again=again, say=lambda text: err(f"warning: {text}"))
     if wait:
         err(_begun(handle))
         raise typer.Exit(_watch(handle, as_json=as_json))

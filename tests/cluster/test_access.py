@@ -136,11 +136,41 @@ def test_no_server_is_said_at_once():
         Access("http://127.0.0.1:1").check()
 
 
-def test_what_is_not_safe_is_said(server, monkeypatch):
-    here = Access(server.address, "right")
-    assert here.warnings() == []
+def test_a_cluster_that_asks_for_no_token_is_told(server):
+    assert not Access(server.address, "right").is_open()
     server.token = None
-    assert ["asks for no token" in warning for warning in here.warnings()] == [True]
-    server.token = "right"
-    monkeypatch.setattr(Access, "is_here", False)
-    assert ["is not encrypted" in warning for warning in here.warnings()] == [True]
+    assert Access(server.address, "right").is_open()
+
+
+@pytest.mark.parametrize(
+    ("address", "is_private"),
+    [
+        ("http://127.0.0.1:8265", True),
+        ("http://localhost:8265", True),
+        ("https://ray.example", True),
+        ("http://ray.example:8265", False),
+        ("http://10.0.0.1:8265", False),
+        ("http://127.0.0.1.ray.example", False),
+    ],
+)
+def test_only_this_machine_and_https_are_private(address, is_private):
+    assert Access(address).is_private is is_private
+
+
+def test_the_token_does_not_follow_a_redirection(server):
+    class Elsewhere(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(302)
+            self.send_header("Location", f"{server.address}/api/version")
+            self.end_headers()
+
+        def log_message(self, *words):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere) as other:
+        thread = threading.Thread(target=other.serve_forever, args=[0.01])
+        thread.start()
+        with pytest.raises(ClusterError, match="got none"):
+            Access(f"http://127.0.0.1:{other.server_port}", "right").check()
+        other.shutdown()
+        thread.join()

@@ -90,6 +90,8 @@ def test_equal_jobs_have_equal_digests_wherever_they_and_their_code_lie(folder, 
     other = Parcel.of(job(folder / "far", code="away/sent_models", data=JOB["data"], name="tiny"))
     assert one.digest == other.digest
     assert one.pack(tmp_path).read_bytes() == other.pack(tmp_path).read_bytes()
+    with zipfile.ZipFile(one.pack(tmp_path)) as archive:
+        assert {entry.date_time[0] for entry in archive.infolist()} == {1980}  # not today, which differs tomorrow
 
 
 @pytest.mark.parametrize("change", [{"seed": 1}, {"space": {"C": [1, 11]}}, {"name": "other"}, {"tracking": False}])

@@ -71,8 +71,9 @@ class FakeJobs:
 def jobs(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     fake = FakeJobs()
-    monkeypatch.setattr(sending, "connect", lambda address=None: fake)
+    monkeypatch.setattr(sending, "JobsApi", lambda access: fake)
     monkeypatch.setattr(Access, "is_open", lambda self: False)
+    monkeypatch.delenv("RAY_API_SERVER_ADDRESS", raising=False)
     return fake
 
 
@@ -138,8 +139,16 @@ def test_what_can_be_told_without_the_data_is_told_before_anything_is_sent(jobs,
 
 
 def test_a_package_that_only_the_cluster_has_is_no_error_here(jobs):
-    handle = fw.cluster.submit({**JOB, "estimator": "only_on_the_cluster.models:Net"})
-    assert handle.warnings == ("estimator: only_on_the_cluster is not installed here, so the cluster will check what needs it",)
+    said = []
+    assert fw.cluster.submit({**JOB, "estimator": "only_on_the_cluster.models:Net"}, say=said.append).is_new
+    assert said == ["estimator: only_on_the_cluster is not installed here, so the cluster will check what needs it"]
+    with pytest.warns(UserWarning, match="only_on_the_cluster is not installed here"):
+        fw.cluster.submit({**JOB, "estimator": "only_on_the_cluster.models:Net"})
+
+
+def test_a_module_that_a_package_here_lacks_is_an_error_here(jobs):
+    with pytest.raises(InputError, match="estimator: expected a module that can be imported, got 'sklearn.svn'"):
+        fw.cluster.submit({**JOB, "estimator": "sklearn.svn:SVC"})
 
 
 def test_resources_that_no_node_has_are_refused_unless_the_job_waits_for_them(jobs):
@@ -148,12 +157,22 @@ def test_resources_that_no_node_has_are_refused_unless_the_job_waits_for_them(jo
     assert fw.cluster.submit({**JOB, "resources": {"cpu": 64}, "limits": {"wait_seconds": 60}}).is_new
 
 
-def test_a_password_that_would_travel_in_the_open_is_said(jobs):
-    secret = {**JOB, "ledger": "postgresql://ann:secret@db/ledger"}
-    assert fw.cluster.submit(secret).warnings == ()
-    jobs.access = Access("http://ray.example:8265", "token")
-    assert any("holds a password" in warning for warning in fw.cluster.submit(secret).warnings)
-    assert not any("secret" in warning for warning in fw.cluster.submit(secret).warnings)
+def test_what_others_could_read_is_said_before_it_is_sent(jobs, monkeypatch):
+    secret, said = {**JOB, "ledger": "postgresql://ann:secret@db/ledger"}, []
+    fw.cluster.submit(secret, say=said.append)
+    fw.cluster.submit(secret, "https://ray.example", say=said.append)
+    assert said == []
+    monkeypatch.setattr(sending, "JobsApi", lambda access: pytest.fail(f"said {said} before"))
+    with pytest.raises(pytest.fail.Exception):
+        fw.cluster.submit(secret, "http://ray.example:8265", say=said.append)
+    assert ["http://ray.example:8265 is not encrypted" in said[0], "holds a password" in said[1]] == [True, True]
+    assert "secret" not in "".join(said)
+
+
+def test_a_cluster_that_is_open_to_all_is_said(jobs, monkeypatch):
+    monkeypatch.setattr(Access, "is_open", lambda self: True)
+    with pytest.warns(UserWarning, match="asks for no token: whoever reaches it can run code on it"):
+        fw.cluster.submit(JOB)
 
 
 def test_a_job_may_be_a_file_a_job_or_a_mapping(jobs, tmp_path):

@@ -33,13 +33,11 @@ class SubmittedJob:
         ``<job>-<digest8>-<attempt>``.
     is_new : bool, default=True
         Whether it was begun by this call; False: it was there, and is joined.
-    warnings : tuple of str
-        What is not safe about how it was submitted, or could not be checked before.
     """
 
-    def __init__(self, jobs: JobsApi, submission_id: str, *, is_new: bool = True, warnings: tuple[str, ...] = ()) -> None:
+    def __init__(self, jobs: JobsApi, submission_id: str, *, is_new: bool = True) -> None:
         self._jobs = jobs
-        self.id, self.is_new, self.warnings = submission_id, is_new, warnings
+        self.id, self.is_new = submission_id, is_new
 
     def __repr__(self) -> str:
         return f"SubmittedJob({self.id!r}, address={self.address!r})"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+import warnings
+from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,17 @@ def connect(address: str | None = None) -> JobsApi:
     return JobsApi(Access.find(address))
 
 
-def submit(job: Job | str | Path | Mapping[str, Any], address: str | None = None, *, again: bool = False) -> SubmittedJob:
+def _warn(text: str) -> None:
+    warnings.warn(text, stacklevel=3)
+
+
+def submit(
+    job: Job | str | Path | Mapping[str, Any],
+    address: str | None = None,
+    *,
+    again: bool = False,
+    say: Callable[[str], object] = _warn,
+) -> SubmittedJob:
     """Submit a job to a Ray cluster.
 
     It is validated here first, as far as that goes without its data. What is sent is the job file and what its ``code``
@@ -42,6 +54,9 @@ def submit(job: Job | str | Path | Mapping[str, Any], address: str | None = None
         machine), or Ray's own file.
     again : bool, default=False
         Whether to begin another attempt although one has succeeded, as where the data has changed.
+    say : callable, optional
+        Told what is not safe about sending the job, before it is sent, and what could not be checked here; a warning if
+        left out.
 
     Returns
     -------
@@ -64,12 +79,13 @@ def submit(job: Job | str | Path | Mapping[str, Any], address: str | None = None
     """
     loaded = job if isinstance(job, Job) else Job.parse(job) if isinstance(job, Mapping) else Job.load(job)
     parcel = Parcel.of(loaded)
-    warnings = _validated(loaded)
-    jobs = connect(address)
+    _validate(loaded, say)
+    access = Access.find(address)
+    _say_what_shows(loaded, access, say)
+    jobs = JobsApi(access)
     _check_room(loaded, jobs)
-    warnings += [*jobs.access.warnings(), *_secrets(loaded, jobs.access)]
     submission_id, is_new = _begin_or_join(jobs, parcel, again=again)
-    return SubmittedJob(jobs, submission_id, is_new=is_new, warnings=tuple(warnings))
+    return SubmittedJob(jobs, submission_id, is_new=is_new)
 
 
 def submitted(name: str, address: str | None = None) -> SubmittedJob:
@@ -91,16 +107,16 @@ def submitted(name: str, address: str | None = None) -> SubmittedJob:
     return SubmittedJob(jobs, find(name, jobs.submissions(), jobs.address).id, is_new=False)
 
 
-def _validated(job: Job) -> list[str]:
-    """Check a job as far as that goes here; says what only the cluster can check, since this machine lacks a package."""
+def _validate(job: Job, say: Callable[[str], object]) -> None:
+    """Check a job as far as that goes here: what needs a package that this machine lacks, the cluster will check."""
     try:
         job.check()
     except MissingPackageError as error:
         cause = error.__cause__
-        if not isinstance(cause, ModuleNotFoundError):
+        package = (getattr(cause, "name", None) or "").partition(".")[0]
+        if not isinstance(cause, ModuleNotFoundError) or not package or find_spec(package) is not None:
             raise
-        return [f"{error.place}: {cause.name} is not installed here, so the cluster will check what needs it"]
-    return []
+        say(f"{error.place}: {package} is not installed here, so the cluster will check what needs it")
 
 
 def _check_room(job: Job, jobs: JobsApi) -> None:
@@ -114,11 +130,19 @@ def _check_room(job: Job, jobs: JobsApi) -> None:
         raise error.moved(error.place, job.source) from None
 
 
-def _secrets(job: Job, access: Access) -> list[str]:
-    """Say that a password would travel where others may read it."""
-    if access.is_private or without_password(job.text) == job.text:
-        return []
-    return ["the job file holds a password, which is sent in the open; set FOLDWISE_LEDGER, MLFLOW_TRACKING_URI on the cluster"]
+def _say_what_shows(job: Job, access: Access, say: Callable[[str], object]) -> None:
+    """Say who else could read what is sent, or send something too."""
+    if not access.is_private:
+        say(f"{access.address} is not encrypted: token, code and job file can be read on the way; use https, or an SSH tunnel")
+        if without_password(job.text) != job.text:
+            say(
+                "the job file holds a password, which is sent in the open; set FOLDWISE_LEDGER, MLFLOW_TRACKING_URI there instead"
+            )
+    if access.is_open():
+        say(
+            f"the cluster at {access.address} asks for no token: whoever reaches it can run code on it; start all its nodes "
+            "with RAY_AUTH_MODE=token"
+        )
 
 
 def _begin_or_join(jobs: JobsApi, parcel: Parcel, *, again: bool) -> tuple[str, bool]:
