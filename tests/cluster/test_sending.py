@@ -147,7 +147,7 @@ def test_a_package_that_only_the_cluster_has_is_no_error_here(jobs):
 
 
 def test_a_module_that_a_package_here_lacks_is_an_error_here(jobs):
-    with pytest.raises(InputError, match="estimator: expected a module that can be imported, got 'sklearn.svn'"):
+    with pytest.raises(InputError, match=r"estimator: expected a module that can be imported, got 'sklearn\.svn'"):
         fw.cluster.submit({**JOB, "estimator": "sklearn.svn:SVC"})
 
 

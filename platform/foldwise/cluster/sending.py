@@ -20,6 +20,7 @@ from foldwise.job import Job
 from foldwise.resources import Resources
 
 _MOST_RACES = 5
+_CLOSED = "RAY_AUTH_MODE=token"
 
 
 def connect(address: str | None = None) -> JobsApi:
@@ -83,6 +84,8 @@ def submit(
     access = Access.find(address)
     _say_what_shows(loaded, access, say)
     jobs = JobsApi(access)
+    if access.is_open():
+        say(f"{access.address} asks for no token: whoever reaches it can run code on it; start its nodes with {_CLOSED}")
     _check_room(loaded, jobs)
     submission_id, is_new = _begin_or_join(jobs, parcel, again=again)
     return SubmittedJob(jobs, submission_id, is_new=is_new)
@@ -131,18 +134,12 @@ def _check_room(job: Job, jobs: JobsApi) -> None:
 
 
 def _say_what_shows(job: Job, access: Access, say: Callable[[str], object]) -> None:
-    """Say who else could read what is sent, or send something too."""
-    if not access.is_private:
-        say(f"{access.address} is not encrypted: token, code and job file can be read on the way; use https, or an SSH tunnel")
-        if without_password(job.text) != job.text:
-            say(
-                "the job file holds a password, which is sent in the open; set FOLDWISE_LEDGER, MLFLOW_TRACKING_URI there instead"
-            )
-    if access.is_open():
-        say(
-            f"the cluster at {access.address} asks for no token: whoever reaches it can run code on it; start all its nodes "
-            "with RAY_AUTH_MODE=token"
-        )
+    """Say what others could read on the way."""
+    if access.is_private:
+        return
+    say(f"{access.address} is not encrypted: token, code and job file can be read on the way; use https, or an SSH tunnel")
+    if without_password(job.text) != job.text:
+        say("the job file holds a password, which is sent in the open; set FOLDWISE_LEDGER or MLFLOW_TRACKING_URI there")
 
 
 def _begin_or_join(jobs: JobsApi, parcel: Parcel, *, again: bool) -> tuple[str, bool]:
