@@ -56,9 +56,10 @@ class Submitting:
 
     def end(self):
         """Return the exit code and the report, if there is one."""
-        output = self._process.stdout.read()
-        code = self._process.wait(timeout=300)
-        self._listener.join(timeout=10)
+        with self._process:
+            output = self._process.stdout.read()
+            code = self._process.wait(timeout=300)
+            self._listener.join(timeout=10)
         return code, json.loads(output) if output.strip() else None
 
     def report(self):
@@ -80,7 +81,8 @@ def count(services, database, query):
 
 
 def count_fits(services):
-    return count(services, "ledger", "SELECT count(*) FROM foldwise_fits")
+    is_new = count(services, "ledger", "SELECT to_regclass('foldwise_fits') IS NULL")
+    return 0 if is_new else count(services, "ledger", "SELECT count(*) FROM foldwise_fits")
 
 
 def is_at_work(services, name):

@@ -14,14 +14,17 @@ import numpy as np
 
 from foldwise.data import Dataset
 from foldwise.errors import TrackingError
+from foldwise.tracking.connect import IMPORTING, prepare_mlflow
 
 _EXAMPLE_ROWS = 5
 
 
 def prepare() -> None:
     """Do what takes seconds and needs no model: import what stores one, and find out which distribution owns what."""
-    for module in ("mlflow.sklearn", "skops.io"):
-        import_module(module)
+    prepare_mlflow()
+    with IMPORTING:
+        for module in ("mlflow.pyfunc", "mlflow.sklearn", "skops.io"):
+            import_module(module)
     _owners()
 
 
@@ -41,6 +44,7 @@ def save_model(model: Any, dataset: Dataset, folder: Path) -> Path:
     TrackingError
         If it can be stored in no way.
     """
+    prepare()  # also where the tracker's thread is still at it
     import mlflow.sklearn
 
     example, signature = _example(model, dataset)
