@@ -1,12 +1,9 @@
 """The worst day: workers and nodes are lost in mid-run, and the report is that of an undisturbed one."""
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
+from clusters import helped
 from ray_processes import Killer
 
 import foldwise as fw
@@ -15,8 +12,6 @@ from foldwise.executors.ray_session import SESSION
 from foldwise.queue import _SECONDS_PER_CHUNK
 from foldwise.run import Run
 from foldwise.testing import FaultyEstimator, small_plan
-
-HELPERS = Path(__file__).parent / "helpers"
 
 
 def what_was_found(report):
@@ -47,15 +42,6 @@ def test_a_random_worker_killed_now_and_then_changes_nothing(n_biases, seconds, 
     assert report.n_fits_failed == 0
     most_in_a_chunk = _SECONDS_PER_CHUNK / seconds + 2
     assert report.n_retries <= len(killer.killed) * most_in_a_chunk, "each loss may cost a chunk's fits one retry, and no more"
-
-
-def helped(name, *arguments):
-    """Run a helper that starts a cluster of its own, and return what it says."""
-    variables = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
-    command = [sys.executable, str(HELPERS / name), *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=variables, check=False)
-    assert done.returncode == 0, done.stderr
-    return next(json.loads(line) for line in done.stdout.splitlines() if line.startswith("{"))
 
 
 def undisturbed(n_biases):
