@@ -18,6 +18,20 @@ from foldwise.events import FitEnded
 from foldwise.testing import FaultyEstimator, small_plan
 
 
+def set_environment():
+    """Close a cluster by a token of its own, and have it miss a node that is lost within seconds."""
+    os.environ.update(
+        RAY_AUTH_MODE="token",
+        RAY_AUTH_TOKEN=secrets.token_hex(32),
+        RAY_USAGE_STATS_ENABLED="0",
+        RAY_ENABLE_UV_RUN_RUNTIME_ENV="0",
+        RAY_health_check_initial_delay_ms="500",
+        RAY_health_check_period_ms="500",
+        RAY_health_check_timeout_ms="1000",
+        RAY_health_check_failure_threshold="3",
+    )
+
+
 def lose(node):
     """Kill all of a node at once, as a loss of power does, once it is at work; on their own its workers would finish."""
     raylet = psutil.Process(node.all_processes["raylet"][0].process.pid)
@@ -35,12 +49,7 @@ def is_at_work(process):
 
 
 def main(n_biases, seconds):
-    os.environ.update(
-        RAY_AUTH_MODE="token",
-        RAY_AUTH_TOKEN=secrets.token_hex(32),
-        RAY_USAGE_STATS_ENABLED="0",
-        RAY_ENABLE_UV_RUN_RUNTIME_ENV="0",
-    )
+    set_environment()
     import ray  # once its environment is set
     from ray.cluster_utils import Cluster
 
