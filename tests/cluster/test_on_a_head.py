@@ -156,7 +156,7 @@ def test_what_is_wrong_there_is_said_there_with_the_exit_code_of_a_run(tmp_path,
 def test_what_would_never_run_is_refused_before_it_is_sent(monkeypatch, capsys):
     n_before = len(fw.cluster.connect().submissions())
     code, _, err = call(monkeypatch, capsys, "submit", write("large", resources={"cpu": 1000}))
-    assert (code, "large.yaml: resources.cpu: expected what one node can give, got CPU 1000" in err) == (WRONG_INPUT, True)
+    assert (code, "large.yaml: resources.cpu: expected what one node can give, got cpu 1000" in err) == (WRONG_INPUT, True)
     code, _, err = call(monkeypatch, capsys, "submit", write("typo"), "--set", "space.D=[1]")
     assert (code, "typo.yaml: space.D: expected a param of SVC" in err) == (WRONG_INPUT, True)
     assert len(fw.cluster.connect().submissions()) == n_before

@@ -15,7 +15,7 @@ from foldwise.cluster.jobs_api import JobsApi, TakenError
 from foldwise.cluster.parcel import JOB_FILE, Parcel, python_here
 from foldwise.cluster.submission import find, latest_of
 from foldwise.errors import ClusterError, InputError, MissingPackageError, without_password
-from foldwise.executors.ray_session import check_feasible
+from foldwise.executors.room import Room
 from foldwise.job import Job
 from foldwise.resources import Resources
 
@@ -128,7 +128,7 @@ def _check_room(job: Job, jobs: JobsApi) -> None:
     if job.spec.limits.get("wait_seconds") is not None or not any(node["Alive"] for node in nodes):
         return
     try:
-        check_feasible(Resources.of(job.spec.resources), nodes)
+        Room.of(Resources.of(job.spec.resources), nodes).check()
     except InputError as error:
         raise error.moved(error.place, job.source) from None
 
