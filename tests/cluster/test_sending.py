@@ -152,7 +152,7 @@ def test_a_module_that_a_package_here_lacks_is_an_error_here(jobs):
 
 
 def test_resources_that_no_node_has_are_refused_unless_the_job_waits_for_them(jobs):
-    with pytest.raises(ResourcesError, match=r"job: resources\.cpu: expected what one node can give, got CPU 64"):
+    with pytest.raises(ResourcesError, match=r"job: resources\.cpu: expected what one node can give, got cpu 64"):
         fw.cluster.submit({**JOB, "resources": {"cpu": 64}})
     assert fw.cluster.submit({**JOB, "resources": {"cpu": 64}, "limits": {"wait_seconds": 60}}).is_new
 
