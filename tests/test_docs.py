@@ -40,6 +40,7 @@ def test_the_readmes_job_is_the_shipped_one():
         "README.md",
         "docs/method.md",
         "docs/job_file.md",
+        "docs/schedules.md",
         "docs/ledger.md",
         "docs/faults.md",
         "docs/benchmarks.md",

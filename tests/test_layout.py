@@ -11,10 +11,10 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "platform" / "foldwise"
 
 ORDER = [
-    "errors", "exit_codes", "checks", "process", "versions", "digest", "imports", "yaml_file", "trial", "events", "dimension", "space", "data", "resources", "limits", "folds",
-    "scoring", "search", "problem", "prefixes", "plan", "seeds", "sharing", "guard", "fit", "ledger", "queue", "executors", "reduce", "stats", "report", "tracking",
-    "studies", "first_failures", "run", "launch", "pilot", "estimator", "build", "job_schema", "overrides", "job", "interruption", "drive", "cluster", "console",
-    "cli_cluster", "cli",
+    "errors", "exit_codes", "checks", "process", "versions", "digest", "imports", "yaml_file", "trial", "events", "dimension", "space", "data", "resources", "limits", "seeds", "epochs",
+    "folds", "scoring", "search", "schedule", "problem", "prefixes", "plan", "sharing", "guard", "fit", "lockstep", "ledger", "queue", "executors", "reduce", "stats", "report",
+    "tracking", "account", "first_failures", "studies", "fit_map", "scheduled_map", "run", "launch", "pilot", "estimator", "build", "job_schema", "overrides", "job", "interruption",
+    "drive", "cluster", "console", "cli_cluster", "cli",
 ]  # fmt: skip
 EXEMPT = {"__init__", "testing"}
 TOP = {
@@ -51,7 +51,7 @@ def test_a_module_imports_only_from_above_it(path):
 @pytest.mark.parametrize(
     ("library", "homes"),
     [
-        ("ray", {"executors/ray.py", "executors/ray_session.py", "cluster/jobs_api.py"}),
+        ("ray", {"executors/ray.py", "executors/ray_session.py", "executors/tune/", "cluster/jobs_api.py"}),
         ("mlflow", {"tracking"}),
         ("optuna", {"search/optuna.py"}),
         ("tensorflow", {"models"}),

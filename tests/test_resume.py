@@ -20,6 +20,7 @@ from foldwise.errors import FitFailedError, LedgerError
 from foldwise.events import FitEnded, RunEnded, TrialEnded
 from foldwise.executors import SerialExecutor
 from foldwise.ledger import MemoryLedger
+from foldwise.ledger.schema import SCHEMA
 from foldwise.ledger.sql import SqlEntries, SqlLedger
 from foldwise.run import Run
 from foldwise.testing import FaultyEstimator, ShuffledExecutor, small_plan
@@ -437,7 +438,7 @@ def test_a_ledger_is_shown_and_pruned(command, tmp_path):
     code, out, _ = command("ledger")
     assert code == 0
     assert ".foldwise/ledger.db: 12 fits of 1 jobs" in out
-    assert "schema 1" in out
+    assert f"schema {SCHEMA}" in out
     shown = json.loads(command("ledger", "--json")[1])
     assert (shown["jobs"][0]["job"], shown["jobs"][0]["fits"], shown["jobs"][0]["failed"]) == ("tiny", 12, 0)
     assert "12 fits of 1 jobs" in command("ledger", "--ledger", str(tmp_path / ".foldwise" / "ledger.db"))[1]

@@ -11,10 +11,12 @@ The flow, and the modules it lives in::
     Studies done -> outer refits -> Report + the final model
     Every step emits an Event; progress and MLflow only listen.
 
-1 describe: dimension, space. 2 open: data. 3 plan: folds, scoring and, since a problem holds a search, below the searches
-problem and plan. 4 ask: search. 5 map: seeds, sharing, guard, fit, ledger, queue, executors. 6 reduce: reduce, stats. 7 show:
-report, tracking. 8 the loop: studies, first_failures, run, launch. 9 faces: estimator, build, job, interruption, drive,
-cluster, cli. A module imports only from those before it.
+1 describe: dimension, space. 2 open: data. 3 plan: seeds, epochs, folds, scoring and, since a problem holds a search, below
+the searches schedule, problem and plan. 4 ask: search. 5 map: sharing, guard, fit, lockstep, ledger, queue, executors. 6
+reduce: reduce, stats. 7 show: report, tracking. 8 the loop: studies, fit_map, scheduled_map, run, launch. 9 faces: estimator,
+build, job, interruption, drive, cluster, cli. A module imports only from those before it.
+
+With a schedule a trial is not expanded to fits: an executor runs it whole, epoch by epoch, and tells how it ended.
 """
 
 from __future__ import annotations
@@ -35,12 +37,14 @@ if TYPE_CHECKING:
     from foldwise.estimator import NestedSearchCV as NestedSearchCV
     from foldwise.executors import SerialExecutor as SerialExecutor
     from foldwise.executors.ray import RayExecutor as RayExecutor
+    from foldwise.executors.tune import TuneExecutor as TuneExecutor
     from foldwise.job import Job as Job
     from foldwise.ledger.sql import SqlLedger as SqlLedger
     from foldwise.plan import Plan as Plan
     from foldwise.problem import Problem as Problem
     from foldwise.report import Report as Report
     from foldwise.run import Run as Run
+    from foldwise.schedule import Schedule as Schedule
     from foldwise.search import GridSearch as GridSearch
     from foldwise.search import RandomSearch as RandomSearch
     from foldwise.search.optuna import OptunaSearch as OptunaSearch
@@ -64,9 +68,11 @@ _HOMES = {
     "Report": "report",
     "Run": "run",
     "RunError": "errors",
+    "Schedule": "schedule",
     "SearchSpace": "space",
     "SerialExecutor": "executors",
     "SqlLedger": "ledger.sql",
+    "TuneExecutor": "executors.tune",
 }
 
 _MODULES = {"cluster"}

@@ -26,6 +26,7 @@ from foldwise.report import Report
 from foldwise.report.frames import outer_frame, trials_frame
 from foldwise.report.progress import ProgressLines
 from foldwise.run import Run, native_studies
+from foldwise.schedule import Schedule
 from foldwise.scoring import scorers_by_name
 from foldwise.search import make_search
 
@@ -82,8 +83,11 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
         At most so many fits at once; None and -1: as many as there is room for.
     verbose : int, default=0
         1: how it goes, 2: each trial, 3: each fit; to standard output.
+    schedule : mapping or Schedule, optional
+        How Ray Tune judges trials while they train in epochs: ``{"method": "asha", "max_epochs": 30, "grace_epochs": 3,
+        "reduction": 3}``; also "hyperband", "median" and "pbt". None: each trial is trained as the estimator says.
     resources : mapping, optional
-        Of one running fit: cpu, gpu (a fraction shares one), memory (bytes or "4GiB"), Ray's custom ones.
+        Of one running fit or scheduled trial: cpu, gpu (a fraction shares one), memory (bytes or "4GiB"), Ray's custom ones.
     limits : mapping, optional
         In seconds: ``fit_seconds`` of one fit, which then fails; ``seconds`` of the whole search, which then keeps what is
         complete and warns; ``wait_seconds`` of waiting for resources, after which it fails.
@@ -158,6 +162,7 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
         error_score: Any = np.nan,
         n_jobs: int | None = None,
         verbose: int = 0,
+        schedule: Mapping[str, Any] | Schedule | None = None,
         resources: Mapping[str, Any] | None = None,
         limits: Mapping[str, Any] | None = None,
         executor: Any = "ray",
@@ -179,6 +184,7 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
         self.error_score = error_score
         self.n_jobs = n_jobs
         self.verbose = verbose
+        self.schedule = schedule
         self.resources = resources
         self.limits = limits
         self.executor = executor
@@ -214,6 +220,7 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
             refit=self.refit,
             return_train_score=self.return_train_score,
             error_score=self.error_score,
+            schedule=self.schedule,
             resources=self.resources,
             limits=self.limits,
             random_state=self.random_state,
@@ -256,7 +263,8 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
             from foldwise.tracking import check_tracking  # lazily: only tracked searches need it
 
             check_tracking(self.tracking, self.experiment)
-        executor, ledger = make_executor(self.executor), make_ledger(self.ledger)
+        executor = make_executor(self.executor, scheduled=self.schedule is not None)
+        ledger = make_ledger(self.ledger)
         plan = self.plan(X, y, groups=groups, **fit_params)
         listeners = [ProgressLines(verbose=int(self.verbose))] if self.verbose else []
         run, report, run_id = run_plan(

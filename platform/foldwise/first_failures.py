@@ -26,9 +26,12 @@ class FirstFailures:
     ----------
     space : SearchSpace
         What is searched over.
+    of : str, default="fits"
+        What it listens to, as an error says it.
     """
 
-    def __init__(self, space: SearchSpace) -> None:
+    def __init__(self, space: SearchSpace, of: str = "fits") -> None:
+        self._of = of
         self._varying = {name for name in space.names if _varies(space, name)}
         self._values: dict[str, set[str]] = {name: set() for name in self._varying}
         self._trains: set[str] = set()
@@ -75,8 +78,8 @@ class FirstFailures:
         n_fits, n_trains = len(self._causes), len(self._trains)
         return failed(
             StudyFailedError,
-            f"the first {n_fits} fits all failed, on {n_trains} train sets and whatever their params, so the others were not "
-            f"tried: {causes_counted(self._causes)}",
+            f"the first {n_fits} {self._of} all failed, on {n_trains} train sets and whatever their params, so the others were "
+            f"not tried: {causes_counted(self._causes)}",
             self._causes,
         )
 

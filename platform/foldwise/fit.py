@@ -20,6 +20,7 @@ from sklearn.utils import get_tags
 from threadpoolctl import ThreadpoolController
 
 from foldwise.data import Dataset
+from foldwise.epochs import train_lineage
 from foldwise.errors import NON_FINITE, Failure
 from foldwise.guard import FitGuard, TimeLimitExceeded
 from foldwise.plan import Plan
@@ -50,6 +51,8 @@ class Workshop:
         Whether fits on the same train rows share rows and pipeline prefixes; the results are the same.
     guard : FitGuard
         Keeps each fit to its time.
+    horizon : int, default=0
+        The most epochs that a fit with a lineage may train.
     """
 
     dataset: Dataset
@@ -59,6 +62,7 @@ class Workshop:
     threads: int
     share: bool = True
     guard: FitGuard = field(default_factory=FitGuard)
+    horizon: int = 0
     _benches: Benches | None = field(default=None, repr=False)
 
     @classmethod
@@ -67,7 +71,8 @@ class Workshop:
         problem = plan.problem
         guard = FitGuard(problem.limits.fit_seconds)
         threads = problem.resources.threads
-        return cls(problem.dataset, problem.estimator, problem.scoring, plan.rows, threads, guard=guard)
+        horizon = 0 if problem.schedule is None else problem.schedule.max_epochs
+        return cls(problem.dataset, problem.estimator, problem.scoring, plan.rows, threads, guard=guard, horizon=horizon)
 
     def run(self, chunk: Sequence[Fit]) -> list[FitResult]:
         """Run fits, one after the other; a fit that raises is a result that says so."""
@@ -105,7 +110,7 @@ class Workshop:
     def _attempt(self, fit: Fit, work: _Work) -> None:
         """Fit and score on shared rows or, if that fails since they must not be written into, on rows of its own."""
         bench = self._bench_for(fit)
-        if self.share and not fit.keep_model:
+        if self.share and not fit.keep_model and not fit.lineage:
             before = bench.seconds
             try:
                 with bench.lending(work.make(self._model_for(fit, bench)).model):
@@ -126,7 +131,11 @@ class Workshop:
         pairwise = get_tags(model).input_tags.pairwise
         take = bench.take if share else bench.fresh
         X, y, fit_params = take(fit.train, pairwise=pairwise)
-        model.fit(X, **fit_params) if y is None else model.fit(X, y, **fit_params)
+        if fit.lineage:
+            horizon = self.horizon
+            model = work.model = train_lineage(model, fit.lineage, X, y, fit_params, horizon=horizon, seed=fit.seed)
+        else:
+            model.fit(X, **fit_params) if y is None else model.fit(X, y, **fit_params)
         work.fit_seconds = time.perf_counter() - clock
         # Scorers that look at predictions only may be given the last step and what it gets; one of the user's own sees all.
         by_step = share and type(model) is Pipeline and self.scoring.needs_only_predictions and not pairwise
@@ -142,7 +151,7 @@ class Workshop:
                     X, y, _ = take(held_out, pairwise=pairwise)
                     scores, errors = self.scoring(model, X, y)
                 work.scores[held_out] = scores
-                failure = self._failure_among(scores, errors, held_out)
+                failure = self.failure_among(scores, errors, held_out)
             except Exception as raised:  # a scorer may raise anything; other rows may do
                 if share and _wants_to_write(raised):
                     raise
@@ -151,7 +160,8 @@ class Workshop:
                 work.score_errors[held_out] = failure
             work.score_seconds[held_out] = time.perf_counter() - before
 
-    def _failure_among(self, scores: Mapping[str, float], errors: Mapping[str, str], held_out: str) -> Failure | None:
+    def failure_among(self, scores: Mapping[str, float], errors: Mapping[str, str], held_out: str) -> Failure | None:
+        """Return the first failure among the scores on some rows: a scorer that raised, or a score that is not finite."""
         for name, trace in errors.items():
             kind, _, message = trace.strip().splitlines()[-1].partition(": ")
             return Failure(kind.rpartition(".")[2], f"{name}: {message}"[:_LONGEST_MESSAGE], trace)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from foldwise.build import build, build_argument
 from foldwise.errors import InputError, InputTypeError, nearest, without_password
 from foldwise.events import FailuresForgotten, Listener
-from foldwise.executors import make_executor
+from foldwise.executors import check_executor, make_executor
 from foldwise.imports import add_import_paths, import_root, resolve
 from foldwise.job_schema import JobSpec, SearchSpec, TrackingSpec, validate_spec
 from foldwise.ledger import ENVIRONMENT_LEDGER, default_ledger, is_url, make_ledger
@@ -175,7 +175,7 @@ class Job:
         self._check_tracking(self.tracking_uri(None))
         executor = self._placed(lambda: self._executor(address))
         plan = Plan.of(self.open())
-        self._placed(lambda: executor.check(plan.problem.resources, plan.problem.limits))
+        self._placed(lambda: check_executor(executor, plan.problem))
         return plan
 
     def n_at_once(self, plan: Plan, address: str | None = None) -> int | None:
@@ -291,13 +291,14 @@ class Job:
         self._placed(lambda: check_tracking(uri, self.experiment, places))
 
     def _executor(self, address: str | None) -> Any:
-        executor = make_executor(self.spec.executor)
+        scheduled = self.spec.schedule is not None
+        executor = make_executor(self.spec.executor, scheduled=scheduled)
         if address is None:
             return executor
         if self.spec.executor != "ray":
             problem = f"expected ray beside the address {address!r}, got {self.spec.executor!r}; leave the address out"
             raise InputError("executor", problem)
-        return make_executor("ray", address=address)
+        return make_executor("ray", scheduled=scheduled, address=address)
 
     def _placed(self, make: Callable[[], Any]) -> Any:
         """Call something, and say of which key of the file an error is."""
@@ -342,7 +343,8 @@ class Job:
             "search": make_search(spec.search.method, **_search_options(spec.search, OPTIONS)),
             "n_trials": spec.search.trials, "batch": spec.search.batch, "repeats": spec.folds.repeats,
             "scoring": _scoring(spec.scoring), "refit": spec.refit, "return_train_score": spec.return_train_score,
-            "error_score": spec.error_score, "resources": spec.resources, "limits": spec.limits, "random_state": spec.seed,
+            "error_score": spec.error_score, "resources": spec.resources,
+            "schedule": spec.schedule, "limits": spec.limits, "random_state": spec.seed,
         }  # fmt: skip
 
     def _space(self) -> Any:

@@ -88,6 +88,7 @@ class JobSpec(_Spec):
     return_train_score: StrictBool = False
     error_score: StrictFloat | StrictStr = float("nan")
     n_jobs: StrictInt | None = None
+    schedule: dict[str, Any] | None = None
     resources: dict[str, Any] = Field(default_factory=dict)
     limits: dict[str, Any] = Field(default_factory=dict)
     executor: StrictStr = "ray"

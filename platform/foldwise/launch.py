@@ -10,7 +10,7 @@ from typing import Any
 from foldwise.checks import is_integer
 from foldwise.errors import InputError, InputTypeError
 from foldwise.events import Listener, RunWaits
-from foldwise.executors import Executor
+from foldwise.executors import Executor, check_executor
 from foldwise.ledger import Ledger
 from foldwise.plan import Plan
 from foldwise.report import Report
@@ -82,7 +82,7 @@ def run_plan(
     run, report, run_id
         The run as it ended, its report, and its MLflow run.
     """
-    executor.check(plan.problem.resources, plan.problem.limits)
+    check_executor(executor, plan.problem)
     tracker = None
     if tracking is not None:
         from foldwise.tracking import MlflowTracker, active_run  # lazily: only tracked runs need MLflow

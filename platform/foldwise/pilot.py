@@ -12,7 +12,7 @@ from foldwise.errors import FitFailedError, failed
 from foldwise.executors import Executor
 from foldwise.plan import Plan
 from foldwise.report.text import duration
-from foldwise.trial import Fit, FitResult, Params
+from foldwise.trial import Fit, FitResult, Params, Segment
 
 _N_PARAMS = 3
 _MOST_LOOKED_AT = 1000
@@ -35,6 +35,8 @@ class Pilot:
         Expected on so many cores.
     peak_bytes : int
         Most memory that a worker held; 0 where the system does not say.
+    is_at_most : bool
+        Whether it costs less where a schedule stops trials.
     """
 
     n_fits: int
@@ -42,6 +44,7 @@ class Pilot:
     cpu_seconds: float
     wall_seconds: float
     peak_bytes: int
+    is_at_most: bool = False
 
     def to_dict(self) -> dict[str, float]:
         """Return it for machines."""
@@ -50,8 +53,9 @@ class Pilot:
     def explain(self) -> str:
         """Say it in a line."""
         memory = f", {self.peak_bytes / 2**20:.0f} MiB of memory per worker" if self.peak_bytes else ""
+        most = "at most " if self.is_at_most else ""
         return (
-            f"expected   {duration(self.cpu_seconds)} of CPU time, {duration(self.wall_seconds)} on {self.n_cores} "
+            f"expected   {most}{duration(self.cpu_seconds)} of CPU time, {duration(self.wall_seconds)} on {self.n_cores} "
             f"core{'s' * (self.n_cores > 1)}{memory}; from {self.n_fits} fits"
         )
 
@@ -59,7 +63,8 @@ class Pilot:
 def fly(plan: Plan, executor: Executor, n_jobs: int | None = None) -> Pilot:
     """Time a few fits of a plan where they would run, and reckon what the whole will cost.
 
-    A few params are fitted on the train rows of an inner fold and on those of an outer fold. A fit's own time counts once
+    A few params are fitted on the train rows of an inner fold and on those of an outer fold; with a schedule for its grace
+    epochs, from which the cost of all epochs is reckoned. A fit's own time counts once
     per fit (the final model's as one on an outer fold's rows), what fits share once per distinct prefix and train rows.
 
     Parameters
@@ -89,17 +94,20 @@ def fly(plan: Plan, executor: Executor, n_jobs: int | None = None) -> Pilot:
     executor.open(plan, n_jobs)
     try:
         n_cores = executor.n_at_once
-        timed = {train: _run(executor, [plan.fit(one, train) for one in some]) for train in loops}
+        timed = {train: _run(executor, [_pilot_fit(plan, one, train) for one in some]) for train in loops}
     finally:
         executor.close()
+    schedule = plan.problem.schedule
+    times = 1.0 if schedule is None else schedule.max_epochs / schedule.grace_epochs
     cpu = math.fsum(
-        n_fits * fmean(map(_own_seconds, timed[train]))
+        n_fits * times * fmean(map(_own_seconds, timed[train]))
         + n_rows * per_prefix * math.fsum(r.shared_seconds for r in timed[train])
         for train, (n_fits, n_rows) in loops.items()
     )
     flown = [result for results in timed.values() for result in results]
-    longest = max(_own_seconds(result) + result.shared_seconds for result in flown)
-    return Pilot(len(flown), n_cores, cpu, max(cpu / n_cores, longest), max(result.peak_bytes for result in flown))
+    longest = max(times * _own_seconds(result) + result.shared_seconds for result in flown)
+    peak = max(result.peak_bytes for result in flown)
+    return Pilot(len(flown), n_cores, cpu, max(cpu / n_cores, longest), peak, is_at_most=schedule is not None)
 
 
 def _first_asked(plan: Plan) -> list[Params]:
@@ -113,6 +121,11 @@ def _spread(asked: Sequence[Params]) -> list[Params]:
     """Take params from the start, the middle and the end."""
     places = {round(i * (len(asked) - 1) / (_N_PARAMS - 1)) for i in range(_N_PARAMS)}
     return [asked[place] for place in sorted(places)]
+
+
+def _pilot_fit(plan: Plan, params: Params, train: str) -> Fit:
+    schedule = plan.problem.schedule
+    return plan.fit(params, train, lineage=() if schedule is None else (Segment(params, schedule.grace_epochs),))
 
 
 def _run(executor: Executor, fits: Sequence[Fit]) -> list[FitResult]:

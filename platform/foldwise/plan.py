@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +13,8 @@ from foldwise.digest import derive_seed, digest, digest_rows
 from foldwise.folds import Fold
 from foldwise.prefixes import Prefixes
 from foldwise.problem import Problem
-from foldwise.trial import Fit, Params
+from foldwise.schedule import PBT, changing
+from foldwise.trial import Fit, Lineage, Params, Trial
 
 FINAL = "final"
 _COUNTED_EXACTLY = 100_000
@@ -131,10 +133,25 @@ class Plan:
         """The transformers that fits on the same train rows can share."""
         return Prefixes(self.problem.estimator)
 
-    def fit(self, params: Params, train: str, *, keep_model: bool = False) -> Fit:
-        """Name the fit of some params on some train rows."""
-        key = digest(self._learns_from[train], params)
-        return Fit(key, train, self.held_out[train], params, self.seeds[train], keep_model=keep_model)
+    def fit(self, params: Params, train: str, *, keep_model: bool = False, lineage: Lineage = ()) -> Fit:
+        """Name the fit of some params on some train rows; with a lineage, of its epochs, which begin with its own params."""
+        if lineage:
+            key, params = digest(self._learns_from[train], self._names(lineage)), lineage[0].params
+        else:
+            key = digest(self._learns_from[train], params)
+        return Fit(key, train, self.held_out[train], params, self.seeds[train], keep_model, lineage)
+
+    def _names(self, lineage: Lineage) -> list[Any]:
+        assert self.problem.schedule is not None
+        return ["lineage", self.problem.schedule.max_epochs, *([one.params, one.epochs] for one in lineage)]
+
+    def trial_key(self, study: str, trial: Trial) -> str:
+        """Name a scheduled trial: what stops it depends on its siblings, so it belongs to this very problem."""
+        return digest("trial", self.problem.key, study, trial.number, trial.params)
+
+    def asked_of(self, fold: PlannedFold) -> tuple[str, ...]:
+        """Return the rows on which a study itself wants a fold's fit scored."""
+        return (fold.held_out, fold.train) if self.problem.return_train_score else (fold.held_out,)
 
     def described(self) -> Plan:
         """Return the plan without the data, to be kept and pickled after a run."""
@@ -149,8 +166,8 @@ class Plan:
 
     @cached_property
     def n_fits(self) -> int | None:
-        """Distinct fits that will run; None where the search adapts."""
-        if self.problem.search.adapts:
+        """Distinct fits that will run; None where the search adapts, or a schedule judges."""
+        if self.problem.search.adapts or self.is_scheduled:
             return None
         return self._n_distinct_params * self.n_train_sets + self.problem.refit
 
@@ -161,6 +178,17 @@ class Plan:
             return self.n_fits
         judged_elsewhere = len(self.studies) - 1
         return self.n_trials * self._n_folds + judged_elsewhere + self.problem.refit
+
+    @property
+    def is_scheduled(self) -> bool:
+        """Whether trials are judged while they train."""
+        return self.problem.schedule is not None
+
+    @property
+    def n_epochs_at_most(self) -> int | None:
+        """Epochs of all fits if no trial is stopped; None without a schedule, where estimators decide."""
+        schedule = self.problem.schedule
+        return None if schedule is None else self.n_fits_at_most * schedule.max_epochs
 
     @property
     def n_fits_plain(self) -> int:
@@ -186,11 +214,11 @@ class Plan:
 
     @cached_property
     def n_transformer_fits(self) -> tuple[int, int] | None:
-        """Transformers to fit by a search that shares nothing, and here, at best; None where the search adapts.
+        """Transformers to fit by a search that shares nothing, and here, at best; None where `n_fits` is.
 
         At best: fits on the same train rows that run on several workers fit a shared prefix once on each.
         """
-        if self.problem.search.adapts or self.n_trials > _COUNTED_EXACTLY:
+        if self.n_fits is None or self.n_trials > _COUNTED_EXACTLY:
             return None
         plain, shared = self.prefixes.count_fits(self._asked())
         of_one = sum(transformer.present for transformer in self.prefixes.transformers)
@@ -199,8 +227,10 @@ class Plan:
 
     @property
     def n_fits_at_once(self) -> int | None:
-        """The most fits that can be under way at once where the search adapts: it must be told before it asks again."""
-        return self.problem.batch * self._n_folds if self.problem.search.adapts else None
+        """The most processes that can be at work at once where the search adapts: it must be told before it asks again."""
+        if not self.problem.search.adapts:
+            return None
+        return self.problem.batch * (len(self.studies) if self.is_scheduled else self._n_folds)
 
     @cached_property
     def n_train_sets(self) -> int:
@@ -225,7 +255,7 @@ class Plan:
         return {
             "n_studies": len(self.studies), "n_trials": self.n_trials, "n_fits": self.n_fits,
             "n_fits_at_most": self.n_fits_at_most, "n_fits_plain": self.n_fits_plain,
-            "n_transformer_fits": shared, "n_transformer_fits_plain": plain,
+            "n_transformer_fits": shared, "n_transformer_fits_plain": plain, "n_epochs_at_most": self.n_epochs_at_most,
         }  # fmt: skip
 
     def explain(self, n_cores: int | None = None) -> str:
@@ -238,8 +268,10 @@ class Plan:
         """
         lines = [*self._lines_of_the_search(), self._line_of_fits(), *self._lines_of_prefixes()]
         if n_cores is not None and (at_once := self.n_fits_at_once) is not None and at_once < n_cores:
+            over = "all studies are" if self.is_scheduled else "all studies and inner folds are"
+            what = "trials" if self.is_scheduled else "fits"
             lines.append(
-                f"warning    {self.problem.batch} trials a batch over all studies and inner folds are {at_once} fits, which "
+                f"warning    {self.problem.batch} trials a batch over {over} {at_once} {what}, which "
                 f"leaves {n_cores - at_once} of {n_cores} cores idle; a larger batch fills them"
             )
         return "\n".join(lines)
@@ -256,14 +288,31 @@ class Plan:
             f"{problem.name}: {type(problem.estimator).__name__} on {dataset.name}, {shape}, seed {problem.seed}",
             f"search     {problem.search.method}, {self.n_trials} trials per study over {len(problem.space)} params"
             + (f", asked {problem.batch} at a time" if problem.search.adapts else ""),
+            *self._lines_of_the_schedule(),
             f"folds      {n_outer} outer; {'-'.join(map(str, inner))} inner, from {kind}"
             + (f"; {len(np.unique(dataset.groups))} groups, held together in both loops" if dataset.groups is not None else ""),
             f"studies    {n_outer + 1}: one per outer fold, and a final one over the outer folds of all rows",
             f"scoring    {', '.join(problem.scoring.metrics) or 'as the scorer names them'}; {chooser} chooses",
         ]
 
+    def _lines_of_the_schedule(self) -> list[str]:
+        problem = self.problem
+        if problem.schedule is None:
+            return []
+        lines = [f"schedule   {problem.schedule}; not repeatable to the bit"]
+        if problem.schedule.method == PBT:
+            may = changing(problem.estimator, problem.space)
+            kept = ", ".join(name for name in problem.space.names if name not in may)
+            lines.append(f"changes    {', '.join(sorted(may))}" + (f"; drawn once: {kept}" if kept else ""))
+        return lines
+
     def _line_of_fits(self) -> str:
         plain = self.n_fits_plain
+        if self.is_scheduled:
+            return (
+                f"fits       at most {self.n_fits_at_most}: a trial trains its inner folds in lockstep, and the choices are "
+                f"fitted for as many epochs; at most {self.n_epochs_at_most} epochs in all"
+            )
         if self.n_fits is None:
             return (
                 f"fits       at most {self.n_fits_at_most}; what studies ask alike runs once "
@@ -276,7 +325,7 @@ class Plan:
 
     def _lines_of_prefixes(self) -> list[str]:
         steps = self.prefixes.transformers
-        if not steps:
+        if not steps or self.is_scheduled:
             return []
         names = ", ".join(step.path for step in steps)
         if self.n_transformer_fits is None:

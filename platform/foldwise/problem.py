@@ -21,6 +21,7 @@ from foldwise.errors import DataError, InputError, InputTypeError, SpaceError, n
 from foldwise.folds import NestedFolds, nested_folds
 from foldwise.limits import Limits
 from foldwise.resources import Resources
+from foldwise.schedule import Schedule
 from foldwise.scoring import Scoring, check_scorable, make_scoring
 from foldwise.search import Search
 from foldwise.space import SearchSpace
@@ -65,6 +66,8 @@ class Problem:
         Of one running fit.
     limits : Limits
         In time; like resources, no part of the key.
+    schedule : Schedule or None
+        How trials are judged while they train; None: they are not.
     """
 
     name: str
@@ -82,6 +85,7 @@ class Problem:
     error_score: float | str = math.nan
     resources: Resources = field(default_factory=Resources)
     limits: Limits = field(default_factory=Limits)
+    schedule: Schedule | None = None
 
     def described(self) -> Problem:
         """Return the problem without rows, its key known, to be kept after a run."""
@@ -94,10 +98,11 @@ class Problem:
         """Digest of all that affects results."""
         rows = [[f.train, f.held_out] for f in (*self.folds.outer, *(i for inner in self.folds.inner for i in inner))]
         spaces = [{n: [type(d).__name__, vars(d)] for n, d in sub.items()} for sub in self.space.subspaces]
+        schedule = [] if self.schedule is None else [self.schedule.to_dict()]  # where there is none, keys are as ever
         return digest(
             self.dataset.digest, self.estimator, spaces, [self.search.method, vars(self.search)], self.n_trials,
             self.batch if self.search.adapts else None, rows, self.scoring.scorer, self.scoring.refit, self.refit, self.seed,
-            self.return_train_score, self.error_score,
+            self.return_train_score, self.error_score, *schedule,
         )  # fmt: skip
 
 
@@ -116,6 +121,7 @@ def make_problem(
     refit: Any = True,
     return_train_score: bool = False,
     error_score: Any = math.nan,
+    schedule: Any = None,
     resources: Any = None,
     limits: Any = None,
     random_state: Any = None,
@@ -136,7 +142,7 @@ def make_problem(
     _check_classes(dataset.y, estimator)
     asked = check_asked(
         estimator, space, search=search, n_trials=n_trials, batch=batch, repeats=repeats, scoring=scoring, refit=refit,
-        return_train_score=return_train_score, error_score=error_score, resources=resources, limits=limits,
+        return_train_score=return_train_score, error_score=error_score, schedule=schedule, resources=resources, limits=limits,
         random_state=random_state,
     )  # fmt: skip
     check_scorable(estimator, scoring, dataset.y)
@@ -158,6 +164,7 @@ def make_problem(
         error_score=error_score if isinstance(error_score, str) else float(error_score),
         resources=asked.resources,
         limits=asked.limits,
+        schedule=asked.schedule,
     )
 
 
@@ -171,6 +178,7 @@ class Asked:
     seed: int
     resources: Resources
     limits: Limits
+    schedule: Schedule | None
 
 
 def check_asked(
@@ -185,6 +193,7 @@ def check_asked(
     refit: Any = True,
     return_train_score: bool = False,
     error_score: Any = math.nan,
+    schedule: Any = None,
     resources: Any = None,
     limits: Any = None,
     random_state: Any = None,
@@ -206,10 +215,12 @@ def check_asked(
         raise InputTypeError("return_train_score", f"expected true or false, got {return_train_score!r}")
     _check_error_score(error_score)
     seed = make_seed(random_state)
-    amounts, times = Resources.of(resources), Limits.of(limits)
+    amounts, times, judge = Resources.of(resources), Limits.of(limits), Schedule.of(schedule)
     scorers = make_scoring(estimator, scoring, refit)
-    checked = _placed_in("space", lambda: search.check(whole_space, n_trials))
-    return Asked(whole_space, checked, scorers, seed, amounts, times)
+    n_asked = _placed_in("space", lambda: search.check(whole_space, n_trials))
+    if judge is not None:
+        judge.check_suits(estimator, whole_space, search, n_asked)
+    return Asked(whole_space, n_asked, scorers, seed, amounts, times, judge)
 
 
 def make_seed(random_state: Any) -> int:

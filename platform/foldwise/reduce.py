@@ -13,7 +13,7 @@ from scipy.stats import rankdata
 
 from foldwise.errors import Failure, InputError
 from foldwise.plan import PlannedFold
-from foldwise.trial import FitResult, FoldScores, Params, Trial, TrialState
+from foldwise.trial import FitResult, FoldScores, Lineage, Params, Trial, TrialEnd, TrialState
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +29,15 @@ class OuterResult:
     inner_best : float
         Mean inner score of the chosen params, in the metric that chose.
     params : mapping
-        The chosen params.
+        The chosen params; of a scheduled trial those of its last epoch.
     n_train, n_test : int
         Rows learned from and judged on.
     seconds : float
         Fitting and scoring of the study's trials and its refit, wherever they ran.
     error : Failure or None
         Why the refit failed.
+    lineage : tuple of Segment
+        The epochs that the refit trained; empty without a schedule.
     """
 
     fold: int
@@ -46,6 +48,7 @@ class OuterResult:
     n_test: int
     seconds: float
     error: Failure | None = None
+    lineage: Lineage = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,15 +131,21 @@ def reduce_trial(
     )
 
 
+def end_trial(reduced: Trial, end: TrialEnd) -> Trial:
+    """Say of a trial, reduced from its folds' results, how its schedule ended it, and what it trained with in the end."""
+    state = reduced.state if reduced.error is not None else end.state
+    return replace(reduced, state=state, params=end.lineage[-1].params, lineage=end.lineage, curve=end.curve)
+
+
 def choose(trials: Sequence[Trial], refit: str | Callable[[Mapping[str, Any]], int], *, single: bool = False) -> Trial | None:
     """Choose a trial: the best mean over the inner folds.
 
     Parameters
     ----------
     trials : sequence of Trial
-        Reduced, in the order asked.
+        Reduced, in the order asked; those that a schedule stopped never win.
     refit : str or callable
-        The metric that chooses, or a function from ``cv_results_`` to an index, as scikit-learn's.
+        The metric that chooses, or a function from ``cv_results_`` (of the trials that can win) to an index, as scikit-learn's.
     single : bool, default=False
         Whether there is one metric, which that function knows as "score".
 
@@ -150,6 +159,9 @@ def choose(trials: Sequence[Trial], refit: str | Callable[[Mapping[str, Any]], i
     InputError
         If a callable gives no index of a trial.
     """
+    trials = [trial for trial in trials if trial.can_win]
+    if not trials:
+        return None
     if callable(refit):
         results = cv_results(trials, single=single)
         try:
@@ -183,11 +195,14 @@ def judge(
         n_test=len(rows[planned.held_out]),
         seconds=sum(trial.seconds for trial in trials) + result.fit_seconds + result.score_seconds.get(planned.held_out, 0.0),
         error=result.failure_on(planned.held_out),
+        lineage=chosen.lineage,
     )
 
 
 def cv_results(trials: Sequence[Trial], *, single: bool = False) -> dict[str, Any]:
     """Lay out trials as scikit-learn's ``cv_results_``.
+
+    Of a trial that a schedule stopped it has the scores of its last epoch; they rank behind those of all trials that can win.
 
     Parameters
     ----------
@@ -199,20 +214,23 @@ def cv_results(trials: Sequence[Trial], *, single: bool = False) -> dict[str, An
     Returns
     -------
     dict of str to array
-        Columns in scikit-learn's order; ``params`` is a list of dicts.
+        Columns in scikit-learn's order; ``params`` is a list of dicts. With a schedule there is a column ``epochs``.
     """
     columns: dict[str, Any] = {}
     _store(columns, "fit_time", [trial.fit_seconds for trial in trials])
     _store(columns, "score_time", [trial.score_seconds for trial in trials])
     columns |= _param_columns([trial.params for trial in trials])
     columns["params"] = [dict(trial.params) for trial in trials]
+    if any(trial.lineage for trial in trials):
+        columns["epochs"] = np.array([trial.epochs for trial in trials])
+    can_win = np.array([trial.can_win for trial in trials])
     for metric in _metrics_of(trials):
         name = "score" if single else metric
         nothing = (math.nan,) * len(trials[0].fit_seconds)
         held_out = np.array([t.scores[metric].held_out if metric in t.scores else nothing for t in trials], dtype=np.float64)
         _split(columns, f"test_{name}", held_out)
         _store(columns, f"test_{name}", held_out)
-        columns[f"rank_test_{name}"] = _ranks(columns[f"mean_test_{name}"])
+        columns[f"rank_test_{name}"] = _ranks(columns[f"mean_test_{name}"], can_win)
         if any(trial.scores[metric].train for trial in trials if metric in trial.scores):
             train = np.array([t.scores[metric].train if metric in t.scores else nothing for t in trials], dtype=np.float64)
             _split(columns, f"train_{name}", train)
@@ -237,12 +255,14 @@ def _store(columns: dict[str, Any], name: str, values: Any) -> None:
         columns[f"std_{name}"] = np.sqrt(np.average((array - means[:, np.newaxis]) ** 2, axis=1))
 
 
-def _ranks(means: np.ndarray) -> np.ndarray:
-    """Rank means from 1, best first; what has none ties for the last place."""
-    if np.isnan(means).all():
-        return np.ones(len(means), dtype=np.int32)
-    filled = np.where(np.isnan(means), np.nanmin(means) - 1, means)
-    return rankdata(-filled, method="min").astype(np.int32)
+def _ranks(means: np.ndarray, can_win: np.ndarray) -> np.ndarray:
+    """Rank means from 1, best first: those that can win before those that cannot; what has none ties for the last place."""
+    classes = np.where(np.isnan(means), 2, np.where(can_win, 0, 1))
+    filled, ranks = np.where(np.isnan(means), 0.0, means), np.empty(len(means), dtype=np.int32)
+    for number in range(3):
+        among = classes == number
+        ranks[among] = (classes < number).sum() + rankdata(-filled[among], method="min")
+    return ranks
 
 
 def _param_columns(params: Sequence[Params]) -> dict[str, Any]:

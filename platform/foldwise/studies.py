@@ -1,26 +1,35 @@
-"""Step 8, the loop's state: a study while it runs."""
+"""Step 8, the loop's state: a study while it runs, and the ways that its trials may take."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
-from foldwise.plan import Plan, Study
+from foldwise.plan import Study
 from foldwise.reduce import OuterResult
 from foldwise.search import Asker
-from foldwise.trial import Fit, FitResult, Trial
+from foldwise.trial import FitResult, Trial, TrialEnd
+
+Settle: TypeAlias = Callable[[Trial, Sequence[FitResult], TrialEnd | None], None]
+"""Told of a trial when its folds' results are there, in fold order; with its end if a schedule judged it."""
 
 
-@dataclass
-class _OpenTrial:
-    """A trial whose fits are under way; results stand in fold order, whatever came first."""
+class TrialMap(ABC):
+    """The map: trials that studies ask about go in, results of their inner folds come out. The seam is the trial."""
 
-    trial: Trial
-    results: list[FitResult | None]
+    @abstractmethod
+    def n_wanted(self, *, is_idle: bool) -> int:
+        """Say how many trials to ask a study for now, of which none is under way if it is idle."""
 
-    @property
-    def is_whole(self) -> bool:
-        return all(result is not None for result in self.results)
+    @abstractmethod
+    def map(self, study: Study, trials: Sequence[Trial], settle: Settle) -> None:
+        """Take trials in; each is settled once."""
+
+    @abstractmethod
+    def end_study(self, study: Study) -> None:
+        """Hear that a study will ask no more."""
 
 
 @dataclass
@@ -33,8 +42,6 @@ class LiveStudy:
         Its plan.
     asker : Asker
         Its own search.
-    reduce : callable
-        Merges a trial and its results.
     trials : list of Trial
         Reduced, in the order asked.
     chosen : Trial or None
@@ -45,47 +52,33 @@ class LiveStudy:
 
     study: Study
     asker: Asker
-    reduce: Callable[[Trial, Sequence[FitResult]], Trial]
     trials: list[Trial] = field(default_factory=list)
     chosen: Trial | None = None
     outer: OuterResult | None = None
     n_asked: int = 0
-    _open: dict[int, _OpenTrial] = field(default_factory=dict)
     _untold: dict[int, Trial] = field(default_factory=dict)
+    _n_reduced: int = 0
 
     @property
     def is_searched(self) -> bool:
         """Whether every trial is asked, reduced and told."""
-        return self.asker.done and not self._open and not self._untold
+        return self.asker.done and self.is_idle and not self._untold
 
     @property
     def is_idle(self) -> bool:
         """Whether none of its trials is under way."""
-        return not self._open
+        return self._n_reduced == self.n_asked
 
-    def ask(self, n: int, plan: Plan) -> list[tuple[int, int, Fit]]:
-        """Ask for up to n trials, and expand them to fits: (trial number, inner fold, fit)."""
+    def ask(self, n: int) -> list[Trial]:
+        """Ask for up to n trials."""
         asked = self.asker.ask(n)
         self.n_asked += len(asked)
-        fits = []
-        for trial in asked:
-            self._open[trial.number] = _OpenTrial(trial, [None] * len(self.study.folds))
-            fits += [(trial.number, i, plan.fit(trial.params, fold.train)) for i, fold in enumerate(self.study.folds)]
-        return fits
+        return asked
 
-    def settle(self, number: int, fold: int, result: FitResult) -> Trial | None:
-        """Take one fold's result; returns the reduced trial once it is whole."""
-        trial = self._open[number]
-        trial.results[fold] = result
-        if not trial.is_whole:
-            return None
-        del self._open[number]
-        reduced = self.reduce(trial.trial, [one for one in trial.results if one is not None])
-        self._untold[number] = reduced
-        return reduced
-
-    def tell(self) -> None:
-        """Tell the search of reduced trials, in the order of their numbers and as far as that goes without a gap."""
+    def settle(self, reduced: Trial) -> None:
+        """Take a reduced trial; the search is told of trials by number, as far as that goes without a gap."""
+        self._n_reduced += 1
+        self._untold[reduced.number] = reduced
         ready = []
         while (number := len(self.trials)) in self._untold:
             ready.append(self._untold.pop(number))

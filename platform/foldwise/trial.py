@@ -28,6 +28,31 @@ class TrialState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Segment:
+    """Epochs trained one after the other with the same params.
+
+    Parameters
+    ----------
+    params : mapping
+        What they were trained with.
+    epochs : int
+        How many.
+    """
+
+    params: Params
+    epochs: int
+
+
+Lineage = tuple[Segment, ...]
+"""How a scheduled trial came about, from its first epoch to its last; population based training changes params on the way."""
+
+
+def count_epochs(lineage: Lineage) -> int:
+    """Count the epochs of a lineage."""
+    return sum(segment.epochs for segment in lineage)
+
+
+@dataclass(frozen=True, slots=True)
 class Fit:
     """The unit of work: learn from some rows, then be scored on others.
 
@@ -45,6 +70,8 @@ class Fit:
         What each ``random_state`` that is None derives from.
     keep_model : bool
         Whether the fitted estimator is wanted back (the final model's fit).
+    lineage : tuple of Segment
+        The epochs to train, with which params, one after the other; empty: the estimator's own ``fit`` decides.
     """
 
     key: str
@@ -53,6 +80,7 @@ class Fit:
     params: Params
     seed: int
     keep_model: bool = False
+    lineage: Lineage = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +163,8 @@ class Trial:
     number : int
         Position in the order in which its study asked, from 0.
     params : mapping
-        Name -> value, as ``set_params`` takes them.
+        Name -> value, as ``set_params`` takes them. Once reduced, those that it trained with in the end: population based
+        training may have changed them.
     state : TrialState or None
         None until it is reduced.
     scores : mapping of str to FoldScores
@@ -148,6 +177,10 @@ class Trial:
         Per inner fold.
     error : Failure or None
         The first cause, in fold order.
+    lineage : tuple of Segment
+        The epochs that a scheduled trial trained; empty for a plain one.
+    curve : tuple of (int, float)
+        Epoch and mean inner score of the metric that chooses, of a scheduled trial; bounded in length.
     """
 
     number: int
@@ -160,3 +193,44 @@ class Trial:
     fit_seconds: tuple[float, ...] = ()
     score_seconds: tuple[float, ...] = ()
     error: Failure | None = None
+    lineage: Lineage = ()
+    curve: tuple[tuple[int, float], ...] = ()
+
+    @property
+    def epochs(self) -> int | None:
+        """Epochs that it trained; None for a plain trial, whose estimator decides."""
+        return count_epochs(self.lineage) if self.lineage else None
+
+    @property
+    def can_win(self) -> bool:
+        """Whether it may be chosen: a scheduled trial only if it trained to its end."""
+        return self.state is TrialState.COMPLETE or (self.state is not TrialState.PRUNED and not self.lineage)
+
+
+@dataclass(frozen=True, slots=True)
+class TrialEnd:
+    """What came of a scheduled trial.
+
+    Parameters
+    ----------
+    study : str
+        Whose trial it is.
+    number : int
+        Which.
+    state : TrialState
+        COMPLETE after ``schedule.max_epochs``, PRUNED if it was stopped before, FAILED if a fold's result has an error.
+    results : tuple of FitResult
+        One per inner fold, in fold order, as a plain fit would give them: scores on the rows that the study asks for, after
+        the last epoch.
+    lineage : tuple of Segment
+        The epochs that it trained, and with which params; of no epochs where it failed in its first.
+    curve : tuple of (int, float)
+        Epoch and mean inner score of the metric that chooses; bounded in length.
+    """
+
+    study: str
+    number: int
+    state: TrialState
+    results: tuple[FitResult, ...]
+    lineage: Lineage
+    curve: tuple[tuple[int, float], ...] = ()

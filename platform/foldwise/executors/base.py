@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from foldwise.limits import Limits
 from foldwise.plan import Plan
 from foldwise.resources import Resources
-from foldwise.trial import Fit, FitResult
+from foldwise.trial import Fit, FitResult, Trial, TrialEnd
 
 
 class Executor(ABC):
@@ -64,3 +64,25 @@ class Executor(ABC):
     def waits_for(self) -> str | None:
         """Say why nothing runs yet, or None if something does."""
         return None
+
+
+class ScheduledExecutor(Executor):
+    """Runs whole trials too, each judged by its schedule while it trains its inner folds in lockstep.
+
+    Studies run side by side. A study's trials are handed over as its search asks them; the executor never sees the search.
+    """
+
+    @abstractmethod
+    def submit_trials(self, study: str, trials: Sequence[Trial]) -> None:
+        """Take trials of a study that its search has asked, in their order.
+
+        A search that does not adapt hands all its trials over at once, another one a batch at a time.
+        """
+
+    @abstractmethod
+    def end_study(self, study: str) -> None:
+        """Hear that a study, which may have submitted nothing, will submit no more."""
+
+    @abstractmethod
+    def trial_ends(self, timeout: float | None = None) -> list[TrialEnd]:
+        """Wait, for ``timeout`` seconds at most, until a trial has ended, and return all that have."""

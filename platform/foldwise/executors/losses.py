@@ -59,6 +59,12 @@ class Flight:
         """Note in its results how often they took another try."""
         return [replace(result, retries=self.retries) for result in results] if self.retries else results
 
+    def without(self, results: list[FitResult]) -> Flight | None:
+        """Return what is left to be sent, where its worker ended itself before it had run all; None if nothing is."""
+        done = {result.key for result in results}
+        left = tuple(fit for fit in self.chunk if fit.key not in done)
+        return replace(self, chunk=left) if left else None
+
     def fail(self, kind: str, message: str) -> list[FitResult]:
         """Give its fits up."""
         failure = Failure(kind, message)

@@ -12,6 +12,7 @@ from typing import Any
 from foldwise.errors import ClusterError
 from foldwise.executors.address import check_address
 from foldwise.executors.base import Executor
+from foldwise.executors.devices import leave_process, run_until_spent, share_of
 from foldwise.executors.losses import Flight, Loss, after_loss
 from foldwise.executors.ray_session import SESSION, check_locally, waited_for
 from foldwise.executors.room import Room
@@ -37,6 +38,11 @@ _opened: dict[str, Workshop] = {}
 
 def run_chunk(boxed: list[Any], paths: Sequence[str], chunk: Sequence[Fit]) -> list[FitResult]:
     """Run fits on a worker. The workshop's reference comes boxed, so that Ray does not fetch it again each time."""
+    return open_workshop(boxed, paths).run(chunk)
+
+
+def open_workshop(boxed: list[Any], paths: Sequence[str]) -> Workshop:
+    """Return the workshop that a boxed reference names; a worker keeps the last one open."""
     import ray  # lazily: this runs on workers, and the driver imports Ray late
 
     (reference,) = boxed
@@ -45,13 +51,39 @@ def run_chunk(boxed: list[Any], paths: Sequence[str], chunk: Sequence[Fit]) -> l
         _opened.clear()
         add_import_paths(*paths)
         _opened[name] = ray.get(reference)
-    return _opened[name].run(chunk)
+    return _opened[name]
 
 
 def run_watched(boxed: list[Any], paths: Sequence[str], chunk: Sequence[Fit]) -> Iterator[list[FitResult] | None]:
     """Say that a worker has begun, then run fits: what waits for a worker must not look like what hangs on one."""
     yield None
     yield run_chunk(boxed, paths, chunk)
+
+
+def run_on_gpu(boxed: list[Any], paths: Sequence[str], chunk: Sequence[Fit]) -> Iterator[list[FitResult] | None]:
+    """Run fits likewise, as far as the GPU's memory goes: a worker that ran out of it says so, and ends."""
+    yield None
+    results, is_spent = run_until_spent(open_workshop(boxed, paths), chunk)
+    yield results
+    if is_spent:
+        leave_process()
+
+
+def put_workshop(ray: Any, workshop: Workshop | None) -> Any:
+    """Put a workshop into the object store, from which each worker opens it.
+
+    Raises
+    ------
+    ClusterError
+        If there is no room for it.
+    """
+    try:
+        return ray.put(workshop)
+    except (ray.exceptions.ObjectStoreFullError, ray.exceptions.OutOfDiskError) as full:
+        raise ClusterError(
+            "expected room for the data in Ray's object store and the disk behind it, got "
+            f"{type(full).__name__}: {_short(full)}; start Ray with more object_store_memory, or free its temporary folder"
+        ) from full
 
 
 class RayExecutor(Executor):
@@ -118,6 +150,10 @@ class RayExecutor(Executor):
             False: task(run_chunk).options(**options),
             True: task(run_watched).options(num_returns="streaming", **options),
         }
+        if resources.gpu:  # workers of their own, which know their share before they touch the device
+            told = {"env_vars": share_of(resources)}
+            watched = task(run_on_gpu).options(num_returns="streaming", runtime_env=told, **options)
+            self._tasks = {False: watched, True: watched}
 
     @property
     def n_at_once(self) -> int:  # noqa: D102
@@ -182,21 +218,15 @@ class RayExecutor(Executor):
     def _send(self, flight: Flight) -> None:
         # Watching costs a millisecond, so it is kept for those that may hang, and those that may find no room: the first,
         # and all where other jobs may take it.
-        is_watched = self._limits.fit_seconds is not None or self._is_shared or not self._wait.has_begun
+        may_hang = self._limits.fit_seconds is not None or self._room.resources.gpu > 0
+        is_watched = may_hang or self._is_shared or not self._wait.has_begun
         handle = self._tasks[is_watched].remote([self._reference], added_import_paths(), flight.chunk)
         self._flights[handle] = flight
         if is_watched:
             self._watched[handle] = None
 
     def _put(self) -> None:
-        exceptions = self._ray.exceptions
-        try:
-            self._reference = self._ray.put(self._workshop)
-        except (exceptions.ObjectStoreFullError, exceptions.OutOfDiskError) as full:
-            raise ClusterError(
-                "expected room for the data in Ray's object store and the disk behind it, got "
-                f"{type(full).__name__}: {_short(full)}; start Ray with more object_store_memory, or free its temporary folder"
-            ) from full
+        self._reference = put_workshop(self._ray, self._workshop)
         self._n_puts += 1
 
     # --- taking ---
@@ -223,7 +253,10 @@ class RayExecutor(Executor):
         if said is None:
             self._watched[handle] = now
             return []
-        return self._forget(handle).settle(said)
+        flight = self._forget(handle)
+        if (left := flight.without(said)) is not None:
+            self._waiting.appendleft(left)
+        return flight.settle(said)
 
     def _forget(self, handle: Any) -> Flight:
         self._watched.pop(handle, None)

@@ -8,10 +8,13 @@ from typing import TypeAlias
 
 from foldwise.digest import digest
 from foldwise.plan import Plan
-from foldwise.trial import Fit, FitResult
+from foldwise.trial import Fit, FitResult, TrialEnd
 
 Finished: TypeAlias = tuple[Fit, FitResult]
 """A fit and what came of it."""
+
+EndedTrial: TypeAlias = tuple[str, tuple[Fit, ...], TrialEnd]
+"""The key of a scheduled trial, the fits that its inner folds are, in fold order, and how it ended."""
 
 
 class Entries(ABC):
@@ -27,6 +30,20 @@ class Entries(ABC):
     @abstractmethod
     def put(self, finished: Iterable[Finished]) -> None:
         """Keep results, all or none of them; they are kept when it returns.
+
+        Raises
+        ------
+        LedgerError
+            If they could not be.
+        """
+
+    @abstractmethod
+    def find_trials(self, keys: Sequence[str]) -> dict[str, TrialEnd]:
+        """Return, by key, how scheduled trials ended; of those alone whose folds' results are all there."""
+
+    @abstractmethod
+    def put_trials(self, ended: Iterable[EndedTrial]) -> None:
+        """Keep how scheduled trials ended, and their folds' fits with them, all or none; they are kept when it returns.
 
         Raises
         ------
@@ -80,6 +97,12 @@ class NoLedger(Ledger, Entries):
         return {}
 
     def put(self, finished: Iterable[Finished]) -> None:  # noqa: D102
+        return None
+
+    def find_trials(self, keys: Sequence[str]) -> dict[str, TrialEnd]:  # noqa: D102
+        return {}
+
+    def put_trials(self, ended: Iterable[EndedTrial]) -> None:  # noqa: D102
         return None
 
     def forget_failed(self, plan: Plan) -> int:  # noqa: D102

@@ -70,7 +70,7 @@ class Database:
         return self.file is None or self.file.exists()
 
     def open(self) -> None:
-        """Connect, make the tables where there are none, and refuse those of a newer foldwise.
+        """Connect, make the tables that are missing, and refuse those of a newer foldwise.
 
         Raises
         ------
@@ -84,7 +84,7 @@ class Database:
                 self._engine = self._connected()
                 with self._engine.connect() as connection:
                     made = inspect(connection).has_table(meta.name)
-                if not made:
+                if not made or self.schema() < SCHEMA:
                     self._make()
             self._check(self.schema())
         except BaseException:
@@ -156,8 +156,10 @@ class Database:
     def _make(self) -> None:
         with self.writing() as connection:
             metadata.create_all(connection)
-            rows = [{"name": "schema", "value": str(SCHEMA)}, {"name": "created", "value": f"{time.time():.0f}"}]
-            connection.execute(self.insert(meta).on_conflict_do_nothing(), rows)
+            now = self.insert(meta).values(name="created", value=f"{time.time():.0f}")
+            connection.execute(now.on_conflict_do_nothing())
+            version = self.insert(meta).values(name="schema", value=str(SCHEMA))
+            connection.execute(version.on_conflict_do_update(index_elements=[meta.c.name], set_={"value": str(SCHEMA)}))
 
     def _check(self, schema: int) -> None:
         if schema > SCHEMA:

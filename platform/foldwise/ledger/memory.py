@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from foldwise.errors import Failure
-from foldwise.ledger.base import Entries, Finished, Ledger, holds_all, scorer_of
+from foldwise.ledger.base import EndedTrial, Entries, Finished, Ledger, holds_all, scorer_of
 from foldwise.plan import Plan
-from foldwise.trial import Fit, FitResult
+from foldwise.trial import Fit, FitResult, TrialEnd, TrialState
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +56,13 @@ def _numbers(result: FitResult) -> list[float]:
 
 
 class MemoryEntries(Entries):
-    """Fits of one scorer, packed."""
+    """Fits of one scorer, packed, and scheduled trials."""
 
     def __init__(self) -> None:
         self._packed: dict[bytes, bytes] = {}
         self._forms: list[_Form] = []
         self._places: dict[_Form, int] = {}
+        self._trials: dict[str, TrialEnd] = {}
 
     def __len__(self) -> int:
         return len(self._packed)
@@ -75,8 +76,17 @@ class MemoryEntries(Entries):
             if not fit.keep_model:
                 self._pack(_merged(self._unpacked(fit.key), result))
 
+    def find_trials(self, keys: Sequence[str]) -> dict[str, TrialEnd]:  # noqa: D102
+        return {key: self._trials[key] for key in keys if key in self._trials}
+
+    def put_trials(self, ended: Iterable[EndedTrial]) -> None:  # noqa: D102
+        for key, fits, end in ended:
+            self.put(zip(fits, end.results, strict=True))
+            self._trials[key] = end
+
     def forget_failed(self) -> int:
         """Forget all failures, whoever's they are: what a fit learned from is not known here."""
+        self._trials = {key: end for key, end in self._trials.items() if end.state is not TrialState.FAILED}
         failed = [key for key, packed in self._packed.items() if self._form_of(packed).has_failed]
         for key in failed:
             del self._packed[key]

@@ -11,11 +11,11 @@ from datetime import datetime
 from typing import Any
 
 from rich.filesize import decimal
-from sqlalchemy import ColumnElement, and_, delete, func, select
+from sqlalchemy import ColumnElement, Table, and_, delete, func, select
 
 from foldwise.errors import InputError
 from foldwise.ledger.database import Database
-from foldwise.ledger.schema import fits, origins, scores
+from foldwise.ledger.schema import fits, origins, scores, trials
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
@@ -120,18 +120,24 @@ def prune(address: str, job: str | None = None, older_than: float | None = None)
     """
     if job is None and older_than is None:
         raise InputError("foldwise ledger prune", "expected --job NAME or --older-than AGE, got neither")
-    conditions: list[ColumnElement[bool]] = [] if job is None else [fits.c.job == job]
-    if older_than is not None:
-        conditions.append(fits.c.started < time.time() - older_than)
-    chosen = and_(*conditions)
+    latest = None if older_than is None else time.time() - older_than
+    chosen = _chosen(fits, job, latest)
     with _opened(address) as database:
         with database.writing() as connection:
             connection.execute(delete(scores).where(scores.c.fit.in_(select(fits.c.key).where(chosen))))
             n_fits = connection.execute(delete(fits).where(chosen)).rowcount
+            connection.execute(delete(trials).where(_chosen(trials, job, latest)))
             connection.execute(delete(origins).where(origins.c.key.not_in(select(fits.c.origin))))
         if n_fits:
             database.shrink()
     return int(n_fits)
+
+
+def _chosen(table: Table, job: str | None, latest: float | None) -> ColumnElement[bool]:
+    conditions: list[ColumnElement[bool]] = [] if job is None else [table.c.job == job]
+    if latest is not None:
+        conditions.append(table.c.started < latest)
+    return and_(*conditions)
 
 
 def parse_age(age: str) -> float:

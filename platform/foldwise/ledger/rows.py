@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from foldwise.digest import digest
 from foldwise.errors import Failure
-from foldwise.ledger.base import Finished
+from foldwise.ledger.base import EndedTrial, Finished
 from foldwise.plan import Plan
-from foldwise.trial import FitResult
+from foldwise.trial import FitResult, Lineage, TrialEnd, TrialState
 from foldwise.versions import code_version
 
 WHOLE = -1
@@ -82,6 +83,40 @@ def result_of(fit: Any, scores: Iterable[Any]) -> FitResult:
     error = None if fit.error_kind is None else Failure(fit.error_kind, fit.error_message, fit.error_traceback)
     warned = tuple((category, words) for category, words in json.loads(fit.warned or "[]"))
     return FitResult(fit.key, by_rows, fit.started, fit.seconds, seconds, error, errors, warned, retries=fit.retries)
+
+
+def trial_row(ended: EndedTrial, problem: str, job: str, lineage: str) -> dict[str, Any]:
+    """Describe how a scheduled trial ended, its lineage written out."""
+    key, _, end = ended
+    return {
+        "key": key,
+        "problem": problem,
+        "job": job,
+        "study": end.study,
+        "number": end.number,
+        "state": end.state.value,
+        "started": min(result.started for result in end.results),
+        "lineage": lineage,
+        "curve": json.dumps(end.curve),
+        "folds": json.dumps([[result.key, list(result.scores)] for result in end.results]),
+    }
+
+
+def folds_of(trial: Any) -> list[tuple[str, list[str]]]:
+    """Return the fits that a trial's row names, and the rows on which each was scored."""
+    return [(fit, held_out) for fit, held_out in json.loads(trial.folds)]
+
+
+def trial_end_of(trial: Any, lineage: Lineage, known: Mapping[str, FitResult]) -> TrialEnd | None:
+    """Make the end of a trial of its row and its folds' results; None if one is not there."""
+    results = []
+    for fit, held_out in folds_of(trial):
+        result = known.get(fit)
+        if result is None or not all(rows in result.scores for rows in held_out):
+            return None
+        results.append(replace(result, scores={rows: result.scores[rows] for rows in held_out}))
+    curve = tuple((epoch, score) for epoch, score in json.loads(trial.curve))
+    return TrialEnd(trial.study, trial.number, TrialState(trial.state), tuple(results), lineage, curve)
 
 
 def storable(words: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Double, Integer, MetaData, String, Table, Text
 
-SCHEMA = 1
+SCHEMA = 2
 """Raised by a release that changes the tables; an older release then refuses the ledger."""
 
 metadata = MetaData()
@@ -54,6 +54,20 @@ scores = _table(
     Column("value", Double),  # NULL: not a number
     Column("seconds", Double, nullable=False),  # of all metrics on these rows
     Column("error", Text),  # JSON: [kind, message, traceback], in the row with place -1
+)
+
+trials = _table(
+    "trials",  # that a schedule judged while they trained; the scores of their inner folds stand with the fits that these are
+    Column("key", String(32), primary_key=True),
+    Column("problem", String(32), nullable=False),  # digest of all that affects a job's results
+    Column("job", Text, nullable=False),
+    Column("study", Text, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("state", String(10), nullable=False),
+    Column("started", Double, nullable=False),  # seconds since the epoch
+    Column("lineage", Text, nullable=False),  # JSON: list of [params, epochs]
+    Column("curve", Text, nullable=False),  # JSON: list of [epoch, mean inner score]
+    Column("folds", Text, nullable=False),  # JSON: list of [fit, [held-out rows]], in fold order
 )
 
 claims = _table(

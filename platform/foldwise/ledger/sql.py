@@ -7,16 +7,17 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, bindparam, delete, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, delete, select
 
 from foldwise.errors import LedgerError
-from foldwise.ledger.base import Entries, Finished, Ledger, holds_all, scorer_of
+from foldwise.ledger.base import EndedTrial, Entries, Finished, Ledger, holds_all, scorer_of
 from foldwise.ledger.claims import Claims
 from foldwise.ledger.database import Database
-from foldwise.ledger.rows import fit_row, origin_row, result_of, score_rows, storable
-from foldwise.ledger.schema import fits, origins, scores
+from foldwise.ledger.lineages import LineageWriter
+from foldwise.ledger.rows import fit_row, folds_of, origin_row, result_of, score_rows, storable, trial_end_of, trial_row
+from foldwise.ledger.schema import fits, origins, scores, trials
 from foldwise.plan import Plan
-from foldwise.trial import Fit, FitResult
+from foldwise.trial import Fit, FitResult, TrialEnd, TrialState
 
 _AT_ONCE = 500
 """Keys of one query; SQLite takes a few hundred names at least."""
@@ -66,7 +67,8 @@ class SqlEntries(Entries):
     def __init__(self, database: Database, plan: Plan) -> None:
         self._database, self._scorer, self._job = database, scorer_of(plan), storable(plan.problem.name)
         self._origin = origin_row(plan)
-        self._seeds = tuple(plan.seeds.values())
+        self._seeds, self._problem = tuple(plan.seeds.values()), plan.problem.key
+        self._lineages = LineageWriter(plan.problem.space)
         self._claims = Claims(database)
 
     def find(self, fits: Sequence[Fit]) -> dict[str, FitResult]:  # noqa: D102
@@ -82,14 +84,33 @@ class SqlEntries(Entries):
         kept = [one for one in finished if not one[0].keep_model]
         if not kept:
             return
-        rows = [row for _, result in kept for row in score_rows(result, self._scorer)]
         with self._database.writing() as connection:
-            connection.execute(self._insert(origins).on_conflict_do_nothing(), self._origin)
-            connection.execute(self._insert_fits(), [fit_row(one, self._origin["key"], self._job) for one in kept])
-            if rows:
-                connection.execute(self._insert(scores).on_conflict_do_nothing(), rows)
+            self._write(connection, kept)
             longest = max(result.fit_seconds + sum(result.score_seconds.values()) for _, result in kept)
             self._claims.end(connection, [fit.key for fit, _ in kept], longest)
+
+    def find_trials(self, keys: Sequence[str]) -> dict[str, TrialEnd]:  # noqa: D102
+        found: dict[str, TrialEnd] = {}
+        for start in range(0, len(keys), _AT_ONCE):
+            with self._database.reading() as connection:
+                rows = connection.execute(select(trials).where(trials.c.key.in_(keys[start : start + _AT_ONCE]))).all()
+            for row in rows:
+                lineage, known = self._lineages.read(row.lineage), self._read([fit for fit, _ in folds_of(row)])
+                end = None if lineage is None else trial_end_of(row, lineage, known)
+                if end is not None:
+                    found[row.key] = end
+        return found
+
+    def put_trials(self, ended: Iterable[EndedTrial]) -> None:  # noqa: D102
+        kept = list(ended)
+        if not kept:
+            return
+        rows = [trial_row(one, self._problem, self._job, self._lineages.write(one[2].lineage)) for one in kept]
+        insert = self._insert(trials)
+        values = {column.name: insert.excluded[column.name] for column in trials.c if not column.primary_key}
+        with self._database.writing() as connection:
+            self._write(connection, [one for _, its_fits, end in kept for one in zip(its_fits, end.results, strict=True)])
+            connection.execute(insert.on_conflict_do_update(index_elements=[trials.c.key], set_=values), rows)
 
     def claim(self, fits: Sequence[Fit]) -> set[str]:  # noqa: D102
         return self._claims.begin([fit.key for fit in fits if not fit.keep_model])
@@ -119,7 +140,16 @@ class SqlEntries(Entries):
             if keys:
                 connection.execute(delete(scores).where(scores.c.fit == bindparam("f")), [{"f": key} for key in keys])
                 connection.execute(delete(fits).where(fits.c.key == bindparam("f")), [{"f": key} for key in keys])
+            failed_trials = and_(trials.c.problem == self._problem, trials.c.state == TrialState.FAILED.value)
+            connection.execute(delete(trials).where(failed_trials))
         return len(keys | {row.fit for row in broken})
+
+    def _write(self, connection: Connection, finished: Sequence[Finished]) -> None:
+        connection.execute(self._insert(origins).on_conflict_do_nothing(), self._origin)
+        connection.execute(self._insert_fits(), [fit_row(one, self._origin["key"], self._job) for one in finished])
+        rows = [row for _, result in finished for row in score_rows(result, self._scorer)]
+        if rows:
+            connection.execute(self._insert(scores).on_conflict_do_nothing(), rows)
 
     def _read(self, keys: Sequence[str]) -> dict[str, FitResult]:
         """Return what is known of some fits, with the scores of this plan's scorer."""

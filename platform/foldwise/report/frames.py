@@ -18,7 +18,8 @@ def trials_frame(studies: Mapping[str, Sequence[Trial]]) -> pd.DataFrame:
     -------
     pandas.DataFrame
         Columns study, trial, state, started, seconds, params, param_<name>, inner_<metric>, inner_<metric>_std,
-        split<i>_<metric>, error.
+        split<i>_<metric>, error. With a schedule also epochs, curve (epoch and mean inner score, as tuples) and, where params
+        changed in training, lineage (epochs and params, as dicts).
     """
     rows = [trial_row(study, trial) for study, trials in studies.items() for trial in trials]
     return pd.DataFrame(rows, columns=trial_columns(rows))
@@ -39,6 +40,10 @@ def trial_row(study: str, trial: Trial) -> dict[str, Any]:
         row |= {f"inner_{metric}": scores.mean, f"inner_{metric}_std": scores.std}
         row |= {f"split{i}_{metric}": score for i, score in enumerate(scores.held_out)}
         row |= {f"split{i}_train_{metric}": score for i, score in enumerate(scores.train)}
+    if trial.lineage:
+        row |= {"epochs": trial.epochs, "curve": list(trial.curve)}
+    if len(trial.lineage) > 1:
+        row["lineage"] = [{"epochs": segment.epochs, "params": dict(segment.params)} for segment in trial.lineage]
     return row | {"error": None if trial.error is None else str(trial.error)}
 
 

@@ -13,6 +13,7 @@ from rich.text import Text
 from foldwise.events import Counts, Event, FailuresForgotten, FitEnded, RunEnded, RunStarted, RunWaits, StudyEnded, TrialEnded
 from foldwise.report.metric import show
 from foldwise.report.text import duration, forgotten_words, found_words
+from foldwise.trial import TrialState
 
 _LINE_EVERY = 10.0  # seconds between plain lines
 _FEW = 10  # fits run, until which start-up weighs more than they do
@@ -32,7 +33,7 @@ class _Status:
             self.total, self.began = event.plan.n_fits_plain, time.monotonic()
         elif isinstance(event, FitEnded | TrialEnded):
             self.counts = event.counts
-        if isinstance(event, TrialEnded) and event.trial.value == event.trial.value:
+        if isinstance(event, TrialEnded) and event.trial.can_win and event.trial.value == event.trial.value:
             self.best[event.study] = max(event.trial.value, self.best.get(event.study, event.trial.value))
 
     @property
@@ -133,7 +134,8 @@ class ProgressLines:
             self._say(f"[fit] {params or 'no params'}; {event.result.fit_seconds:.2f} s{failure}")
         elif isinstance(event, TrialEnded) and self._verbose >= 2:
             params = ", ".join(f"{k}={show(v)}" for k, v in sorted(event.trial.params.items()))
-            ended = f"score {event.trial.value:.4f}, {event.trial.seconds:.2f} s"
+            stopped = f", stopped at epoch {event.trial.epochs}" if event.trial.state is TrialState.PRUNED else ""
+            ended = f"score {event.trial.value:.4f}, {event.trial.seconds:.2f} s{stopped}"
             self._say(f"[{event.study} trial {event.trial.number}] {params}; {ended}")
         elif isinstance(event, StudyEnded):
             judged = (

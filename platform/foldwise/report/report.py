@@ -17,9 +17,10 @@ from foldwise.plan import Plan
 from foldwise.reduce import FitWarning, OuterResult
 from foldwise.report import text
 from foldwise.report.metric import MetricReport, plain, show
+from foldwise.report.training import TrainingReport, lineage_dicts, lineage_lines, training_report
 from foldwise.scoring import Scoring
 from foldwise.stats import nested_interval
-from foldwise.trial import Params, Trial
+from foldwise.trial import Lineage, Params, Trial
 
 _MOST_WARNINGS = 5
 
@@ -66,6 +67,10 @@ class Report:
         What could not be tracked, and why.
     n_fits_found : int
         Fits that the ledger held.
+    training : TrainingReport or None
+        What a schedule did; None without one.
+    best_lineage : tuple of Segment
+        The epochs that the final model trained; empty without a schedule.
     """
 
     job: str
@@ -91,6 +96,13 @@ class Report:
     mlflow_address: str | None = None
     mlflow_missing: str | None = None
     n_fits_found: int = 0
+    training: TrainingReport | None = None
+    best_lineage: Lineage = ()
+
+    @property
+    def is_deterministic(self) -> bool:
+        """Whether the same job gives the same report to the bit; what a schedule does depends on what finishes first."""
+        return self.training is None
 
     def recurrence(self) -> dict[str, Counter[str]]:
         """Count how often each value of each param was chosen over the outer folds."""
@@ -122,6 +134,8 @@ class Report:
             "seconds": round(self.seconds, 3),
             "seed": self.seed,
             "metric": self.metric,
+            "deterministic": self.is_deterministic,
+            "schedule": None if self.training is None else self.training.to_dict(),
             "partial": self.partial,
             "ended": self.ended,
             "n_fits": self.n_fits,
@@ -131,6 +145,7 @@ class Report:
             "n_fits_plain": self.n_fits_plain,
             "n_retries": self.n_retries,
             "best_params": plain(self.best_params),
+            "best_lineage": lineage_dicts(self.best_lineage),
             "model_error": None if self.model_error is None else str(self.model_error),
             "mlflow_run_id": self.mlflow_run_id,
             "scores": {
@@ -149,6 +164,7 @@ class Report:
                 {
                     "fold": one.fold,
                     "params": plain(one.params),
+                    "lineage": lineage_dicts(one.lineage),
                     "scores": plain(one.scores),
                     "inner_best": plain(one.inner_best),
                     "n_train": one.n_train,
@@ -178,6 +194,9 @@ class Report:
             parts += [self.summary()]
         if self.outer:
             parts.append(text.recurrence_lines(self.recurrence(), len(self.outer)))
+        changes = lineage_lines(self._lineages())
+        if changes:
+            parts.append(changes)
         if self.model_error is not None:
             parts.append(f"The final model could not be fitted: {self.model_error}")
         elif self.best_params is not None:
@@ -185,6 +204,9 @@ class Report:
             parts.append(f"Final model, searched and fitted on all rows: {chosen}")
         parts.append("\n".join(self._account()))
         return parts
+
+    def _lineages(self) -> dict[str, Lineage]:
+        return {f"outer fold {one.fold}": one.lineage for one in self.outer} | {"final model": self.best_lineage}
 
     def _missing(self) -> str:
         n_missing = sum(math.isnan(one.scores.get(self.metric, math.nan)) for one in self.outer)
@@ -195,10 +217,11 @@ class Report:
         return "the final model is missing" if len(self.outer) == self.n_folds else "the others are not"
 
     def _account(self) -> list[str]:
-        lines = [
-            f"{self.n_fits} fits run in {text.duration(self.seconds)}; a nested search that shares nothing would have run "
-            f"{self.n_fits_plain}."
-        ]
+        run = f"{self.n_fits} fits run in {text.duration(self.seconds)}"
+        plainly = f"; a nested search that shares nothing would have run {self.n_fits_plain}"
+        lines = [f"{run}." if self.training is not None else f"{run}{plainly}."]
+        if self.training is not None:
+            lines.append(str(self.training))
         if self.n_fits_found:
             lines.append(f"{text.found_words(self.n_fits_found, self.n_fits_found + self.n_fits)}.")
         if self.n_fits_failed:
@@ -220,6 +243,7 @@ def make_report(
     outer: Sequence[OuterResult],
     final: Trial | None,
     n_asked: Mapping[str, int],
+    trials: Mapping[str, Sequence[Trial]],
     counts: Counts,
     seconds: float,
     partial: bool,
@@ -252,6 +276,8 @@ def make_report(
         warned=warned,
         ended=ended,
         n_retries=counts.retries,
+        training=training_report(plan, trials),
+        best_lineage=() if final is None else final.lineage,
     )
 
 

@@ -24,11 +24,7 @@ from foldwise.search.random import DEFAULT_TRIALS
 from foldwise.space import SearchSpace
 from foldwise.trial import Trial, TrialState
 
-_STATES = {
-    TrialState.COMPLETE: OptunaState.COMPLETE,
-    TrialState.PRUNED: OptunaState.PRUNED,
-    TrialState.FAILED: OptunaState.FAIL,
-}
+_STATES = {TrialState.PRUNED: OptunaState.PRUNED}
 _SUBSPACE = "subspace"
 _PROBED = 10
 """Trials by which a sampler without a seed is found out."""
@@ -123,12 +119,11 @@ class _OptunaAsker(Asker):
         for trial in trials:
             asked = self._asked.pop(trial.number)
             assert trial.state is not None
-            usable = trial.state.is_usable() and not math.isnan(trial.value)
-            if usable:
+            _report_curve(asked, trial)
+            if trial.state is TrialState.COMPLETE and not math.isnan(trial.value):
                 self._study.tell(asked, trial.value)
             else:
-                state = _STATES[trial.state] if not trial.state.is_usable() else OptunaState.FAIL
-                self._study.tell(asked, state=state)
+                self._study.tell(asked, state=_STATES.get(trial.state, OptunaState.FAIL))
 
     @property
     def done(self) -> bool:
@@ -150,6 +145,15 @@ class _OptunaAsker(Asker):
             return _suggest(asked, f"{name}@{subspace}" if n_subspaces > 1 else name, dimension)
 
         return Trial(number, self._space.choose(int(subspace), suggest))
+
+
+def _report_curve(asked: optuna.Trial, trial: Trial) -> None:
+    """Report how a scheduled trial went: of a stopped one Optuna's samplers go by the last value and its epoch."""
+    if trial.epochs is None or math.isnan(trial.value):
+        return
+    curve = {epoch: score for epoch, score in trial.curve if math.isfinite(score)}
+    for epoch, score in {**curve, trial.epochs: trial.value}.items():
+        asked.report(score, epoch)
 
 
 def _suggest(asked: optuna.Trial, name: str, dimension: Dimension) -> Any:

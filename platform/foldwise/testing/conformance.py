@@ -22,7 +22,7 @@ from foldwise.problem import make_problem
 from foldwise.search import Asker, Search, make_search
 from foldwise.space import SearchSpace
 from foldwise.testing.estimators import FaultyEstimator
-from foldwise.trial import Fit, FitResult, Trial, TrialState
+from foldwise.trial import Fit, FitResult, Segment, Trial, TrialState
 
 
 def small_plan(estimator: Any = None, space: Any = None, search: Any = "grid", **options: Any) -> Plan:
@@ -51,7 +51,7 @@ def check_search(search: Search, space: SearchSpace, n_trials: int = 12, batch: 
     assert _params_of(first) == _params_of(second), "equal seeds must ask alike, and searches must not touch each other"
     names = set(space.names)
     assert all(set(trial.params) <= names for trial in first), "params must be those of the space"
-    for told in (_failed, _infinite, _without_score):
+    for told in (_failed, _infinite, _without_score, _stopped):
         one, other = _exhaust([search.open(space, n_trials, seed=1) for _ in range(2)], batch, told)
         assert len(one) == n_trials, f"failures must not end a search: expected {n_trials} trials, got {len(one)}"
         assert _params_of(one) == _params_of(other), "equal failures must be followed by equal questions"
@@ -72,6 +72,16 @@ def _infinite(trial: Trial) -> Trial:
 
 def _without_score(trial: Trial) -> Trial:
     return _scored(trial) if trial.number % 3 else Trial(trial.number, trial.params, state=TrialState.COMPLETE)
+
+
+def _stopped(trial: Trial) -> Trial:
+    """Return most trials as a schedule stops them."""
+    if not trial.number % 3:
+        return _scored(trial)
+    epochs = 1 + trial.number % 2
+    value = float(trial.number % 5)
+    curve, lineage = ((epochs, value),), (Segment(trial.params, epochs),)
+    return Trial(trial.number, trial.params, state=TrialState.PRUNED, value=value, lineage=lineage, curve=curve)
 
 
 def _exhaust(askers: list[Asker], batch: int, told: Callable[[Trial], Trial] = _scored) -> list[list[Trial]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import json
 import math
 import re
 from collections.abc import Iterator, Mapping
@@ -13,12 +14,14 @@ from foldwise.errors import Failure, without_password
 from foldwise.events import StudyEnded
 from foldwise.plan import Plan
 from foldwise.report import Report
+from foldwise.report.training import lineage_dicts
 from foldwise.trial import Trial, TrialState
 
 LONGEST_PARAM, LONGEST_TAG, LONGEST_NAME = 6000, 8000, 250
 
 KEY, JOB, STUDY, TRIAL = "foldwise.key", "foldwise.job", "foldwise.study", "foldwise.trial"
 STATE, MODEL, SEARCH, ERROR = "foldwise.state", "foldwise.model", "foldwise.search", "foldwise.error"
+LINEAGE = "foldwise.lineage"
 NOTE, PARENT = "mlflow.note.content", "mlflow.parentRunId"
 
 RUNNING, COMPLETE, PARTIAL, FAILED, KILLED = "RUNNING", "COMPLETE", "PARTIAL", "FAILED", "KILLED"
@@ -102,6 +105,8 @@ class Entries:
             "estimator": type(problem.estimator).__name__,
             "metric": objective if isinstance(objective, str) else "chosen by a function",
         }
+        if problem.schedule is not None:
+            params |= {"schedule": problem.schedule.method, "max_epochs": problem.schedule.max_epochs}
         tags = self._tags(self.job_key, RUNNING) | {"mlflow.user": user_name(), "mlflow.source.name": "foldwise"}
         return Entry(self.job_key, problem.name, tags, self.started, params=_params(params))
 
@@ -143,7 +148,10 @@ class Entries:
         tags = self._tags(key, COMPLETE if error is None else FAILED, study=event.study)
         if error is not None:
             tags |= error_tags(str(error), error.traceback)
+        tags |= _lineage_tags(event.chosen)
         metrics: dict[str, float] = {"n_trials": len(event.trials)}
+        if event.chosen.epochs is not None:
+            metrics |= {"epochs": event.chosen.epochs, "n_stopped": sum(t.state is TrialState.PRUNED for t in event.trials)}
         if outer is None:
             metrics |= {"inner_best": event.chosen.value, "seconds": sum(trial.seconds for trial in event.trials)}
         else:
@@ -161,22 +169,37 @@ class Entries:
         tags = self._tags(key, state.value, study=study, trial=trial.number)
         if trial.error is not None:
             tags |= error_tags(str(trial.error), trial.error.traceback)
+        tags |= _lineage_tags(trial)
         started = trial.started if math.isfinite(trial.started) else heard
         # Fits that overlap end sooner than their seconds add up to, and what was heard of has ended.
         ended = max(started, min(started + trial.seconds, heard))
         status = "FAILED" if state is TrialState.FAILED else "FINISHED"
-        metrics = _metrics(_trial_metrics(trial))
+        metrics = _metrics(_trial_metrics(trial, self.plan.problem.scoring.objective))
         return Entry(key, f"{study}/{trial.number}", tags, started, ended, status, _params(trial.params), metrics)
 
 
-def _trial_metrics(trial: Trial) -> Iterator[tuple[str, float, int]]:
+def _lineage_tags(trial: Trial) -> dict[str, str]:
+    """Tell with which params a trial trained, epoch by epoch, where they changed."""
+    if len(trial.lineage) < 2:
+        return {}
+    return {LINEAGE: cut(json.dumps(lineage_dicts(trial.lineage)), LONGEST_TAG)}
+
+
+def _trial_metrics(trial: Trial, objective: str) -> Iterator[tuple[str, float, int]]:
+    """Go through a trial's metrics; those of a scheduled one stand at its epochs."""
+    last, judged_by = trial.epochs or 0, objective if objective in trial.scores else next(iter(trial.scores), objective)
+    for epoch, score in trial.curve:
+        if epoch < last:
+            yield f"inner_{judged_by}", score, epoch
     for metric, scores in trial.scores.items():
         if scores.held_out:
-            yield f"inner_{metric}", scores.mean, 0
-            yield f"inner_{metric}_std", scores.std, 0
+            yield f"inner_{metric}", scores.mean, last
+            yield f"inner_{metric}_std", scores.std, last
         for fold, score in enumerate(scores.held_out):
             yield f"fold_{metric}", score, fold
     yield "seconds", trial.seconds, 0
+    if trial.lineage:
+        yield "epochs", last, 0
 
 
 def _job_metrics(report: Report) -> Iterator[tuple[str, float, int]]:
@@ -190,6 +213,9 @@ def _job_metrics(report: Report) -> Iterator[tuple[str, float, int]]:
         yield f"{metric}_optimism", score.optimism, 0
     for name in ("n_fits", "n_fits_found", "n_fits_shared", "n_fits_failed", "n_fits_plain", "n_retries", "seconds"):
         yield name, getattr(report, name), 0
+    if report.training is not None:
+        for name in ("n_stopped", "n_epochs", "n_epochs_full"):
+            yield name, getattr(report.training, name), 0
 
 
 def _first_start(trials: tuple[Trial, ...], otherwise: float) -> float:

@@ -3,18 +3,22 @@
 One run for the job, below it one per study, below these one per trial. What they hold:
 
 ===== ================================================================================================================
-trial params; metrics ``inner_<metric>``, ``inner_<metric>_std``, ``fold_<metric>`` (step = inner fold), ``seconds``
-study the chosen params; metrics ``inner_best``, ``outer_<metric>`` (of an outer study), ``n_trials``, ``seconds``
+trial params; metrics ``inner_<metric>``, ``inner_<metric>_std``, ``fold_<metric>`` (step = inner fold), ``seconds``; of a
+      scheduled one also ``epochs``, and ``inner_<metric>`` of the metric that chooses at each epoch (step = epoch)
+study the chosen params; metrics ``inner_best``, ``outer_<metric>`` (of an outer study), ``n_trials``, ``seconds``; with a
+      schedule also ``epochs`` (of the choice) and ``n_stopped``
 job   params ``search``, ``n_trials``, ``outer_folds``, ``inner_folds``, ``seed``, ``estimator``, ``metric`` and
       ``best_<param>``; per metric ``<metric>_nested`` (the outer scores' mean), ``<metric>_std``,
       ``<metric>_interval_low``, ``<metric>_interval_high``, ``<metric>_flat_best`` and ``<metric>_optimism`` (not of a
       partial report, whose numbers nobody should quote); ``n_fits``, ``n_fits_found``, ``n_fits_shared``,
-      ``n_fits_failed``, ``n_fits_plain``, ``n_retries``, ``seconds``; artifacts ``job.yaml``, ``plan.txt``, ``trials.parquet``,
+      ``n_fits_failed``, ``n_fits_plain``, ``n_retries``, ``seconds``; with a schedule params ``schedule`` and ``max_epochs``,
+      metrics ``n_stopped``, ``n_epochs`` and ``n_epochs_full``; artifacts ``job.yaml``, ``plan.txt``, ``trials.parquet``,
       ``report.json``, ``report.txt``; the data as an input and the final model as an output
 ===== ================================================================================================================
 
 Each also carries the tags ``foldwise.key``, ``.job``, ``.study``, ``.trial``, ``.state``, ``.model`` and ``.search``, as far
-as they apply. Numbers that are not finite are left out: MLflow's database keeps a NaN as a zero that filters find.
+as they apply, and ``.lineage`` where params changed in training. Numbers that are not finite are left out: MLflow's database
+keeps a NaN as a zero that filters find.
 """
 
 from __future__ import annotations

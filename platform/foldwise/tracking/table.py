@@ -22,11 +22,12 @@ _ROWS = 1000
 _FIXED = {
     "study": pyarrow.string(), "trial": pyarrow.int64(), "state": pyarrow.string(),
     "started": pyarrow.timestamp("us", tz="UTC"), "params": pyarrow.string(), "error": pyarrow.string(),
+    "epochs": pyarrow.int64(), **dict.fromkeys(("curve", "lineage"), pyarrow.string()),
 }  # fmt: skip
 
 
 def write_trials(path: Path, studies: Mapping[str, Sequence[Trial]]) -> None:
-    """Write all trials to a Parquet file: `NestedSearchCV.trials_`, with params as JSON and columns of one type."""
+    """Write all trials to a Parquet file: `NestedSearchCV.trials_`, with params and such as JSON and columns of one type."""
     kinds: dict[str, set[type]] = {}
     columns = trial_columns(_params_seen(row, kinds) for row in _rows(studies))
     schema = pyarrow.schema([(name, _FIXED.get(name) or _type(name, kinds)) for name in columns])
@@ -69,7 +70,7 @@ def _type(name: str, kinds: Mapping[str, set[type]]) -> pyarrow.DataType:
 def _cell(name: str, value: Any, schema: pyarrow.Schema) -> Any:
     if value is None or value is pd.NaT or (isinstance(value, float) and math.isnan(value)):
         return None  # as pandas would write it
-    if name == "params":
+    if name in {"params", "curve", "lineage"}:
         return json.dumps(plain(value))
     if not name.startswith("param_"):
         return value

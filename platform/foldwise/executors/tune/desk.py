@@ -1,0 +1,128 @@
+"""Where a run leaves tasks and fetches what came of them, and Tune's thread takes the one and hands in the other."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Collection, Iterable
+
+from foldwise.errors import ClusterError
+from foldwise.executors.tune.tasks import FitTask, Task, TrialTask
+from foldwise.trial import FitResult, TrialEnd
+
+
+class Closed(Exception):  # noqa: N818  (it is no error)
+    """There is nothing more to do."""
+
+
+class Desk:
+    """Tasks on their way from one thread to another, and results on their way back.
+
+    Plain fits come first: they judge a study, and nothing waits behind them for long.
+    """
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._fits: deque[FitTask] = deque()
+        self._trials: deque[TrialTask] = deque()
+        self._results: list[FitResult] = []
+        self._ends: list[TrialEnd] = []
+        self._out: set[str] = set()  # keys of the fits and trials that are expected back
+        self._n_taken = 0
+        self._failure: str | None = None
+        self._is_closed = False
+
+    # --- the run's side ---
+
+    def leave(self, tasks: Iterable[Task]) -> None:
+        """Leave tasks to be done, in their order."""
+        with self._changed:
+            for task in tasks:
+                if isinstance(task, FitTask):
+                    self._fits.append(task)
+                    self._out.add(task.fit.key)
+                else:
+                    self._trials.append(task)
+                    self._out.add(task.key)
+            self._changed.notify_all()
+
+    def withdraw(self, keys: Collection[str]) -> None:
+        """Forget plain fits; nothing more is heard of them."""
+        with self._changed:
+            self._fits = deque(task for task in self._fits if task.fit.key not in keys)
+            self._results = [result for result in self._results if result.key not in keys]
+            self._out -= set(keys)
+
+    def fetch_results(self, timeout: float | None) -> list[FitResult]:
+        """Wait until plain fits are done, and return all that are."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._results or self._failure or not self._out, timeout)
+            self._raise_failure()
+            done, self._results = self._results, []
+            return done
+
+    def fetch_ends(self, timeout: float | None) -> list[TrialEnd]:
+        """Wait until trials have ended, and return all that have."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._ends or self._failure or not self._out, timeout)
+            self._raise_failure()
+            ended, self._ends = self._ends, []
+            return ended
+
+    def close(self) -> None:
+        """Say that nothing more comes, and that nothing more is wanted."""
+        with self._changed:
+            self._is_closed = True
+            self._changed.notify_all()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether all that was left has come back."""
+        return not self._out
+
+    # --- Tune's side ---
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether Tune is to end."""
+        return self._is_closed
+
+    def take(self) -> Task | None:
+        """Take the next task; None if there is none now. Where nothing is under way either, wait for one.
+
+        Raises
+        ------
+        Closed
+            If none will come.
+        """
+        with self._changed:
+            if not self._n_taken:
+                self._changed.wait_for(lambda: self._fits or self._trials or self._is_closed)
+            if self._is_closed:
+                raise Closed
+            task = self._fits.popleft() if self._fits else self._trials.popleft() if self._trials else None
+            self._n_taken += task is not None
+            return task
+
+    def hand_in(self, key: str, outcome: FitResult | TrialEnd) -> None:
+        """Hand in what came of a task; what was withdrawn meanwhile is dropped."""
+        with self._changed:
+            self._n_taken -= 1
+            if key not in self._out:
+                return
+            self._out.discard(key)
+            if isinstance(outcome, FitResult):
+                self._results.append(outcome)
+            else:
+                self._ends.append(outcome)
+            self._changed.notify_all()
+
+    def fail(self, reason: str) -> None:
+        """Say why there is no use in going on."""
+        with self._changed:
+            self._failure = reason
+            self._changed.notify_all()
+
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            raise ClusterError(self._failure)

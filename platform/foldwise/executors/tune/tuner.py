@@ -1,0 +1,354 @@
+"""Tune itself: its Tuner in a thread of its own, and the parts of it that stand at the desk."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import shutil
+import threading
+import time
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray import cloudpickle, tune
+from ray.exceptions import OutOfMemoryError, RayActorError
+from ray.tune.experiment import Trial as TuneTrial
+from ray.tune.search import Searcher
+
+from foldwise.errors import Failure
+from foldwise.executors.losses import Loss
+from foldwise.executors.tune.desk import Closed, Desk
+from foldwise.executors.tune.judges import Judges
+from foldwise.executors.tune.states import Storage
+from foldwise.executors.tune.tasks import FitTask, Task
+from foldwise.executors.tune.trainable import CannotOpen, FoldTrainable, Spent
+from foldwise.fit import failure_of
+from foldwise.guard import FitGuard
+from foldwise.lockstep import Progress
+from foldwise.resources import Resources
+from foldwise.trial import FitResult, count_epochs
+
+MOST_LOSSES = 3
+"""Losses of its process after which a task fails."""
+_NAME = "foldwise-folds"
+_SOON, _LATE = 2.0, 30.0  # seconds that Tune may take to end, before its actors are ended, and then
+_DEFAULTS = {
+    "RAY_AIR_NEW_OUTPUT": "0",  # the new one prints tables even where it is to be silent
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",  # relative paths of the job go on to mean the same
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # no tables of results beside our own
+    "TUNE_GLOBAL_CHECKPOINT_S": "1e9",  # what is resumed lies in the ledger and in the states of trials
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    "TUNE_MAX_PENDING_TRIALS_PG": "8",  # actors that may be starting at once; without it a single one
+    "TUNE_WARN_THRESHOLD_S": "60",
+}
+_LOGGERS = ("ray.tune", "ray.tune.tune", "ray.tune.analysis.experiment_analysis", "ray.tune.execution.tune_controller")
+_SPARE = 5.0  # seconds that an actor may take to end itself
+_LONGEST_REASON = 300
+_registering = threading.Lock()
+
+
+def set_environment() -> None:
+    """Set what Tune reads from the environment, where the user has not."""
+    for name, value in _DEFAULTS.items():
+        os.environ.setdefault(name, value)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where tasks are done, and with what.
+
+    Parameters
+    ----------
+    boxed : list of ObjectRef
+        The run's workshop.
+    paths : sequence of str
+        Folders that modules are imported from.
+    resources : Resources
+        Of one actor.
+    seconds : float or None
+        Time after which an actor that says nothing has overrun ``limits.fit_seconds``; None: there is no limit.
+    storage : Storage
+        Where states are kept, and Tune's own files meanwhile.
+    """
+
+    boxed: list[Any]
+    paths: Sequence[str]
+    resources: Resources
+    seconds: float | None
+    storage: Storage
+
+
+class TunerThread:
+    """Runs Tune until the desk is closed.
+
+    Parameters
+    ----------
+    desk : Desk
+        Where tasks come from and results go.
+    judges : Judges
+        The schedulers.
+    place : Place
+        Where tasks are done.
+    """
+
+    def __init__(self, desk: Desk, judges: Judges, place: Place) -> None:
+        self.judges = judges
+        self._desk, self._place = desk, place
+        self._clerk = _Clerk(desk, place)
+        self._thread = threading.Thread(target=self._run, name="foldwise-tune", daemon=True)
+        self._folder = f"tune-{uuid.uuid4().hex[:12]}"
+
+    def start(self) -> None:
+        """Start it."""
+        set_environment()
+        with _registering:  # Tune's registry is the process's, and not safe in threads
+            tune.register_trainable(_NAME, FoldTrainable)
+        self._thread.start()
+
+    @property
+    def heard_at(self) -> float:
+        """When an actor gave its last sign of life, on the monotonic clock."""
+        return self._clerk.heard_at
+
+    def end_late_actors(self) -> None:
+        """End actors whose task has overrun its time."""
+        self._clerk.end_late_actors()
+
+    def stop(self) -> None:
+        """Stop it, and see to it that no actor stays behind. The desk must be closed."""
+        self._thread.join(_SOON)
+        self._clerk.end_actors()  # idle ones end by themselves; one that trains would have Tune wait for it
+        self._thread.join(_LATE)
+        Storage(self._place.storage.url, self._folder).clear()
+        self._clerk.clear_up()
+
+    def _run(self) -> None:
+        try:
+            with _quiet():
+                self._tune()
+        except Exception as error:  # whatever Tune raises, the run must hear of it
+            self._desk.fail(f"expected Ray Tune to run the trials, got {failure_of(error)}")
+        else:
+            if not self._desk.is_closed:
+                self._desk.fail("expected Ray Tune to run until all trials have ended, got an end before; run again")
+
+    def _tune(self) -> None:
+        """Run Tune; ``tune.run`` and not a ``Tuner``, which would pickle all that stands at the desk."""
+        tune.run(
+            _NAME, name=self._folder, storage_path=self._place.storage.url, num_samples=-1,
+            search_alg=_DeskSearcher(self._desk, self.judges, self._place), scheduler=self.judges, callbacks=[self._clerk],
+            stop=_Closing(self._desk), reuse_actors=True, max_failures=MOST_LOSSES - 1, raise_on_failed_trial=False, verbose=0,
+            checkpoint_config=tune.CheckpointConfig(num_to_keep=3, checkpoint_at_end=False),
+            trial_name_creator=_name_of, trial_dirname_creator=_folder_of,
+        )  # fmt: skip
+
+
+class _DeskSearcher(Searcher):
+    """Gives Tune what lies on the desk: what to try is asked elsewhere."""
+
+    def __init__(self, desk: Desk, judges: Judges, place: Place) -> None:
+        super().__init__(mode="max")
+        self._desk, self._judges = desk, judges
+        self._config = {"resources": place.resources, "storage": place.storage}
+
+    def suggest(self, trial_id: str) -> Any:
+        try:
+            task = self._desk.take() if self._judges.has_room else None
+        except Closed:
+            return Searcher.FINISHED
+        return None if task is None else {"task": task, **self._config}
+
+    def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
+        """Do nothing: the clerk hands in what came of it."""
+
+    def save(self, checkpoint_path: str) -> None:
+        """Do nothing: what is to be kept is kept elsewhere."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Do nothing."""
+
+
+class _Closing(tune.Stopper):
+    """Stops everything once the desk is closed."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def __call__(self, trial_id: str, result: Mapping[str, Any]) -> bool:
+        return False
+
+    def stop_all(self) -> bool:
+        return self._desk.is_closed
+
+    def __deepcopy__(self, memo: Mapping[int, Any]) -> _Closing:
+        return self  # Tune copies what trials are made from, with each
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}  # and writes down how it was set up, which nobody reads
+
+
+class _Clerk(tune.Callback):
+    """Listens to Tune: opens actors, notes what trials come to, and hands it in when they end."""
+
+    def __init__(self, desk: Desk, place: Place) -> None:
+        self.heard_at = time.monotonic()
+        self._desk, self._place = desk, place
+        self._last: dict[str, Progress | FitResult] = {}
+        self._heard: dict[str, float] = {}
+        self._retries: dict[str, int] = {}
+        self._actors: dict[Any, tuple[Any, TuneTrial]] = {}
+        self._staging: Path | None = None
+
+    def on_trial_start(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
+        """Open the actor, which is new or has done another task before: its next call comes after this one."""
+        actor: Any = trial.temporary_state.ray_actor
+        self._actors[actor._actor_id] = actor, trial
+        actor.open.remote(self._place.boxed, self._place.paths)
+        self._staging = Path(trial.local_experiment_path).parent
+        self._hear(trial)
+
+    def on_trial_result(
+        self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, result: dict[str, Any], **info: Any
+    ) -> None:
+        """Take what the trial has come to out of what Tune would keep of it."""
+        self._last[trial.trial_id] = result.pop("outcome")
+        self._hear(trial)
+
+    def on_trial_complete(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
+        """Hand in what the trial came to."""
+        self._hand_in(trial)
+
+    def on_trial_recover(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
+        """Decide whether a task whose process was lost is begun again, or is to say how it ended."""
+        self._retries[trial.trial_id] = self._retries.get(trial.trial_id, 0) + 1
+        error = _error_of(trial)
+        if isinstance(error, CannotOpen):
+            self._desk.fail(f"expected workers that can open the job, got {error}")
+        elif isinstance(error, Spent):
+            self._retries[trial.trial_id] -= 1
+            trial.config["task"] = _ended(_task_of(trial), error.outcome)
+        elif self._is_late(trial):
+            limit = self._place.seconds
+            late = f"it took longer than {limit:g} s (limits.fit_seconds), and its process was ended"
+            self._give_up(trial, Failure("TimeLimitExceeded", late))
+
+    def on_trial_error(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
+        """Hand in that the task is given up."""
+        error = _error_of(trial)
+        if isinstance(error, Spent):
+            trial.config["task"] = _ended(_task_of(trial), error.outcome)
+        else:
+            self._give_up(trial, _failure_for(error))
+        self._last[trial.trial_id] = _task_of(trial).ended  # type: ignore[assignment]
+        self._hand_in(trial)
+
+    def end_actors(self) -> None:
+        """End the actors that there are."""
+        for actor, _ in list(self._actors.values()):
+            ray.kill(actor)
+        self._actors.clear()
+
+    def end_late_actors(self) -> None:
+        """End those whose task has overrun its time and which do not end themselves, as a stopped process does not."""
+        for actor, trial in list(self._actors.values()):
+            is_at_it = trial.status == TuneTrial.RUNNING and trial.temporary_state.ray_actor == actor
+            if is_at_it and self._is_late(trial, _SPARE):
+                ray.kill(actor)
+
+    def clear_up(self) -> None:
+        """Remove what Tune has left in Ray's temporary folder on this machine."""
+        if self._staging is not None:
+            shutil.rmtree(self._staging, ignore_errors=True)
+
+    def _give_up(self, trial: TuneTrial, failure: Failure) -> None:
+        task, last = _task_of(trial), self._last.get(trial.trial_id)
+        if isinstance(task, FitTask):
+            trial.config["task"] = task.fail(failure)
+        else:
+            trial.config["task"] = task.fail(failure, last if isinstance(last, Progress) else None)
+
+    def _hand_in(self, trial: TuneTrial) -> None:
+        task, outcome = _task_of(trial), self._last.pop(trial.trial_id, None)
+        retries = self._retries.pop(trial.trial_id, 0)
+        self._heard.pop(trial.trial_id, None)
+        self.heard_at = time.monotonic()
+        if isinstance(task, FitTask):
+            assert isinstance(outcome, FitResult)
+            self._desk.hand_in(task.fit.key, replace(outcome, retries=retries) if retries else outcome)
+        else:
+            assert isinstance(outcome, Progress)
+            self._desk.hand_in(task.key, task.end(outcome, retries))
+
+    def _hear(self, trial: TuneTrial) -> None:
+        self.heard_at = self._heard[trial.trial_id] = time.monotonic()
+
+    def _is_late(self, trial: TuneTrial, spare: float = 0.0) -> bool:
+        """Tell whether a task's actor has been silent for longer than it may; with ``spare`` seconds, for certain."""
+        if self._place.seconds is None or trial.trial_id not in self._heard:
+            return False
+        task = _task_of(trial)
+        fits = (task.fit,) if isinstance(task, FitTask) else task.fits
+        epochs = sum(max(1, count_epochs(fit.lineage)) for fit in fits)
+        silent = time.monotonic() - self._heard[trial.trial_id]
+        if not spare:  # the first of its folds may have been the one that took too long
+            return silent > self._place.seconds * (epochs if isinstance(task, FitTask) else 1)
+        return silent > FitGuard(self._place.seconds * epochs).patience + spare
+
+
+def _task_of(trial: TuneTrial) -> Task:
+    task: Task = trial.config["task"]
+    return task
+
+
+def _ended(task: Task, outcome: Any) -> Task:
+    return replace(task, ended=outcome)
+
+
+def _name_of(trial: TuneTrial) -> str:
+    return str(_task_of(trial))
+
+
+def _folder_of(trial: TuneTrial) -> str:
+    return f"{_task_of(trial)}-{trial.trial_id}"
+
+
+def _error_of(trial: TuneTrial) -> BaseException | None:
+    """Return what ended a trial's process last, as Tune has written it down."""
+    file = trial.pickled_error_file
+    if file is None or not Path(file).exists():
+        return None
+    error: Any = cloudpickle.loads(Path(file).read_bytes())
+    cause = getattr(error, "cause", None)  # what was raised, where the process lived on
+    return error if cause is None else cause  # type: ignore[no-any-return]
+
+
+def _failure_for(error: BaseException | None) -> Failure:
+    """Say why a task is given up."""
+    if error is not None and not isinstance(error, RayActorError | OutOfMemoryError):
+        return failure_of(error)
+    loss = Loss.MEMORY if isinstance(error, OutOfMemoryError) or "running low on memory" in str(error) else Loss.WORKER
+    reason = " ".join(str(error or "no word of it").split())[-_LONGEST_REASON:]
+    return Failure(loss.kind, f"{loss.words} {MOST_LOSSES} times while it ran this alone: {reason}")
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep to ourselves what Tune logs in this thread: all that matters comes back by the desk."""
+    thread = threading.get_ident()
+
+    def is_not_ours(record: logging.LogRecord) -> bool:
+        return record.thread != thread
+
+    loggers = [logging.getLogger(name) for name in _LOGGERS]
+    for logger in loggers:
+        logger.addFilter(is_not_ours)
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeFilter(is_not_ours)

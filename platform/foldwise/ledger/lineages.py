@@ -1,0 +1,57 @@
+"""Lineages as text, and back: unlike a fit's params, which a search asks anew, what a schedule made of them must be read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from foldwise.digest import digest
+from foldwise.dimension import Categorical
+from foldwise.space import SearchSpace
+from foldwise.trial import Lineage, Segment
+
+_CHOICE = "choice"
+
+
+class LineageWriter:
+    """Writes lineages as JSON, and reads them.
+
+    Numbers and text stand there as they are. Any other value is one of the space's choices, and is named by its digest.
+
+    Parameters
+    ----------
+    space : SearchSpace
+        Where the params come from.
+    """
+
+    def __init__(self, space: SearchSpace) -> None:
+        dimensions = (dimension for sub in space.subspaces for dimension in sub.values())
+        listed = (dimension.choices for dimension in dimensions if isinstance(dimension, Categorical))
+        self._choices = {digest(choice): choice for choices in listed for choice in choices if not _is_plain(choice)}
+
+    def write(self, lineage: Lineage) -> str:
+        """Return a lineage as JSON."""
+        return json.dumps([[{name: _word(value) for name, value in one.params.items()}, one.epochs] for one in lineage])
+
+    def read(self, text: str) -> Lineage | None:
+        """Return what was written; None if it has a value that the space has not."""
+        try:
+            return tuple(
+                Segment({name: self._value(word) for name, word in params.items()}, epochs)
+                for params, epochs in json.loads(text)
+            )
+        except KeyError:
+            return None
+
+    def _value(self, word: Any) -> Any:
+        return self._choices[word[_CHOICE]] if isinstance(word, Mapping) else word
+
+
+def _word(value: Any) -> Any:
+    value = value.item() if hasattr(value, "item") and getattr(value, "ndim", 1) == 0 else value
+    return value if _is_plain(value) else {_CHOICE: digest(value)}
+
+
+def _is_plain(value: Any) -> bool:
+    return value is None or type(value) in {bool, int, float, str}

@@ -1,0 +1,116 @@
+"""An executor that judges trials in this process, by a rule that can be read."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Collection, Sequence
+
+from foldwise.executors import ScheduledExecutor, SerialExecutor
+from foldwise.fit import Workshop
+from foldwise.limits import Limits
+from foldwise.lockstep import Lockstep, Progress, fits_of
+from foldwise.plan import Plan
+from foldwise.resources import Resources
+from foldwise.schedule import PBT, Schedule
+from foldwise.trial import Fit, FitResult, Params, Trial, TrialEnd, TrialState
+
+
+class SerialScheduledExecutor(ScheduledExecutor):
+    """Trains one trial after the other, in the order submitted; repeatable, unlike Ray Tune.
+
+    After ``grace_epochs``, ``reduction`` times as many, and so on, a trial goes on only if it is among the best
+    ``1 / reduction`` of those of its study that came so far. With the method "pbt" none is stopped.
+
+    Parameters
+    ----------
+    change : callable, optional
+        Params and the number of epochs trained -> the params to go on with, as population based training changes them.
+
+    Attributes
+    ----------
+    n_epochs : int
+        Epochs of trials that it has trained, since it was made.
+    """
+
+    def __init__(self, change: Callable[[Params, int], Params] | None = None) -> None:
+        self.n_epochs = 0
+        self._change = change
+        self._fits = SerialExecutor()
+        self._plan: Plan | None = None
+        self._workshop: Workshop | None = None
+        self._waiting: deque[tuple[str, Trial]] = deque()
+        self._at_rungs: dict[tuple[str, int], list[float]] = {}
+
+    def check(self, resources: Resources, limits: Limits | None = None) -> None:  # noqa: D102
+        self._fits.check(resources, limits)
+
+    def open(self, plan: Plan, n_jobs: int | None = None) -> None:  # noqa: D102
+        self._fits.open(plan, n_jobs)
+        self._plan, self._workshop = plan, Workshop.of(plan)
+
+    @property
+    def n_at_once(self) -> int:  # noqa: D102
+        return 1
+
+    @property
+    def slots(self) -> int:  # noqa: D102
+        return 1
+
+    def submit(self, chunk: Sequence[Fit]) -> None:  # noqa: D102
+        self._fits.submit(chunk)
+
+    def results(self, timeout: float | None = None) -> list[FitResult]:  # noqa: D102
+        return self._fits.results(timeout)
+
+    def cancel(self, keys: Collection[str]) -> None:  # noqa: D102
+        self._fits.cancel(keys)
+
+    def close(self) -> None:  # noqa: D102
+        self._fits.close()
+        self._waiting.clear()
+        self._at_rungs.clear()
+        self._plan = self._workshop = None
+
+    def submit_trials(self, study: str, trials: Sequence[Trial]) -> None:  # noqa: D102
+        self._waiting.extend((study, trial) for trial in trials)
+
+    def end_study(self, study: str) -> None:  # noqa: D102
+        pass
+
+    def trial_ends(self, timeout: float | None = None) -> list[TrialEnd]:  # noqa: D102
+        return [self._run(*self._waiting.popleft())] if self._waiting else []
+
+    def _run(self, name: str, trial: Trial) -> TrialEnd:
+        assert self._plan is not None
+        assert self._workshop is not None
+        assert self._plan.problem.schedule is not None
+        study = next(one for one in self._plan.studies if one.name == name)
+        lockstep, state = Lockstep(fits_of(self._plan, study, trial)), None
+        while state is None:
+            progress = lockstep.train_epoch(self._workshop)
+            self.n_epochs += 1
+            state = self._judge(name, progress, self._plan.problem.schedule)
+            if self._change is not None and state is None:
+                lockstep.set_params(self._change(lockstep.params, progress.epochs))
+        return TrialEnd(name, trial.number, state, progress.results, progress.lineage, progress.curve)
+
+    def _judge(self, study: str, progress: Progress, schedule: Schedule) -> TrialState | None:
+        """Say how a trial ends; None: it goes on."""
+        if progress.has_failed:
+            return TrialState.FAILED
+        if progress.epochs == schedule.max_epochs:
+            return TrialState.COMPLETE
+        if schedule.method == PBT or progress.epochs not in _rungs(schedule):
+            return None
+        came = self._at_rungs.setdefault((study, progress.epochs), [])
+        came.append(progress.value)
+        least = sorted(came, reverse=True)[-(-len(came) // schedule.reduction) - 1]
+        return TrialState.PRUNED if progress.value < least else None
+
+
+def _rungs(schedule: Schedule) -> set[int]:
+    rungs, rung = set(), schedule.grace_epochs
+    while rung < schedule.max_epochs:
+        rungs.add(rung)
+        rung *= schedule.reduction
+    return rungs

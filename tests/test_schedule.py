@@ -1,0 +1,146 @@
+"""A schedule is refused early where nothing can follow it, and planned in words and numbers."""
+
+import pytest
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression, SGDClassifier
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+
+import foldwise as fw
+from foldwise.errors import InputError
+from foldwise.executors import SerialExecutor, make_executor
+from foldwise.run import Run
+from foldwise.schedule import Schedule, changing
+from foldwise.search.optuna import OptunaSearch
+from foldwise.space import SearchSpace
+from foldwise.testing import SerialScheduledExecutor, scheduled_plan, small_plan
+from foldwise.trial import Segment
+
+ASHA = {"method": "asha", "max_epochs": 9}
+
+
+@pytest.mark.parametrize(
+    ("given", "place", "says"),
+    [
+        ("asha", "schedule", "expected a mapping"),
+        ({}, "schedule.method", "got none"),
+        (Schedule("asah"), "schedule.method", "expected a method, got 'asah'"),
+        ({"method": "asah"}, "schedule.method", "did you mean asha"),
+        ({"method": "asha", "max_epoch": 3}, "schedule.max_epoch", "did you mean max_epochs"),
+        ({"method": "asha", "max_epochs": 0}, "schedule.max_epochs", "an integer >= 1, got 0"),
+        ({"method": "asha", "max_epochs": 2.5}, "schedule.max_epochs", "an integer >= 1, got 2.5"),
+        ({"method": "asha", "max_epochs": True}, "schedule.max_epochs", "got True"),
+        ({"method": "asha", "reduction": 1}, "schedule.reduction", "an integer >= 2, got 1"),
+        ({"method": "asha", "max_epochs": 3, "grace_epochs": 4}, "schedule.grace_epochs", r"at most max_epochs \(3\), got 4"),
+    ],
+)
+def test_a_wrong_schedule_is_named(given, place, says):
+    with pytest.raises(InputError, match=says) as caught:
+        small_plan(SGDClassifier(), {"alpha": [1, 2]}, schedule=given)
+    assert caught.value.place == place
+
+
+@pytest.mark.parametrize(
+    ("estimator", "space", "options", "place", "says"),
+    [
+        (SVC(), {"C": [1, 2]}, {}, "estimator", "trains in epochs.*got SVC"),
+        (make_pipeline(StandardScaler(), LogisticRegression(warm_start=False)), {"logisticregression__C": [1, 2]}, {}, None, None),
+        (make_pipeline(StandardScaler(), SVC()), {"svc": [SVC(), SGDClassifier()]}, {}, "estimator", "got SVC"),
+        (make_pipeline(StandardScaler(), SVC()), {"svc": [MLPClassifier(), SGDClassifier()]}, {}, None, None),
+        (RandomForestClassifier(), {"n_estimators": [1, 2]}, {}, "space.n_estimators", "counts the epochs"),
+        (SGDClassifier(), {"alpha": fw.Float(1, 2)}, {"method": "pbt", "search": OptunaSearch()}, "schedule.method", "search='optuna'"),
+        (SGDClassifier(), {"alpha": [1]}, {"method": "pbt"}, "schedule.method", "at least 2 trials for 'pbt', got 1"),
+        (SGDClassifier(), {"average": [True, False]}, {"method": "pbt"}, "schedule.method", "may change while SGDClassifier"),
+    ],
+)  # fmt: skip
+def test_what_does_not_go_with_a_schedule_is_refused(estimator, space, options, place, says):
+    options = {"search": "grid", **options}
+    schedule = {**ASHA, "method": options.pop("method", "asha")}
+    if place is None:
+        assert small_plan(estimator, space, schedule=schedule, **options).is_scheduled
+        return
+    with pytest.raises(InputError, match=says) as caught:
+        small_plan(estimator, space, schedule=schedule, **options)
+    assert caught.value.place == place
+
+
+def test_population_based_training_changes_what_is_read_in_every_epoch_only():
+    space = SearchSpace(
+        {
+            "pca__n_components": [1, 2], "mlp__alpha": [0.1, 1.0], "mlp__hidden_layer_sizes": [(5,), (9,)], "mlp__batch_size": [8, 16],
+            "mlp__activation": ["relu", "tanh"], "mlp__shuffle": fw.Categorical([True, False], when={"mlp__activation": "relu"}),
+        }
+    )  # fmt: skip
+    from sklearn.decomposition import PCA
+    from sklearn.pipeline import Pipeline
+
+    pipeline = Pipeline([("pca", PCA()), ("mlp", MLPClassifier())])
+    assert changing(pipeline, space) == {"mlp__alpha", "mlp__batch_size", "mlp__shuffle"}  # others depend on the activation
+
+
+def test_executors_that_run_no_schedule_are_refused():
+    plan = scheduled_plan()
+    with pytest.raises(InputError, match="executor: expected one that runs schedules, got SerialExecutor; use executor='ray'"):
+        Run(plan, SerialExecutor())
+    with pytest.raises(InputError, match="executor: expected 'ray', which runs schedules, got 'serial'"):
+        make_executor("serial", scheduled=True)
+    search = fw.NestedSearchCV(SGDClassifier(), {"alpha": [1, 2]}, search="grid", schedule=ASHA, executor="serial")
+    with pytest.raises(InputError, match="executor: expected 'ray'"):
+        search.fit([[0.0], [1.0]] * 9, [0, 1] * 9)
+    executor = SerialScheduledExecutor()
+    assert make_executor(executor, scheduled=True) is executor
+
+
+def test_the_plan_says_what_a_schedule_makes_of_it():
+    plan = scheduled_plan(n_trials=None)
+    summary = plan.summary()
+    assert summary["n_fits"] is None  # what chance lets studies share is not counted
+    assert summary["n_fits_at_most"] == summary["n_fits_plain"] == 6 * (3 * 2 + 3) + 3 + 1
+    assert summary["n_epochs_at_most"] == 58 * 9
+    assert summary["n_transformer_fits"] is None
+    words = plan.explain()
+    assert "schedule   asha, at most 9 epochs a trial" in words
+    assert "not repeatable to the bit" in words
+    assert "at most 522 epochs in all" in words
+    assert "nothing would run" not in words
+    assert small_plan().summary()["n_epochs_at_most"] is None
+    space = {"alpha": [0.1, 1.0], "average": [True, False]}
+    assert "changes    alpha; drawn once: average" in scheduled_plan("pbt", space=space).explain()
+
+
+def test_a_batch_that_leaves_cores_idle_counts_trials():
+    plan = scheduled_plan(space={"alpha": fw.Float(1, 2)}, search=OptunaSearch(), n_trials=4, batch=2)
+    assert plan.n_fits_at_once == 2 * 4
+    assert "2 trials a batch over all studies are 8 trials, which leaves 8 of 16 cores idle" in plan.explain(16)
+
+
+def test_a_schedule_is_part_of_the_key_and_its_lineage_of_a_fits():
+    asha, median, plain = (scheduled_plan(), scheduled_plan("median"), small_plan(SGDClassifier(), {"alpha": [1, 2]}))
+    assert len({asha.problem.key, median.problem.key, plain.problem.key}) == 3
+    train, params = asha.whole, {"alpha": 1.0}
+    fits = [
+        asha.fit(params, train),
+        asha.fit(params, train, lineage=(Segment(params, 0),)),
+        asha.fit(params, train, lineage=(Segment(params, 2),)),
+        asha.fit(params, train, lineage=(Segment(params, 1), Segment({"alpha": 2.0}, 1))),
+        scheduled_plan(schedule={"max_epochs": 8}).fit(params, train, lineage=(Segment(params, 2),)),
+    ]
+    assert len({fit.key for fit in fits}) == len(fits)
+    assert asha.fit({"alpha": 2.0}, train, lineage=fits[3].lineage) == fits[3]  # it begins with the lineage's own params
+    assert fits[3].params == params
+
+
+def test_a_job_file_takes_a_schedule(tmp_path):
+    data = {
+        "data": {"loader": "sklearn.datasets:load_iris"}, "estimator": "sklearn.linear_model:SGDClassifier",
+        "space": {"alpha": [0.1, 1.0]}, "search": {"method": "grid"}, "schedule": {"method": "median", "max_epochs": 4}, "seed": 0,
+    }  # fmt: skip
+    assert fw.Job.parse(data).open().schedule == Schedule("median", 4)
+    with pytest.raises(InputError, match=r"job: schedule.max_epochs: expected an integer >= 1, got 0"):
+        fw.Job.parse({**data, "schedule": {"method": "median", "max_epochs": 0}}).open()
+    with pytest.raises(InputError, match="job: executor: expected 'ray', which runs schedules"):
+        fw.Job.parse({**data, "executor": "serial"}).plan()
+    with pytest.raises(InputError, match="job: schedule: expected keys and values"):
+        fw.Job.parse({**data, "schedule": "asha"})
