@@ -10,7 +10,9 @@ from foldwise.errors import MissingPackageError
 
 for _package in ("tensorflow", "keras"):
     if find_spec(_package) is None:
-        raise MissingPackageError("foldwise.models", f"expected the package {_package}, which is missing; install foldwise[keras]")
+        raise MissingPackageError(
+            "foldwise.models", f"expected the package {_package}, which is missing; install foldwise[keras]"
+        )
 
 from foldwise.models.conv import ConvNetClassifier  # noqa: E402  (a clear word on what is missing comes first)
 from foldwise.models.custom import KerasClassifier, KerasRegressor  # noqa: E402

@@ -134,7 +134,7 @@ class KerasEstimator(BaseEstimator):  # type: ignore[misc]
         y : array of shape (n_rows,) or, for a regression, (n_rows, n_outputs)
             Their targets.
         sample_weight : array of shape (n_rows,), optional
-            What each row counts.
+            What each row counts, in relation to the others.
 
         Returns
         -------
@@ -191,7 +191,7 @@ class KerasEstimator(BaseEstimator):  # type: ignore[misc]
         if begin:
             self._begin(_take(X, train), y, train, classes)
         factors, y = self._row_weights(y, train), self._target.encode(y)
-        weight = weight if factors is None else weight * factors
+        weight = _relative(weight if factors is None else weight * factors, train)
         from foldwise.models.network import Rows  # lazily: TensorFlow takes seconds
 
         strategy()
@@ -214,7 +214,8 @@ class KerasEstimator(BaseEstimator):  # type: ignore[misc]
             now = getattr(self, name)
             if now is not before and not _equal(now, before):
                 raise InputError(
-                    name, f"expected {before!r}, as when training began, got {now!r}, which cannot change between epochs; call fit"
+                    name,
+                    f"expected {before!r}, as when training began, got {now!r}, which cannot change between epochs; call fit",
                 )
 
     def _split(self, y: np.ndarray) -> tuple[np.ndarray | None, np.ndarray | None]:
@@ -282,9 +283,9 @@ class KerasEstimator(BaseEstimator):  # type: ignore[misc]
 
     def _fresh(self) -> Any:
         """Build the model with the seed's initial weights."""
-        from foldwise.models.network import drawing_from  # lazily: TensorFlow takes seconds
+        from foldwise.models.network import building  # lazily: TensorFlow takes seconds
 
-        with strategy().scope(), drawing_from(self._seed):
+        with strategy().scope(), building(self._seed):
             return self._build(self._meta)
 
     def _make_network(self, model: Any) -> Any:
@@ -345,7 +346,12 @@ def _take(values: Any, rows: np.ndarray | None) -> Any:
     return values.iloc[rows] if hasattr(values, "iloc") else values[rows]
 
 
+def _relative(weight: np.ndarray, train: np.ndarray | None) -> np.ndarray:
+    """Scale what rows count to a mean of 1 among those that train, so that it does not act as a learning rate."""
+    mean = _take(weight, train).mean()
+    return weight / mean if mean > 0 else weight
+
+
 def _equal(one: Any, other: Any) -> bool:
     same = one == other
     return bool(np.all(same)) if isinstance(same, np.ndarray) else bool(same)
-

@@ -60,7 +60,7 @@ class _OwnNetwork(OnArrays):
         """
         params: dict[str, Any] = super().get_params(deep=False)
         if deep:
-            own = {**_defaults(self.build), **(self.build_params or {})}
+            own = {**_defaults(self.build), **self._own()}
             params |= {_PREFIX + name: value for name, value in own.items()}
         return params
 
@@ -86,20 +86,26 @@ class _OwnNetwork(OnArrays):
         own = {name.removeprefix(_PREFIX): value for name, value in params.items() if name.startswith(_PREFIX)}
         if own:
             self._check_names(own)
-            self.build_params = {**(self.build_params or {}), **own}
+            self.build_params = {**self._own(), **own}
         return self
+
+    def _own(self) -> Mapping[str, Any]:
+        """Return the function's params that are given; what is no mapping is told of when fitting begins."""
+        return self.build_params if isinstance(self.build_params, Mapping) else {}
 
     def _check_names(self, own: Mapping[str, Any]) -> None:
         known = _keywords(self.build)
         for name in own:
             if name not in known and not _takes_any(self.build):
-                raise InputError(_PREFIX + name, f"expected a keyword of the build function, got {name!r}; {nearest(name, known)}")
+                raise InputError(
+                    _PREFIX + name, f"expected a keyword of the build function, got {name!r}; {nearest(name, known)}"
+                )
 
     def _build(self, meta: Meta) -> Any:
         import keras  # lazily: TensorFlow takes seconds
 
-        self._check_names(self.build_params or {})
-        model = self.build(meta, **(self.build_params or {}))
+        self._check_names(self._own())
+        model = self.build(meta, **self._own())
         if not isinstance(model, keras.Model):
             raise InputTypeError("build", f"expected a function that returns a keras.Model, got {type(model).__name__}")
         if not model.built:

@@ -109,7 +109,8 @@ def memory_limit(share: float, total: int) -> int:
     limit = int(share * total) - _CONTEXT
     if limit <= 0:
         raise ResourcesError(
-            "resources.gpu", f"expected a share of more than {_CONTEXT} MiB, got {share:g} of {total} MiB; ask for more of the GPU"
+            "resources.gpu",
+            f"expected a share of more than {_CONTEXT} MiB, got {share:g} of {total} MiB; ask for more of the GPU",
         )
     return limit
 
@@ -126,6 +127,7 @@ def _total_memory(number: int) -> int:
     asked = [tool, "--query-gpu=memory.total", "--format=csv,noheader,nounits", "-i", name]
     answer = subprocess.run(asked, capture_output=True, text=True, check=False, timeout=60)  # noqa: S603
     if answer.returncode or not answer.stdout.strip().isdigit():
-        raise ResourcesError("resources.gpu", f"expected the memory of GPU {name}, got {(answer.stdout + answer.stderr).strip()!r}")
+        raise ResourcesError(
+            "resources.gpu", f"expected the memory of GPU {name}, got {(answer.stdout + answer.stderr).strip()!r}"
+        )
     return int(answer.stdout)
-

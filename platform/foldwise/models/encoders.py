@@ -53,4 +53,5 @@ class ArrayEncoder:
 
     def encode(self, X: np.ndarray) -> np.ndarray:
         """Shape and standardise."""
-        return ((X.reshape(-1, *self.shape) - self.mean) / self.scale).astype(np.float32)
+        scaled: np.ndarray = (X.reshape(-1, *self.shape) - self.mean) / self.scale
+        return scaled.astype(np.float32)

@@ -21,6 +21,7 @@ import tensorflow as tf
 from scipy.special import logit
 
 from foldwise.errors import InputError
+from foldwise.models.leaks import count_model, gradients_forgotten
 from foldwise.models.specs import Meta
 
 _ROWS_AT_ONCE = 1024
@@ -161,7 +162,7 @@ class Network:
         for variable, child in zip(self._seeds, seed.spawn(len(self._seeds)), strict=True):
             variable.assign([int(child.generate_state(1)[0] >> 1), 0])
         order, rates = order.astype(np.int32), rates.astype(np.float32)
-        total = self._train(rows.X, rows.y, rows.weight, order, rates, np.int32(batch_size))
+        total = _called(self._train, rows.X, rows.y, rows.weight, order, rates, np.int32(batch_size))
         return float(total) / len(order)
 
     def outputs(self, X: Any) -> np.ndarray:
@@ -169,7 +170,7 @@ class Network:
         parts = []
         for first in range(0, _n_rows(X), _ROWS_AT_ONCE):
             chunk = tf.nest.map_structure(lambda values: values[first : first + _ROWS_AT_ONCE], X)  # noqa: B023  (called at once)
-            parts.append(self._apply(chunk).numpy())
+            parts.append(_called(self._apply, chunk).numpy())
         outputs = np.concatenate(parts).astype(np.float64)
         if not self.gives_probabilities:
             return outputs
@@ -232,16 +233,26 @@ class Network:
 
 
 @contextmanager
-def drawing_from(seed: int) -> Iterator[None]:
+def building(seed: int) -> Iterator[None]:
     """Let Keras draw the seeds of what is built from this one: it asks Python's generator, which is put back."""
     python, legacy = random.getstate(), np.random.get_state()  # noqa: NPY002
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002
+    count_model()
     try:
-        yield
+        with gradients_forgotten():
+            yield
     finally:
         random.setstate(python)
         np.random.set_state(legacy)  # noqa: NPY002
+
+
+def _called(graph: Any, *arguments: Any) -> Any:
+    """Call a graph; the first call makes it."""
+    if graph.experimental_get_tracing_count():
+        return graph(*arguments)
+    with gradients_forgotten():
+        return graph(*arguments)
 
 
 def _n_rows(X: Any) -> int:

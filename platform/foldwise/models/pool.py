@@ -58,7 +58,7 @@ class Pool:
             yield network
 
     def _make_room(self) -> None:
-        """Drop the older half of what is too much, at once: a graph refers to itself, and collecting takes a tenth of a second."""
+        """Drop the older half at once: graphs refer to themselves, and collecting them takes a tenth of a second."""
         if len(self) < self.most and self._n_bytes() <= self.most_bytes:
             return
         while self._networks and (len(self) > self.most // 2 or self._n_bytes() > self.most_bytes // 2):

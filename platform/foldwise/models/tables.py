@@ -190,8 +190,10 @@ class TableEncoder:
         deep = tuple(vocabulary.size for vocabulary in self.vocabularies) if self.has_deep else ()
         wide = (*(one.size for one in self.vocabularies), *(one.size for one in self.crosses)) if self.has_wide else ()
         specs = {
-            "numbers": Spec((n_numbers,)), "codes": Spec((len(deep),), "int32", deep), "wide": Spec((len(wide),), "int32", wide),
-        }  # fmt: skip
+            "numbers": Spec((n_numbers,)),
+            "codes": Spec((len(deep),), "int32", deep),
+            "wide": Spec((len(wide),), "int32", wide),
+        }
         return {name: spec for name, spec in specs.items() if spec.shape != (0,)}
 
     def encode(self, X: Any) -> dict[str, np.ndarray]:
@@ -199,7 +201,7 @@ class TableEncoder:
         codes = [vocabulary.encode(X) for vocabulary in self.vocabularies]
         stacked = _stacked(codes, len(X), np.int64)
         wide = [*codes, *(cross.encode(stacked) for cross in self.crosses)]
-        sizes = [one.size for one in (*self.vocabularies, *self.crosses)]
+        sizes = [*(one.size for one in self.vocabularies), *(one.size for one in self.crosses)]
         starts = itertools.accumulate(sizes, initial=0)
         made = {
             "numbers": _stacked([values for column in self.numbers for values in column.encode(X)], len(X), np.float32),

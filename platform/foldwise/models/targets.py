@@ -50,7 +50,7 @@ class Classes:
         return "binary" if len(self.labels) == 2 else "classes"
 
     def encode(self, y: np.ndarray) -> np.ndarray:
-        """Number the classes."""
+        """Give each row its class's number."""
         codes = np.searchsorted(self.labels, y).astype(np.int32)
         return codes[:, np.newaxis].astype(np.float32) if self.kind == "binary" else codes
 
@@ -103,11 +103,12 @@ class Values:
 
     def encode(self, y: np.ndarray) -> np.ndarray:
         """Standardise."""
-        return ((_columns(y) - self.mean) / self.scale).astype(np.float32)
+        scaled: np.ndarray = (_columns(y) - self.mean) / self.scale
+        return scaled.astype(np.float32)
 
     def decode(self, outputs: np.ndarray) -> np.ndarray:
         """Turn outputs into values, in the shape that y had."""
-        values = outputs * self.scale + self.mean
+        values: np.ndarray = outputs * self.scale + self.mean
         return values[:, 0] if self.is_flat else values
 
     def loss(self, outputs: np.ndarray, encoded: np.ndarray, weight: np.ndarray) -> float:

@@ -65,8 +65,7 @@ class KerasClassifierBase(ClassifierMixin, KerasEstimator):  # type: ignore[misc
             Probabilities, in the order of ``classes_``.
         """
         outputs = self._outputs(X)
-        target: Classes = self._target
-        return target.probabilities(outputs)
+        return Classes(self.classes_).probabilities(outputs)
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the most probable class of each row.
@@ -81,8 +80,8 @@ class KerasClassifierBase(ClassifierMixin, KerasEstimator):  # type: ignore[misc
         array of shape (n_rows,)
             Classes.
         """
-        likeliest: np.ndarray = self.classes_[self.predict_proba(X).argmax(axis=1)]
-        return likeliest
+        likeliest = self.predict_proba(X).argmax(axis=1)
+        return np.asarray(self.classes_[likeliest])
 
     def _make_target(self, y: np.ndarray, classes: Any) -> Classes:
         self.classes_ = np.unique(y if classes is None else classes)
@@ -99,9 +98,7 @@ class KerasClassifierBase(ClassifierMixin, KerasEstimator):  # type: ignore[misc
         if self.class_weight is None:
             return None
         there, places = np.unique(y, return_inverse=True)
-        factors: np.ndarray = compute_class_weight(
-            self.class_weight, classes=there, y=y if train is None else y[train]
-        )[places]
+        factors: np.ndarray = compute_class_weight(self.class_weight, classes=there, y=y if train is None else y[train])[places]
         return factors
 
 
@@ -137,8 +134,8 @@ class KerasRegressorBase(RegressorMixin, KerasEstimator):  # type: ignore[misc]
         array of shape (n_rows,) or (n_rows, n_outputs)
             Values, in the shape that y had.
         """
-        outputs = self._outputs(X)
-        target: Values = self._target
+        outputs, target = self._outputs(X), self._target
+        assert isinstance(target, Values)
         return target.decode(outputs)
 
     def _make_target(self, y: np.ndarray, classes: Any) -> Values:

@@ -61,9 +61,7 @@ class WideDeep(Tower, KerasEstimator):
     min_count: int = whole(1, Role.START, at_least=1)
 
     def _make_encoder(self, X: Any) -> TableEncoder:
-        return TableEncoder.of(
-            X, self.numeric, self.categorical, self.crosses, self.part, self.cross_buckets, self.min_count
-        )
+        return TableEncoder.of(X, self.numeric, self.categorical, self.crosses, self.part, self.cross_buckets, self.min_count)
 
     def _validated(self, X: Any, y: Any = None, *, reset: bool) -> Any:
         import pandas as pd  # lazily: only tables need it
@@ -136,7 +134,7 @@ def _embedding_size(n_categories: int) -> int:
     >>> _embedding_size(2), _embedding_size(16), _embedding_size(10**6)
     (2, 8, 50)
     """
-    return max(1, min(_LARGEST_EMBEDDING, round(1.6 * n_categories**0.56)))
+    return max(1, min(_LARGEST_EMBEDDING, round(1.6 * float(n_categories) ** 0.56)))
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
