@@ -45,6 +45,8 @@ def code_version(owner: Owner) -> str:
     """
     owners = owner.__mro__[:-1] if isinstance(owner, type) else (owner,)
     marks = {mark for one in owners or (object,) for mark in _marks_of(one, frozenset())}
+    for package in getattr(owner, "_foldwise_depends_on", ()):  # which our own estimators import late
+        marks |= _marks_of_module(package)
     return ", ".join(sorted(marks)) or "python"
 
 

@@ -92,6 +92,9 @@ class KerasEstimator(BaseEstimator):  # type: ignore[misc]
     patience: int = whole(5, Role.LOOP, at_least=1)
     random_state: Any = param(None, Role.START)
 
+    _foldwise_depends_on = ("keras", "tensorflow")
+    """Packages whose versions tell what such an estimator computes."""
+
     # --- what a family says -------------------------------------------------------------------------------------------
 
     @abstractmethod

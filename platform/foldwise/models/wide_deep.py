@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -134,7 +135,7 @@ def _embedding_size(n_categories: int) -> int:
     >>> _embedding_size(2), _embedding_size(16), _embedding_size(10**6)
     (2, 8, 50)
     """
-    return max(1, min(_LARGEST_EMBEDDING, round(1.6 * float(n_categories) ** 0.56)))
+    return max(1, min(_LARGEST_EMBEDDING, round(1.6 * math.pow(n_categories, 0.56))))
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
