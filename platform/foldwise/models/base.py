@@ -106,8 +106,8 @@ class KerasEstimator(BaseEstimator):  # type: ignore[misc]
         """Learn from the rows that train how X is encoded."""
 
     @abstractmethod
-    def _make_target(self, y: np.ndarray, classes: Any) -> Target:
-        """Learn from the y of the rows that train, and the classes, how y is encoded."""
+    def _make_target(self, y: np.ndarray, train: np.ndarray | None, classes: Any) -> Target:
+        """Learn how y is encoded: values from the rows that train (None: all), classes from all or as they are named."""
 
     @abstractmethod
     def _validated(self, X: Any, y: Any = None, *, reset: bool) -> Any:
@@ -152,8 +152,9 @@ class KerasEstimator(BaseEstimator):  # type: ignore[misc]
             If the loss is no finite number any more.
         """
         lesson = self._open(X, y, sample_weight, begin=True)
-        with self._lent() as network:
-            network.begin(self._fresh())
+        model = self._fresh()
+        with self._lent(model) as network:
+            network.begin(model)
             best, best_loss, waited = None, np.inf, 0
             for _ in range(self.epochs):
                 self._train_epoch(network, lesson)
@@ -171,9 +172,10 @@ class KerasEstimator(BaseEstimator):  # type: ignore[misc]
         """Train one more epoch, or the first."""
         begin = not self.__sklearn_is_fitted__()
         lesson = self._open(X, y, sample_weight, begin=begin, classes=classes)
-        with self._lent() as network:
-            if begin:
-                network.begin(self._fresh())
+        model = self._fresh() if begin else None
+        with self._lent(model) as network:
+            if model is not None:
+                network.begin(model)
             else:
                 self._load(network)
             self._train_epoch(network, lesson)
@@ -206,7 +208,7 @@ class KerasEstimator(BaseEstimator):  # type: ignore[misc]
         """Settle what holds for all epochs."""
         self._started = params_of(self, lambda role: not role.may_change)
         self._encoder = self._make_encoder(X)
-        self._target = self._make_target(_take(y, train), classes)
+        self._target = self._make_target(y, train, classes)
         self.n_epochs_ = 0
         self.history_: dict[str, list[float]] = {"loss": [], "learning_rate": []}
         if self.early_stopping:
@@ -262,9 +264,9 @@ class KerasEstimator(BaseEstimator):  # type: ignore[misc]
     # --- the network --------------------------------------------------------------------------------------------------
 
     @contextmanager
-    def _lent(self) -> Iterator[Any]:
-        """Lend the network of these params, with whatever weights it has."""
-        with POOL.lend(self._network_key(), lambda: self._make_network(self._fresh())) as network:
+    def _lent(self, model: Any = None) -> Iterator[Any]:
+        """Lend the network of these params, with whatever weights it has; if none waits, it is made around the model."""
+        with POOL.lend(self._network_key(), lambda: self._make_network(model or self._fresh())) as network:
             yield network
 
     def _network_key(self) -> Hashable:

@@ -40,7 +40,7 @@ def strategy() -> Any:
     _set_threads(tf)
     gpus = tf.config.list_physical_devices("GPU")
     for number, gpu in enumerate(gpus):
-        _limit_memory(tf, gpu, number, len(gpus))
+        _limit_memory(tf, gpu, number)
     return tf.distribute.MirroredStrategy() if len(gpus) > 1 else tf.distribute.get_strategy()
 
 
@@ -69,7 +69,7 @@ def _set_threads(tf: Any) -> None:
         return
 
 
-def _limit_memory(tf: Any, gpu: Any, number: int, n_gpus: int) -> None:
+def _limit_memory(tf: Any, gpu: Any, number: int) -> None:
     """Keep to the share of a GPU that was given; a whole one is taken as it is needed."""
     share = _fraction()
     try:

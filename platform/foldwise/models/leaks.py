@@ -24,7 +24,7 @@ _lock = threading.RLock()
 
 @contextmanager
 def gradients_forgotten() -> Iterator[None]:
-    """Drop the gradients that are registered meanwhile.
+    """Drop the gradients that are registered meanwhile; one thread at a time may be inside.
 
     A function with a gradient of its own (a swish, the sum over devices) registers it under a new name whenever a graph with
     it is made, and with it the graph. A graph that is made has its gradients in it and asks for none again.

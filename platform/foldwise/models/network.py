@@ -235,16 +235,16 @@ class Network:
 @contextmanager
 def building(seed: int) -> Iterator[None]:
     """Let Keras draw the seeds of what is built from this one: it asks Python's generator, which is put back."""
-    python, legacy = random.getstate(), np.random.get_state()  # noqa: NPY002
-    random.seed(seed)
-    np.random.seed(seed)  # noqa: NPY002
-    count_model()
-    try:
-        with gradients_forgotten():
+    with gradients_forgotten():  # one thread at a time
+        python, legacy = random.getstate(), np.random.get_state()  # noqa: NPY002
+        random.seed(seed)
+        np.random.seed(seed)  # noqa: NPY002
+        count_model()
+        try:
             yield
-    finally:
-        random.setstate(python)
-        np.random.set_state(legacy)  # noqa: NPY002
+        finally:
+            random.setstate(python)
+            np.random.set_state(legacy)  # noqa: NPY002
 
 
 def _called(graph: Any, *arguments: Any) -> Any:

@@ -57,6 +57,12 @@ class Pool:
             self._networks[key] = network
             yield network
 
+    def clear(self) -> None:
+        """Drop all networks."""
+        with self._lock:
+            self._networks.clear()
+            gc.collect()
+
     def _make_room(self) -> None:
         """Drop the older half at once: graphs refer to themselves, and collecting them takes a tenth of a second."""
         if len(self) < self.most and self._n_bytes() <= self.most_bytes:

@@ -8,6 +8,8 @@ from typing import Any, Protocol
 import numpy as np
 from scipy.special import expit, log_softmax, softmax
 
+from foldwise.errors import DataError
+
 
 class Target(Protocol):
     """What y is to a network."""
@@ -52,6 +54,11 @@ class Classes:
     def encode(self, y: np.ndarray) -> np.ndarray:
         """Give each row its class's number."""
         codes = np.searchsorted(self.labels, y).astype(np.int32)
+        codes = np.minimum(codes, len(self.labels) - 1)
+        unknown = y[self.labels[codes] != y]
+        if len(unknown):
+            known = ", ".join(map(str, self.labels[:20]))
+            raise DataError("y", f"expected the classes {known}, got {unknown[0]!r}; name all in the first call of partial_fit")
         return codes[:, np.newaxis].astype(np.float32) if self.kind == "binary" else codes
 
     def loss(self, outputs: np.ndarray, encoded: np.ndarray, weight: np.ndarray) -> float:

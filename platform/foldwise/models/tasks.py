@@ -83,7 +83,7 @@ class KerasClassifierBase(ClassifierMixin, KerasEstimator):  # type: ignore[misc
         likeliest = self.predict_proba(X).argmax(axis=1)
         return np.asarray(self.classes_[likeliest])
 
-    def _make_target(self, y: np.ndarray, classes: Any) -> Classes:
+    def _make_target(self, y: np.ndarray, train: np.ndarray | None, classes: Any) -> Classes:
         self.classes_ = np.unique(y if classes is None else classes)
         return Classes(self.classes_)
 
@@ -138,8 +138,8 @@ class KerasRegressorBase(RegressorMixin, KerasEstimator):  # type: ignore[misc]
         assert isinstance(target, Values)
         return target.decode(outputs)
 
-    def _make_target(self, y: np.ndarray, classes: Any) -> Values:
-        return Values.of(y)
+    def _make_target(self, y: np.ndarray, train: np.ndarray | None, classes: Any) -> Values:
+        return Values.of(y if train is None else y[train])
 
     def _check_y(self, y: Any) -> np.ndarray:
         return np.asarray(y, dtype=np.float64)
