@@ -43,7 +43,7 @@ def smaller(path):
     if "adult" in path.stem:
         overrides["data.path"] = str(ADULT)
     if "foldwise.models" in path.read_text():
-        overrides["estimator.epochs"] = 1
+        overrides |= {"estimator.epochs": 1, "search.trials": 1}
     return overrides
 
 

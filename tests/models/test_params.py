@@ -29,7 +29,7 @@ WRONG = [
     (MLPNetClassifier(class_weight="even"), "class_weight: expected None, 'balanced' or a dict"),
     (ConvNetClassifier(image_shape=(6,)), r"image_shape: expected None, \(height, width\)"),
     (ConvNetClassifier(image_shape=(4, 4)), r"image_shape: expected a shape of 6 values, as X's rows have, got \(4, 4, 1\)"),
-    (RecurrentClassifier(steps=4), r"steps: expected steps that X's rows of shape \(6,\) can be cut into, got 4"),
+    (RecurrentClassifier(n_steps=4), r"n_steps: expected steps that X's rows of shape \(6,\) can be cut into, got 4"),
     (WideDeepClassifier(crosses=["ab"]), "crosses: expected a list of lists of two or more columns"),
     (WideDeepClassifier(numeric="age"), "numeric: expected 'auto' or a list of columns, got 'age'"),
     (KerasClassifier(), "build: expected a function"),
@@ -93,7 +93,7 @@ def test_images_and_sequences_come_flat_or_shaped(digits):
     for make, shaped in [
         (ConvNetClassifier, flat.reshape(-1, 8, 8)),
         (ConvNetClassifier, flat.reshape(-1, 8, 8, 1)),
-        (lambda **more: RecurrentClassifier(steps=8, **more), flat.reshape(-1, 8, 8)),
+        (lambda **more: RecurrentClassifier(n_steps=8, **more), flat.reshape(-1, 8, 8)),
     ]:
         one, other = make(**options).fit(flat, y), make(**options).fit(shaped, y)
         assert np.array_equal(one.predict_proba(flat), other.predict_proba(shaped))

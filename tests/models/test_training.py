@@ -24,7 +24,7 @@ SMALL = {"random_state": 3, "epochs": 3, "learning_rate": 0.01}
 FAMILIES = {
     "mlp": MLPNetClassifier(batch_norm=True, dropout=0.2, schedule="cosine", weight_decay=0.01, **SMALL),
     "conv": ConvNetClassifier(filters=4, dropout=0.2, schedule="exponential", optimizer="momentum", **SMALL),
-    "recurrent": RecurrentClassifier(steps=8, units=8, dropout=0.2, schedule="plateau", **SMALL),
+    "recurrent": RecurrentClassifier(n_steps=8, units=8, dropout=0.2, schedule="plateau", **SMALL),
     "own": KerasClassifier(build=perceptron, optimizer="nadam", **SMALL),
 }
 
@@ -70,7 +70,7 @@ def test_they_learn(digits):
     for estimator in (
         MLPNetClassifier(random_state=0),
         ConvNetClassifier(random_state=0, filters=8),
-        RecurrentClassifier(steps=8, units=32, layers=1, learning_rate=0.01, random_state=0),
+        RecurrentClassifier(n_steps=8, units=32, layers=1, learning_rate=0.01, random_state=0),
     ):
         assert accuracy_score(truth, estimator.fit(X, y).predict(held)) > 0.85
 

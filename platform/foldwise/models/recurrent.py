@@ -29,29 +29,29 @@ class RecurrentClassifier(Sizes, OnArrays, KerasClassifierBase):
         Whether each layer reads the sequence from both ends; its units are doubled then.
     initializer : str, default="glorot_uniform"
         Of the input kernels.
-    steps : int, optional
+    n_steps : int, optional
         Steps into which flat rows are cut. None: each value of a flat row is a step of its own.
 
     Examples
     --------
-    >>> RecurrentClassifier(cell="gru", steps=8)
-    RecurrentClassifier(cell='gru', steps=8)
+    >>> RecurrentClassifier(cell="gru", n_steps=8)
+    RecurrentClassifier(cell='gru', n_steps=8)
     """
 
     cell: str = one_of("lstm", Role.NETWORK, ("lstm", "gru"))
     bidirectional: bool = flag(False, Role.NETWORK)
     initializer: str = one_of("glorot_uniform", Role.NETWORK, INITIALIZERS)
-    steps: int | None = whole(None, Role.START, at_least=1)
+    n_steps: int | None = whole(None, Role.START, at_least=1)
 
     _most_dimensions = 3
 
     def _row_shape(self, given: tuple[int, ...]) -> tuple[int, ...]:
-        if len(given) == 2 and self.steps in {None, given[0]}:
+        if len(given) == 2 and self.n_steps in {None, given[0]}:
             return given
         n_values = math.prod(given)
-        steps = self.steps or n_values
+        steps = self.n_steps or n_values
         if len(given) == 2 or n_values % steps:
-            raise DataError("steps", f"expected steps that X's rows of shape {given} can be cut into, got {steps}")
+            raise DataError("n_steps", f"expected steps that X's rows of shape {given} can be cut into, got {steps}")
         return steps, n_values // steps
 
     def _build(self, meta: Meta) -> Any:
