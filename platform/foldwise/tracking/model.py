@@ -101,6 +101,7 @@ def requirements(model: Any, form: str, X: Any) -> list[str]:
     parts = [model, X, *(model.get_params(deep=True).values() if hasattr(model, "get_params") else ())]
     classes = [part if isinstance(part, type) else type(part) for part in parts]
     packages = {base.__module__.partition(".")[0] for owner in classes for base in owner.__mro__}
+    packages |= {package for owner in classes for package in getattr(owner, "_foldwise_depends_on", ())}
     owners = _owners()
     names = {owners[package][0] for package in packages if package in owners} | {"numpy", "scikit-learn", form}
     return sorted(f"{name}=={metadata.version(name)}" for name in names)
