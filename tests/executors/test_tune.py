@@ -225,7 +225,7 @@ def test_a_process_is_told_its_share_of_a_gpu_and_one_without_sees_none(tmp_path
             class Plain(Troubled):
                 def fit(self, X, y):
                     return self.partial_fit(X, y, classes=[0, 1, 2])
-            troubles = [None, "oom"] if gpu == 0.25 else [None]
+            troubles = ["none", "oom"] if gpu == 0.25 else ["none"]
             search = fw.NestedSearchCV(
                 Plain(folder, at=0), {{"trouble": troubles, "alpha": [1e-4, 1e-3]}}, outer_cv=3, random_state=0, search="grid",
                 resources={{"cpu": 1, "gpu": gpu}}, schedule=schedule,
@@ -244,7 +244,7 @@ def test_a_process_is_told_its_share_of_a_gpu_and_one_without_sees_none(tmp_path
     assert done.returncode == 0, done.stderr
     assert [line for line in done.stdout.splitlines() if "raylet" not in line] == [
         "0.25 ('0', '0.25')",
-        "True [('COMPLETE', 'None'), ('FAILED', 'oom')]",
+        "True [('COMPLETE', 'none'), ('FAILED', 'oom')]",
         "['ResourceExhaustedError']",
         "0 ('none', 'unset')",
         "0.5 ('0', '0.5')",

@@ -9,6 +9,7 @@ import shutil
 import threading
 import time
 import uuid
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -123,7 +124,7 @@ class TunerThread:
         """Stop it, and see to it that no actor stays behind. The desk must be closed."""
         self._thread.join(_SOON)
         self._clerk.end_actors()  # idle ones end by themselves; one that trains would have Tune wait for it
-        self._thread.join(_LATE)
+        self._thread.join(_LATE)  # what may be left of it finds the desk closed
         Storage(self._place.storage.url, self._folder).clear()
         self._clerk.clear_up()
 
@@ -201,13 +202,14 @@ class _Clerk(tune.Callback):
         self._last: dict[str, Progress | FitResult] = {}
         self._heard: dict[str, float] = {}
         self._retries: dict[str, int] = {}
-        self._actors: dict[Any, tuple[Any, TuneTrial]] = {}
+        self._actors: list[tuple[weakref.ref[Any], TuneTrial]] = []  # an actor lives as long as its handle
         self._staging: Path | None = None
 
     def on_trial_start(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
         """Open the actor, which is new or has done another task before: its next call comes after this one."""
         actor: Any = trial.temporary_state.ray_actor
-        self._actors[actor._actor_id] = actor, trial
+        self._actors = [(handle, other) for handle, other in self._actors if handle() not in (None, actor)]
+        self._actors.append((weakref.ref(actor), trial))
         actor.open.remote(self._place.boxed, self._place.paths)
         self._staging = Path(trial.local_experiment_path).parent
         self._hear(trial)
@@ -249,15 +251,16 @@ class _Clerk(tune.Callback):
 
     def end_actors(self) -> None:
         """End the actors that there are."""
-        for actor, _ in list(self._actors.values()):
-            ray.kill(actor)
-        self._actors.clear()
+        for handle, _ in self._actors:
+            if (actor := handle()) is not None:
+                ray.kill(actor)
 
     def end_late_actors(self) -> None:
         """End those whose task has overrun its time and which do not end themselves, as a stopped process does not."""
-        for actor, trial in list(self._actors.values()):
-            is_at_it = trial.status == TuneTrial.RUNNING and trial.temporary_state.ray_actor == actor
-            if is_at_it and self._is_late(trial, _SPARE):
+        for handle, trial in self._actors:
+            actor = handle()
+            is_at_it = trial.status == TuneTrial.RUNNING and trial.temporary_state.ray_actor is actor
+            if actor is not None and is_at_it and self._is_late(trial, _SPARE):
                 ray.kill(actor)
 
     def clear_up(self) -> None:
