@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+from benchmarks import gpu
 from benchmarks.cases import digits
 from benchmarks.nested import Nested
 from benchmarks.race import Contestant, Ratio, Result, medians, race
@@ -81,3 +82,29 @@ def test_cases_run_apart_and_leave_their_results(tmp_path):
     wrong = subprocess.run([*command[:3], "nothing"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert wrong.returncode == 2
     assert "unknown case 'nothing'" in wrong.stderr
+
+
+def test_the_gpu_checks_say_plainly_that_there_is_no_gpu():
+    environment = {"PATH": "/nonexistent"}
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.gpu"], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "expected an NVIDIA GPU and nvidia-smi on the path, found none: nothing was measured" in done.stderr
+
+
+def test_what_the_driver_says_of_a_gpu_is_read(tmp_path, monkeypatch):
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text(
+        "#!/bin/sh\ncase $1 in *memory.total*) echo 81559;; *utilization*) echo 37;; *) echo '12, 400'; echo '13, [N/A]';; esac\n"
+    )
+    tool.chmod(0o755)
+    monkeypatch.setattr(gpu, "_TOOL", str(tool))
+    monkeypatch.setattr(gpu, "_EVERY", 0.01)
+    assert gpu.total_memory() == 81559
+    with gpu.watching() as watch:
+        time.sleep(0.3)
+    assert set(watch.busy) == {37.0}
+    assert watch.held == {12: 400.0}
+    shared = gpu.Shared(4, 10.0, 60.0, 400.0, 300.0, 37.0, [0.9])
+    assert "MORE THAN ITS SHARE" in gpu.as_table([shared])

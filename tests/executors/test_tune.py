@@ -176,9 +176,9 @@ def test_a_task_that_always_loses_its_process_fails_with_the_cause(tmp_path):
 @pytest.mark.slow
 def test_a_driver_that_is_killed_goes_on_where_its_trials_were(tmp_path):
     script = textwrap.dedent(f"""
-        import sys
-        sys.path.insert(0, {str(HELPERS)!r})
         import foldwise as fw
+        from foldwise.imports import add_import_paths
+        add_import_paths({str(HELPERS)!r})
         from epoch_estimators import Troubled
         from sklearn.datasets import load_iris
         search = fw.NestedSearchCV(
@@ -189,12 +189,11 @@ def test_a_driver_that_is_killed_goes_on_where_its_trials_were(tmp_path):
         """)
     n_epochs = 8 * (3 * (3 * 2 + 3) + 3 + 1)  # three trials of two or three folds, three refits, the model
     driver = subprocess.Popen([sys.executable, "-c", script], cwd=tmp_path, start_new_session=True)
-    deadline = time.monotonic() + 120
-    while not (tmp_path / "epochs.log").exists() or len(epochs_in(tmp_path)) < 100:
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    os.killpg(driver.pid, 9)
-    driver.wait()
+    try:
+        assert_soon(lambda: (tmp_path / "epochs.log").exists() and len(epochs_in(tmp_path)) >= 100, seconds=120)
+    finally:
+        os.killpg(driver.pid, 9)
+        driver.wait()
     time.sleep(2)
     before = len(epochs_in(tmp_path))
     done = subprocess.run(
@@ -210,8 +209,9 @@ def test_a_driver_that_is_killed_goes_on_where_its_trials_were(tmp_path):
 @pytest.mark.slow
 def test_a_process_is_told_its_share_of_a_gpu_and_one_without_sees_none(tmp_path):
     script = textwrap.dedent(f"""
-        import os, secrets, sys
-        sys.path.insert(0, {str(HELPERS)!r})
+        import os, secrets
+        from foldwise.imports import add_import_paths
+        add_import_paths({str(HELPERS)!r})
         os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(16), RAY_USAGE_STATS_ENABLED="0")
         os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "1"
         import ray
@@ -242,7 +242,7 @@ def test_a_process_is_told_its_share_of_a_gpu_and_one_without_sees_none(tmp_path
         [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines() == [
+    assert [line for line in done.stdout.splitlines() if "raylet" not in line] == [
         "0.25 ('0', '0.25')",
         "True [('COMPLETE', 'None'), ('FAILED', 'oom')]",
         "['ResourceExhaustedError']",

@@ -1,0 +1,315 @@
+"""What Tune's executor is made of, without Ray's processes: the desk, states, exploring, and the judges of the studies."""
+
+import threading
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.stats import uniform
+
+import foldwise as fw
+from foldwise.errors import ClusterError, Failure
+from foldwise.executors.devices import is_out_of_gpu_memory, share_of
+from foldwise.executors.tune.desk import Closed, Desk
+from foldwise.executors.tune.explore import explore
+from foldwise.executors.tune.states import Pace, Storage
+from foldwise.executors.tune.tasks import FitTask, TrialTask
+from foldwise.lockstep import fits_of
+from foldwise.resources import Resources
+from foldwise.space import SearchSpace
+from foldwise.testing import scheduled_plan
+from foldwise.trial import FitResult, Segment, Trial, TrialEnd, TrialState
+
+PLAN = scheduled_plan()
+
+
+def trial_task(number, study="outer-0", plan=PLAN):
+    trial = Trial(number, {"alpha": 10.0**-number})
+    planned = next(one for one in plan.studies if one.name == study)
+    return TrialTask(study, trial, plan.trial_key(study, trial), fits_of(plan, planned, trial), 9, trial.params)
+
+
+def fit_task(alpha=1.0):
+    return FitTask(PLAN.fit({}, PLAN.whole, lineage=(Segment({"alpha": alpha}, 1),)))
+
+
+# --- the desk ---------------------------------------------------------------------------------------------------------
+
+
+def test_fits_are_taken_before_trials_and_each_once():
+    desk, trials, fit = Desk(), [trial_task(0), trial_task(1)], fit_task()
+    desk.leave(trials)
+    desk.leave([fit])
+    assert [desk.take() for _ in range(4)] == [fit, *trials, None]
+
+
+def test_who_waits_for_something_to_do_is_woken_by_it():
+    desk, taken = Desk(), []
+    taker = threading.Thread(target=lambda: taken.append(desk.take()))
+    taker.start()
+    time.sleep(0.05)
+    assert not taken
+    desk.leave([task := trial_task(0)])
+    taker.join(5)
+    assert taken == [task]
+
+
+def test_who_waits_for_something_to_do_is_woken_when_the_desk_closes():
+    desk, ended = Desk(), []
+
+    def take():
+        try:
+            desk.take()
+        except Closed:
+            ended.append(True)
+
+    taker = threading.Thread(target=take)
+    taker.start()
+    desk.close()
+    taker.join(5)
+    assert ended == [True]
+
+
+def test_results_come_back_once_and_what_was_withdrawn_does_not():
+    desk, kept, dropped = Desk(), fit_task(1.0), fit_task(2.0)
+    desk.leave([kept, dropped])
+    desk.take(), desk.take()
+    desk.withdraw([dropped.fit.key])
+    for task in (kept, dropped):
+        desk.hand_in(task.fit.key, FitResult(task.fit.key, {}, 0.0))
+    assert [result.key for result in desk.fetch_results(1.0)] == [kept.fit.key]
+    assert desk.fetch_results(1.0) == []
+    assert desk.is_idle
+
+
+def test_a_wait_ends_with_its_time_and_with_a_failure():
+    desk = Desk()
+    desk.leave([trial_task(0)])
+    assert desk.fetch_ends(0.01) == []
+    desk.fail("expected this, got that")
+    with pytest.raises(ClusterError, match="expected this, got that"):
+        desk.fetch_ends(60)
+
+
+def test_the_end_of_a_trial_says_how_far_it_came():
+    task = trial_task(0)
+    failed = task.fail(Failure("WorkerLost", "thrice"), None).ended
+    end = task.end(failed, retries=2)
+    assert (end.state, end.lineage) == (TrialState.FAILED, (Segment(task.trial.params, 0),))
+    assert {(result.error.kind, result.retries) for result in end.results} == {("WorkerLost", 2)}
+    on_the_way = replace(failed, value=0.5, lineage=(Segment({}, 3),))
+    assert task.end(on_the_way, 0).state is TrialState.PRUNED
+    assert task.end(replace(on_the_way, lineage=(Segment({}, 9),)), 0).state is TrialState.COMPLETE
+    assert isinstance(end, TrialEnd)
+
+
+# --- states -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scheme", ["", "file://"])
+def test_a_state_is_replaced_as_a_whole_and_forgotten(scheme, tmp_path):
+    storage = Storage.of(f"{scheme}{tmp_path}/below", "run")
+    storage.check()
+    assert storage.read("state") is None
+    storage.write("state", b"one")
+    storage.write("state", b"two")
+    assert storage.read("state") == b"two"
+    storage.forget("state")
+    storage.forget("state")
+    assert storage.read("state") is None
+    storage.clear()
+    storage.clear()
+    assert not (tmp_path / "below" / "run").exists()
+
+
+def test_states_lie_where_the_environment_says_or_below_the_working_folder(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert Storage.of(None, "run").url == f"{tmp_path}/.foldwise/tune/run"
+    monkeypatch.setenv("FOLDWISE_STORAGE", "s3://bucket/folder")
+    assert Storage.of(None, "run").url == "s3://bucket/folder/run"
+    assert Storage.of("here", "run").url == f"{tmp_path}/here/run"
+
+
+def test_a_state_that_is_slow_to_keep_is_kept_less_often(monkeypatch):
+    now = 100.0
+    monkeypatch.setattr("foldwise.executors.tune.states.time.monotonic", lambda: now)
+    pace = Pace()
+    assert pace.is_due()
+    pace.took(0.5)
+    now += 9.9
+    assert not pace.is_due()
+    now += 0.2
+    assert pace.is_due()
+
+
+# --- exploring --------------------------------------------------------------------------------------------------------
+
+SPACE = SearchSpace(
+    {
+        "rate": fw.Float(1e-4, 1.0, log=True), "share": fw.Float(0.0, 1.0, step=0.25), "units": fw.Int(8, 64, step=8),
+        "depth": fw.Int(1, 9), "kind": ["a", "b", "c"], "drawn": uniform(0, 1), "kept": [1, 2],
+    }
+)  # fmt: skip
+PARAMS = {"rate": 0.01, "share": 0.5, "units": 16, "depth": 1, "kind": "b", "drawn": 0.5, "kept": 2}
+
+
+def test_exploring_stays_in_the_space_and_changes_only_what_may():
+    random, seen = np.random.RandomState(0), []
+    for _ in range(300):
+        seen.append(explore(SPACE, PARAMS, {*PARAMS} - {"kept"}, random))
+    assert {params["kept"] for params in seen} == {2}
+    assert all(1e-4 <= params["rate"] <= 1.0 for params in seen)
+    assert {params["share"] for params in seen} == {0.0, 0.25, 0.5, 0.75, 1.0}
+    assert {params["units"] for params in seen} <= set(range(8, 65, 8))
+    assert {params["depth"] for params in seen} == set(range(1, 10))
+    assert all(type(params["depth"]) is int and type(params["rate"]) is float for params in seen)
+    assert {params["kind"] for params in seen} == {"a", "b", "c"}
+    assert all(0 <= params["drawn"] <= 1 for params in seen)
+    rates = [params["rate"] for params in seen]
+    moved = sum(np.isclose(rate, 0.008) or np.isclose(rate, 0.012) for rate in rates)
+    assert 0.65 < moved / len(seen) < 0.85, "three in four are moved by a factor of 0.8 or 1.2"
+
+
+def test_exploring_repeats_with_its_seed():
+    one, other = (explore(SPACE, PARAMS, PARAMS, np.random.RandomState(3)) for _ in range(2))
+    assert one == other
+
+
+def test_params_of_a_union_are_explored_where_they_came_from():
+    union = SearchSpace([{"kind": ["a"], "rate": fw.Float(0.1, 0.2)}, {"kind": ["b"], "rate": fw.Float(10, 20)}])
+    random = np.random.RandomState(0)
+    assert all(10 <= explore(union, {"kind": "b", "rate": 11.0}, ["rate"], random)["rate"] <= 20 for _ in range(50))
+
+
+# --- GPUs -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_share_is_told_of_a_gpu_that_is_shared():
+    assert share_of(Resources(gpu=0.25)) == {"FOLDWISE_GPU_FRACTION": "0.25"}
+    assert share_of(Resources(gpu=1)) == share_of(Resources()) == {}
+
+
+@pytest.mark.parametrize(
+    ("failure", "is_spent"),
+    [
+        (Failure("ResourceExhaustedError", "no words"), True),
+        (Failure("InternalError", "failed call to cuMemAlloc: CUDA_ERROR_OUT_OF_MEMORY: out of memory"), True),
+        (Failure("XlaRuntimeError", "RESOURCE_EXHAUSTED: Out of memory while trying to allocate 4 bytes"), True),
+        (Failure("OutOfMemoryError", "CUDA out of memory. Tried to allocate"), True),
+        (Failure("MemoryError", "Unable to allocate"), False),
+        (Failure("ValueError", "no ROOM here, none for a BOOM either"), False),
+        (None, False),
+    ],
+)
+def test_a_spent_gpu_is_told_by_the_error(failure, is_spent):
+    assert is_out_of_gpu_memory(failure) is is_spent
+
+
+# --- judges -----------------------------------------------------------------------------------------------------------
+
+
+class TuneTrial:
+    """What schedulers look at of Tune's trials."""
+
+    is_saving = False
+
+    def __init__(self, task, status="RUNNING"):
+        self.config, self.status, self.trial_id = {"task": task}, status, str(task)
+
+
+class Controller:
+    """What schedulers ask of Tune's controller."""
+
+    search_alg = "one that population based training would refuse"
+
+    def __init__(self, judges):
+        self.judges, self.stopped = judges, []
+
+    def stop_trial(self, trial):
+        self.stopped.append(trial)
+        self.judges.on_trial_remove(self, trial)
+        trial.status = "TERMINATED"
+
+
+def judges_for(method, most=None, **schedule):
+    pytest.importorskip("ray")
+    from foldwise.executors.tune.judges import Judges, judge_maker
+
+    plan = scheduled_plan(method, schedule={"grace_epochs": 1, "max_epochs": 9, "reduction": 3, **schedule})
+    return Judges(judge_maker(plan), plan.problem.seed, plan.problem.schedule.grace_epochs, most)
+
+
+def says(epochs, value, failed=False):
+    class Outcome:
+        lineage = (Segment({}, epochs),)
+
+    return {"epochs": epochs, "value": value, "failed": failed, "outcome": Outcome}
+
+
+def test_a_study_is_judged_by_its_own_trials_only():
+    judges = judges_for("asha")
+    controller = Controller(judges)
+    good = [TuneTrial(trial_task(number, "outer-1")) for number in range(4)]
+    lonely = TuneTrial(trial_task(0, "outer-0"))
+    for trial in (*good, lonely):
+        judges.on_trial_add(controller, trial)
+    for trial in good:
+        assert judges.on_trial_result(controller, trial, says(1, 0.9)) == "CONTINUE"
+    assert judges.on_trial_result(controller, lonely, says(1, 0.1)) == "CONTINUE"
+    worse = TuneTrial(trial_task(4, "outer-1"))
+    judges.on_trial_add(controller, worse)
+    assert judges.on_trial_result(controller, worse, says(1, 0.1)) == "STOP"
+
+
+def test_what_failed_is_not_compared_with():
+    judges = judges_for("asha")
+    controller = Controller(judges)
+    failed, second, third = (TuneTrial(trial_task(number)) for number in range(3))
+    for trial in (failed, second, third):
+        judges.on_trial_add(controller, trial)
+    judges.on_trial_complete(controller, failed, says(1, float("nan"), failed=True))
+    assert judges.on_trial_result(controller, second, says(1, 0.5)) == "CONTINUE"
+    assert judges.on_trial_result(controller, third, says(1, 0.4)) == "STOP"
+
+
+def test_paused_trials_go_on_though_the_one_that_they_wait_for_fails():
+    judges = judges_for("hyperband")
+    controller = Controller(judges)
+    trials = [TuneTrial(trial_task(number)) for number in range(3)]  # the first bracket halves nothing: fill it
+    waiting = [TuneTrial(trial_task(number)) for number in range(3, 8)]
+    for trial in (*trials, *waiting):
+        judges.on_trial_add(controller, trial)
+    for trial in trials:
+        judges.on_trial_complete(controller, trial, says(9, 0.5))
+    *paused, last = waiting
+    rung = 3
+    for number, trial in enumerate(paused):
+        assert judges.on_trial_result(controller, trial, says(rung, 0.1 * number)) == "PAUSE"
+        trial.status = "PAUSED"
+    assert judges.choose_trial_to_run(controller) is None, "they wait for the last"
+    judges.on_trial_complete(controller, last, says(2, float("nan"), failed=True))
+    chosen = judges.choose_trial_to_run(controller)
+    assert chosen in paused[-2:], "of five trials the best two go on"
+    assert controller.stopped == paused[:-2]
+
+
+def test_no_more_trials_are_under_way_than_may_be():
+    judges = judges_for("median", most=2)
+    controller = Controller(judges)
+    trials = [TuneTrial(trial_task(number), status) for number, status in enumerate(["RUNNING", "PENDING", "PAUSED"])]
+    for trial in trials:
+        judges.on_trial_add(controller, trial)
+    assert not judges.has_room
+    assert judges.choose_trial_to_run(controller) in {trials[1], None}
+    trials[0].status, trials[1].status = "PAUSED", "TERMINATED"
+    assert judges.has_room
+    judges.on_trial_complete(controller, trials[1], says(9, 0.5))
+    assert judges.choose_trial_to_run(controller) in {trials[0], trials[2]}
+
+
+def test_what_schedulers_draw_is_seeded_and_leaves_the_processs_generators_alone():
+    before = np.random.get_state()[1].tolist()
+    judges = judges_for("asha")
+    judges.on_trial_add(Controller(judges), TuneTrial(trial_task(0)))
+    assert np.random.get_state()[1].tolist() == before
