@@ -459,7 +459,7 @@ CALLS = {
     "no choices": (lambda: fw.Categorical([]), ValueError, "", "empty list", "at least one value"),
     "a set of choices": (lambda: fw.Categorical({1}), ValueError, "", "{1}", "a list of values"),
     "a circle": (lambda: fw.SearchSpace({"a": fw.Categorical([1], {"b": 1}), "b": fw.Categorical([1], {"a": 1})}), ValueError, "a", "a, b", "without a circle"),
-    "a space that is not there": (lambda: fw.SearchSpace("gone.yaml"), ValueError, "", "'gone.yaml'", "Known: elastic_net"),
+    "a space that is not there": (lambda: fw.SearchSpace("gone.yaml"), ValueError, "", "'gone.yaml'", "Known: conv_net, elastic_net"),
     # searches
     "unknown search": (searching(search="grd"), ValueError, "search", "'grd'", "did you mean grid?"),
     "a search's class": (searching(search=fw.GridSearch), TypeError, "search", "GridSearch", "a method's name or a Search"),
