@@ -18,7 +18,7 @@ from benchmarks.machine import describe
 from benchmarks.race import say
 from benchmarks.table import as_table, draw
 
-CASES = ("digits", "prefix", "tiny", "tracking", "memory", "nodes", "startup", "schedule", "epochs")
+CASES = ("digits", "prefix", "tiny", "tracking", "memory", "nodes", "startup", "schedule", "idle", "epochs")
 
 
 def main() -> int:

@@ -39,6 +39,18 @@ class Sleeping(ClassifierMixin, BaseEstimator):
         return self.a * 1e-6 + self.b * 1e-9
 
 
+class Spinning(Sleeping):
+    """Likewise, but its fit keeps a core busy."""
+
+    def fit(self, X: Any, y: Any) -> Spinning:
+        """Compute nothing of use, until it has used its seconds of CPU time."""
+        end = time.process_time() + self.seconds
+        while time.process_time() < end:
+            pass
+        self.classes_ = np.array([0, 1])
+        return self
+
+
 def rows(n: int = 60) -> tuple[np.ndarray, np.ndarray]:
     """Return a few rows of two classes."""
     return np.arange(2.0 * n).reshape(n, 2), np.arange(n) % 2

@@ -83,9 +83,8 @@ def main() -> int:
 
 def measure(n: int, total: float, n_trials: int, epochs: int, n_rows: int) -> Shared:
     """Train the trials of a nested search, ``n`` at a time on a GPU."""
-    from foldwise.models import ConvNetClassifier
-
     import foldwise as fw  # lazily, as Keras: a machine without a GPU need not have it
+    from foldwise.models import ConvNetClassifier
 
     X, y = images(n_rows)
     rates = [float(rate) for rate in np.geomspace(1e-4, 1e-2, n_trials)]

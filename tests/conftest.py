@@ -17,7 +17,7 @@ def one_thread():
 @pytest.fixture(autouse=True)
 def no_surroundings(monkeypatch):
     """Hide what the machine's environment may say of Ray and MLflow."""
-    for name in ("RAY_ADDRESS", "MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME"):
+    for name in ("RAY_ADDRESS", "MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "FOLDWISE_LEDGER"):
         monkeypatch.delenv(name, raising=False)
 
 

@@ -314,7 +314,7 @@ KEYS = {
 
 @pytest.mark.parametrize(("keys", "place", "value", "fix"), KEYS.values(), ids=KEYS.keys())
 def test_a_wrong_key_of_a_job_is_refused(tmp_path, monkeypatch, capsys, keys, place, value, fix):
-    monkeypatch.delattr(sklearn.model_selection, "HalvingGridSearchCV", raising=False)  # there once anyone has enabled it
+    monkeypatch.delitem(vars(sklearn.model_selection), "HalvingGridSearchCV", raising=False)  # there once anyone has enabled it
     (tmp_path / "job.yaml").write_text(yaml.safe_dump({**MINIMAL, **keys}))
     (tmp_path / "regression_beside.py").write_text("import numpy as np\ndef load():\n    return np.ones((20, 1)), np.arange(20) / 7\n")
     code, said = call(monkeypatch, capsys, "run", "job.yaml")
@@ -459,7 +459,7 @@ CALLS = {
     "no choices": (lambda: fw.Categorical([]), ValueError, "", "empty list", "at least one value"),
     "a set of choices": (lambda: fw.Categorical({1}), ValueError, "", "{1}", "a list of values"),
     "a circle": (lambda: fw.SearchSpace({"a": fw.Categorical([1], {"b": 1}), "b": fw.Categorical([1], {"a": 1})}), ValueError, "a", "a, b", "without a circle"),
-    "a space that is not there": (lambda: fw.SearchSpace("gone.yaml"), ValueError, "", "'gone.yaml'", "Known: elastic_net"),
+    "a space that is not there": (lambda: fw.SearchSpace("gone.yaml"), ValueError, "", "'gone.yaml'", "Known: conv_net, elastic_net"),
     # searches
     "unknown search": (searching(search="grd"), ValueError, "search", "'grd'", "did you mean grid?"),
     "a search's class": (searching(search=fw.GridSearch), TypeError, "search", "GridSearch", "a method's name or a Search"),

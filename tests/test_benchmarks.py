@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from benchmarks import gpu
-from benchmarks.cases import digits
+from benchmarks.cases import digits, idle
 from benchmarks.nested import Nested
 from benchmarks.race import Contestant, Ratio, Result, medians, race
 from benchmarks.table import as_table
@@ -58,6 +58,12 @@ def test_the_table_says_what_is_reached():
     assert lines[3].endswith("reached")
     assert lines[4].endswith("NOT REACHED")
     assert lines[5].strip() == "a note"
+
+
+def test_workers_are_idle_between_fits_once_all_have_begun_and_until_the_last_ends():
+    spans = [(0.0, 4.0), (2.0, 5.0), (5.0, 6.0)]
+    assert idle.idle_share(spans, 2) == pytest.approx(2 / 8)  # from second 2: one worker has none in 4-6
+    assert idle.idle_share([(0.0, 1.0), (0.0, 1.0)], 2) == 0
 
 
 def test_the_distinct_work_by_hand_scikit_learn_and_foldwise_agree():

@@ -91,7 +91,8 @@ def test_plan_and_validate_run_nothing(job, monkeypatch, capsys):
 def test_spaces_are_listed_and_printed(monkeypatch, capsys):
     code, out, _ = call(monkeypatch, capsys, "spaces")
     assert code == 0
-    assert len(out.splitlines()) == 9
+    shipped = Path(__file__).parents[1] / "search_spaces"
+    assert [line.split()[0] for line in out.splitlines()] == sorted(path.stem for path in shipped.glob("*.yaml"))
     code, out, _ = call(monkeypatch, capsys, "spaces", "svm_rbf")
     assert "svc__C" in out
 
@@ -265,12 +266,14 @@ def test_a_wheel_holds_the_spaces():
     assert all(Path(path).is_file() for path in shipped_spaces().values())
 
 
-def test_code_beside_the_job_is_found_by_workers_too(tmp_path, monkeypatch):
-    folder = tmp_path / "jobs"
+def test_code_beside_the_job_and_code_elsewhere_is_found_by_workers_too(tmp_path):
+    folder, elsewhere = tmp_path / "jobs", tmp_path / "elsewhere"
     folder.mkdir()
-    (folder / "beside_for_workers.py").write_text("from sklearn.svm import SVC\n\nclass Mine(SVC):\n    pass\n")
+    elsewhere.mkdir()
+    (folder / "beside_for_workers.py").write_text("from sklearn.svm import SVC\n")
+    (elsewhere / "coded_for_workers.py").write_text("from beside_for_workers import SVC\n\nclass Mine(SVC):\n    pass\n")
     job = folder / "tiny.yaml"
-    job.write_text(yaml.safe_dump({**JOB, "executor": "ray", "estimator": "beside_for_workers:Mine"}))
+    job.write_text(yaml.safe_dump({**JOB, "executor": "ray", "estimator": "coded_for_workers:Mine", "code": "../elsewhere"}))
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "MLFLOW_"))}
     done = subprocess.run([sys.executable, "-m", "foldwise.cli", "run", "jobs/tiny.yaml", "--json"],
                           capture_output=True, text=True, cwd=tmp_path, env=environment, timeout=120, check=False)  # fmt: skip
@@ -295,4 +298,4 @@ def test_an_interrupted_job_says_how_it_goes_on(changes, words):
     job = Job.parse(
         {"data": {"loader": "sklearn.datasets:load_iris"}, "estimator": "sklearn.svm:SVC", "space": {"C": [1]}, **changes}
     )
-    assert words in _how_to_go_on(job, SimpleNamespace(seed=17), "ledger.db")
+    assert words in _how_to_go_on(job, SimpleNamespace(seed=17))

@@ -94,7 +94,6 @@ def test_keys_are_equal_in_every_process():
         (np.random.RandomState(1), np.random.RandomState(1)),
         (np.random.default_rng(1), np.random.default_rng(1)),
     ],
-    ids=repr,
 )
 def test_equal_content_has_an_equal_key(one, other):
     assert digest(one) == digest(other)

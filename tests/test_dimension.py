@@ -183,7 +183,6 @@ def test_points_are_drawn_alike(dimension):
         (optuna.distributions.IntDistribution(3, 3), Categorical([3])),
         (optuna.distributions.CategoricalDistribution(["a", None]), Categorical(["a", None])),
     ],
-    ids=str,
 )
 def test_what_people_have_converts_exactly(given, expected):
     assert to_dimension(given) == expected

@@ -34,6 +34,14 @@ def test_the_readmes_job_is_the_shipped_one():
     assert written == {key: shipped[key] for key in written}
 
 
+def test_every_param_of_the_networks_is_told():
+    models = pytest.importorskip("foldwise.models", reason="needs foldwise[keras]", exc_type=ImportError)
+    text = (ROOT / "docs" / "models.md").read_text()
+    for name in set(models.__all__) - {"Meta"}:
+        assert f"`{name}`" in text
+        assert {param for param in getattr(models, name)().get_params() if f"`{param}`" not in text} == set()
+
+
 @pytest.mark.parametrize(
     "path",
     [
@@ -44,8 +52,10 @@ def test_the_readmes_job_is_the_shipped_one():
         "docs/ledger.md",
         "docs/faults.md",
         "docs/benchmarks.md",
+        "docs/cluster.md",
         "docs/tracking.md",
         "docs/safety.md",
+        "docs/models.md",
         "CHANGELOG.md",
     ],
 )

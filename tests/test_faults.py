@@ -1,13 +1,10 @@
 """The worst day: workers and nodes are lost in mid-run, and the report is that of an undisturbed one."""
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
-from ray_processes import killing
+from clusters import helped
+from ray_processes import Killer
 
 import foldwise as fw
 from foldwise.errors import StudyFailedError
@@ -15,8 +12,6 @@ from foldwise.executors.ray_session import SESSION
 from foldwise.queue import _SECONDS_PER_CHUNK
 from foldwise.run import Run
 from foldwise.testing import FaultyEstimator, small_plan
-
-HELPERS = Path(__file__).parent / "helpers"
 
 
 def what_was_found(report):
@@ -27,9 +22,9 @@ def what_was_found(report):
     return {**found, "outer": outer}
 
 
-def biased(n_biases, seconds, executor):
+def biased(n_biases, seconds, executor, listeners=()):
     plan = small_plan(FaultyEstimator("sleep", seconds=seconds), {"bias": [i / 1000 for i in range(n_biases)]})
-    return Run(plan, executor).execute()
+    return Run(plan, executor, listeners=listeners).execute()
 
 
 @pytest.mark.parametrize(
@@ -40,27 +35,49 @@ def biased(n_biases, seconds, executor):
 def test_a_random_worker_killed_now_and_then_changes_nothing(n_biases, seconds, every):
     expected = biased(n_biases, 0.0, fw.SerialExecutor())
     SESSION.ensure(None)
-    with killing(every) as killed:
-        report = biased(n_biases, seconds, fw.RayExecutor())
-    assert len(killed) >= 2
+    killer = Killer(every)
+    report = biased(n_biases, seconds, fw.RayExecutor(), [killer])
+    assert len(killer.killed) >= 2
     assert what_was_found(report) == what_was_found(expected)
     assert report.n_fits_failed == 0
     most_in_a_chunk = _SECONDS_PER_CHUNK / seconds + 2
-    assert report.n_retries <= len(killed) * most_in_a_chunk, "each loss may cost a chunk's fits one retry, and no more"
+    assert report.n_retries <= len(killer.killed) * most_in_a_chunk, "each loss may cost a chunk's fits one retry, and no more"
+
+
+def undisturbed(n_biases):
+    return json.loads(json.dumps(what_was_found(biased(n_biases, 0.0, fw.SerialExecutor()))))
 
 
 @pytest.mark.parametrize(
     ("n_biases", "seconds"), [(10, 0.1), pytest.param(200, 0.1, marks=pytest.mark.slow)], ids=["small", "large"]
 )
 def test_a_node_that_is_lost_in_mid_run_changes_nothing(n_biases, seconds):
-    variables = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
-    command = [sys.executable, str(HELPERS / "lose_a_node.py"), str(n_biases), str(seconds)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=variables, check=False)
-    assert done.returncode == 0, done.stderr
-    said = next(json.loads(line) for line in done.stdout.splitlines() if line.startswith("{"))
+    said = helped("lose_a_node.py", n_biases, seconds)
     assert said["lost"] == 1
     assert said["report"]["n_retries"] >= 1
-    assert what_was_found(said["report"]) == json.loads(json.dumps(what_was_found(biased(n_biases, 0.0, fw.SerialExecutor()))))
+    assert what_was_found(said["report"]) == undisturbed(n_biases)
+
+
+def test_nodes_that_join_are_used_and_those_that_leave_change_nothing(tmp_path):
+    said = helped("elastic.py", 24, 0.05, tmp_path / "places")
+    first, second, third = said["used"]
+    assert min(first, second, third) >= 3, "each node ran some of the fits"
+    assert said["elsewhere"] == 0, "the head without cores runs none"
+    assert len(said["waits"]) == 1
+    assert said["waits"][0].startswith(
+        "waiting for a node with cpu 1 (the most that one has: 0); the last that could run a fit has"
+    )
+    assert what_was_found(said["report"]) == undisturbed(24)
+
+
+@pytest.mark.slow
+def test_a_job_whose_last_node_has_left_fails_after_its_limit_with_that_cause(tmp_path):
+    said = helped("elastic.py", 24, 0.05, tmp_path / "places", 3)
+    assert said["report"] is None
+    assert said["error"] == (
+        "expected resources within 3 s (limits.wait_seconds), got none: still waiting for a node with cpu 1 (the most that one "
+        "has: 0); the last that could run a fit has left"
+    )
 
 
 def test_a_cause_that_all_fits_share_ends_a_large_search_at_once(tmp_path):

@@ -12,7 +12,7 @@ from sklearn.svm import SVC
 import foldwise as fw
 from foldwise.build import build
 from foldwise.errors import InputError
-from foldwise.job import parse_overrides
+from foldwise.overrides import parse_overrides
 from foldwise.space import shipped_spaces
 
 ROOT = Path(__file__).parents[1]
@@ -42,6 +42,8 @@ def smaller(path):
         overrides["search.trials"] = 2
     if "adult" in path.stem:
         overrides["data.path"] = str(ADULT)
+    if "foldwise.models" in path.read_text():
+        overrides |= {"estimator.epochs": 1, "search.trials": 1}
     return overrides
 
 
@@ -49,6 +51,8 @@ def smaller(path):
 def test_every_shipped_job_runs(path):
     if "adult" in path.stem and not ADULT.exists():
         pytest.skip("the census data is not at hand")
+    if "foldwise.models" in path.read_text():
+        pytest.importorskip("tensorflow", reason="needs foldwise[keras]")
     report = fw.Job.load(path, smaller(path)).run()
     assert not report.partial
     assert len(report.outer) == 3
@@ -284,9 +288,15 @@ def test_every_shipped_space_fits_an_estimator():
         "random_forest": "sklearn.ensemble:RandomForestClassifier",
         "hist_gradient_boosting": "sklearn.ensemble:HistGradientBoostingClassifier",
         "mlp": ["StandardScaler", "neural_network:MLPClassifier"],
+        "mlp_net": "foldwise.models:MLPNetClassifier",
+        "wide_deep": "foldwise.models:WideDeepClassifier",
+        "conv_net": "foldwise.models:ConvNetClassifier",
+        "recurrent": "foldwise.models:RecurrentClassifier",
     }
     assert set(shipped_spaces()) == set(families)
     for name, steps in families.items():
+        if "foldwise.models" in steps:
+            pytest.importorskip("tensorflow", reason="needs foldwise[keras]")
         if isinstance(steps, list):
             steps = {"pipeline": [f"sklearn.{s if ':' in s else 'preprocessing:' + s}" for s in steps]}
         for method in ("random", "optuna"):

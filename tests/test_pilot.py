@@ -34,7 +34,8 @@ def test_a_pilot_reckons_what_fits_take_and_what_they_share():
     assert pilot.wall_seconds == pilot.cpu_seconds
     assert pilot.peak_bytes > 2**20
     assert pilot.explain().startswith("expected   ")
-    assert set(pilot.to_dict()) == {"n_fits", "n_cores", "cpu_seconds", "wall_seconds", "peak_bytes"}
+    assert set(pilot.to_dict()) == {"n_fits", "n_cores", "cpu_seconds", "wall_seconds", "peak_bytes", "is_at_most"}
+    assert not pilot.is_at_most
 
 
 def test_a_pilot_of_a_search_that_adapts_looks_at_its_first_batch():

@@ -42,9 +42,7 @@ def run(repeats: int, small: bool) -> Result:
     figures = medians(seconds)
     ratio = Ratio("foldwise / Tune by hand", figures["foldwise"] / figures["Tune by hand, one Tuner for all"], 1.1)
     n_trials = 4 * len(ALPHAS) * len(RATES)
-    notes = [
-        f"{n_trials} trials of {epochs} epochs in 2 or 3 inner folds, 3 refits and the final model; actors start anew"
-    ]
+    notes = [f"{n_trials} trials of {epochs} epochs in 2 or 3 inner folds, 3 refits and the final model; actors start anew"]
     return Result("epochs", "trials that train in epochs: a perceptron on digits", "s", figures, [ratio], seconds, notes)
 
 

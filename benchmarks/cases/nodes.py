@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 import time
 
+from benchmarks.cluster import simulated
 from benchmarks.estimators import Sleeping, rows
 from benchmarks.race import Ratio, Result, say
 
@@ -29,24 +28,9 @@ def run(repeats: int, small: bool) -> Result:
 
 def efficiencies(n_nodes: int, repeats: int, n_trials: int) -> list[float]:
     """Start a cluster, warm its workers, and measure."""
-    os.environ.setdefault("RAY_AUTH_MODE", "token")
-    os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    import ray
-    from ray.cluster_utils import Cluster
-
-    store = {"num_cpus": CPUS_PER_NODE, "object_store_memory": 80 * 2**20}
-    cluster = Cluster(initialize_head=True, head_node_args={**store, "include_dashboard": False})
-    try:
-        for _ in range(n_nodes - 1):
-            cluster.add_node(**store)
-        cluster.wait_for_nodes()
-        ray.init(address=cluster.address, log_to_driver=False, logging_level="error")
-        search(0.5, 2 * n_nodes, cluster.address)  # long enough for every worker to be needed
-        return [search(SECONDS, n_trials, cluster.address) for _ in range(repeats)]
-    finally:
-        ray.shutdown()
-        cluster.shutdown()
+    with simulated(n_nodes - 1, CPUS_PER_NODE, head_cpus=CPUS_PER_NODE) as address:
+        search(0.5, 2 * n_nodes, address)  # long enough for every worker to be needed
+        return [search(SECONDS, n_trials, address) for _ in range(repeats)]
 
 
 def search(seconds: float, n_trials: int, address: str) -> float:

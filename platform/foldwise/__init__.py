@@ -14,7 +14,7 @@ The flow, and the modules it lives in::
 1 describe: dimension, space. 2 open: data. 3 plan: seeds, epochs, folds, scoring and, since a problem holds a search, below
 the searches schedule, problem and plan. 4 ask: search. 5 map: sharing, guard, fit, lockstep, ledger, queue, executors. 6
 reduce: reduce, stats. 7 show: report, tracking. 8 the loop: studies, fit_map, scheduled_map, run, launch. 9 faces: estimator,
-build, job, interruption, cli. A module imports only from those before it.
+build, job, interruption, drive, cluster, cli. A module imports only from those before it.
 
 With a schedule a trial is not expanded to fits: an executor runs it whole, epoch by epoch, and tells how it ended.
 """
@@ -26,6 +26,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from foldwise import cluster as cluster
     from foldwise.data import Dataset as Dataset
     from foldwise.dimension import Categorical as Categorical
     from foldwise.dimension import Float as Float
@@ -74,7 +75,10 @@ _HOMES = {
     "TuneExecutor": "executors.tune",
 }
 
-__all__ = sorted(_HOMES)
+_MODULES = {"cluster"}
+"""Public modules, whose names are used with theirs before them: ``foldwise.cluster.submit``."""
+
+__all__ = sorted([*_HOMES, *_MODULES])
 
 try:
     __version__ = version("foldwise")
@@ -84,6 +88,8 @@ except PackageNotFoundError:  # run from the source root without being installed
 
 def __getattr__(name: str) -> Any:
     """Import public names when they are first used, so that ``import foldwise`` stays fast."""
+    if name in _MODULES:
+        return import_module(f"foldwise.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'foldwise' has no attribute {name!r}")
     value = getattr(import_module(f"foldwise.{_HOMES[name]}"), name)

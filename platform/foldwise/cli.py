@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
 from typing import Annotated, Any, NoReturn
 
 import typer
 
+from foldwise import cli_cluster
+from foldwise.console import AsJson, JobPath, Settings, err, load_job, out, progress
 from foldwise.errors import FoldwiseError, InputError
-
-DONE, FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
+from foldwise.exit_codes import DONE, FAILED, INTERRUPTED, WRONG_INPUT, error_line, exit_code
 
 app = typer.Typer(
     name="foldwise",
@@ -24,14 +22,12 @@ app = typer.Typer(
     add_completion=False,
 )
 
+for _command in (cli_cluster.submit, cli_cluster.jobs, cli_cluster.status, cli_cluster.logs, cli_cluster.stop):
+    app.command()(_command)
+
 ledger_app = typer.Typer()
 app.add_typer(ledger_app, name="ledger")
 
-JobPath = Annotated[Path, typer.Argument(metavar="JOB.yaml", help="The job file.")]
-Settings = Annotated[
-    list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the job; the value is read as YAML.")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object for machines.")]
 Address = Annotated[str | None, typer.Option(help="A running Ray to join, as host:port or auto.")]
 LedgerAddress = Annotated[str | None, typer.Option("--ledger", metavar="URL", help="Database URL or path of the ledger.")]
 Tracking = Annotated[str | None, typer.Option("--tracking", metavar="URI", help="MLflow tracking URI.")]
@@ -56,34 +52,21 @@ def run(
     ] = None,
 ) -> None:
     """Run a job and report its honest score; what the ledger holds already is not run again."""
-    from foldwise.executors.address import check_address  # lazily: see the module's docstring
-    from foldwise.interruption import Interruption  # lazily: likewise
-    from foldwise.job import DEFAULT_TRACKING  # lazily: likewise
-    from foldwise.ledger import DEFAULT_LEDGER  # lazily: likewise
+    from foldwise.drive import drive  # lazily: see the module's docstring
+    from foldwise.executors.address import check_address  # lazily: likewise
 
     if retry not in {None, "failed"}:
         raise InputError("--retry", f"expected failed, got {retry!r}")
     check_address(address, "--address")
-    loaded = _load(job, settings, {} if ledger is None else {"ledger": ledger})
-    tracking = _environment_tracking() or DEFAULT_TRACKING
+    loaded = load_job(job, settings, {} if ledger is None else {"ledger": ledger})
     result = sys.stdout
     sys.stdout = sys.stderr  # what loaders, estimators and Ray print must not stand among the result
-    with Interruption(_err) as interruption:
-        try:
-            report = loaded.run(
-                listeners=[_progress(loaded.spec.verbose)], address=address, tracking=tracking,
-                ledger=DEFAULT_LEDGER, retry_failed=retry is not None, stop=interruption,
-            )  # fmt: skip
-            code = FAILED if report.partial else DONE
-        except KeyboardInterrupt as interrupted:
-            report, code = getattr(interrupted, "report", None), INTERRUPTED
-    if interruption.came and code != DONE:
-        code = INTERRUPTED
-    if code == INTERRUPTED:
-        _err(f"interrupted; {_how_to_go_on(loaded, report, DEFAULT_LEDGER)}")
-    if report is not None:
-        typer.echo(report.to_json() if as_json else str(report), file=result)
-    raise typer.Exit(code)
+    ending = drive(loaded, [progress(loaded.spec.verbose)], err, address=address, retry_failed=retry is not None)
+    if ending.code == INTERRUPTED:
+        err(f"interrupted; {_how_to_go_on(loaded, ending.report)}")
+    if ending.report is not None:
+        typer.echo(ending.report.to_json() if as_json else str(ending.report), file=result)
+    raise typer.Exit(ending.code)
 
 
 @app.command()
@@ -95,30 +78,36 @@ def plan(
     address: Address = None,
 ) -> None:
     """Say what a job would run, without running it."""
-    loaded = _load(job, settings)
+    loaded = load_job(job, settings)
     planned = loaded.plan(address)
     flown = loaded.pilot(planned, address) if pilot else None
     if as_json:
         costs = {} if flown is None else {"pilot": flown.to_dict()}
-        _out(json.dumps({"job": planned.problem.name, "seed": planned.problem.seed, **planned.summary(), **costs}))
+        out(json.dumps({"job": planned.problem.name, "seed": planned.problem.seed, **planned.summary(), **costs}))
     else:
-        _out("\n".join([planned.explain(loaded.n_at_once(planned, address)), *([] if flown is None else [flown.explain()])]))
+        out("\n".join([planned.explain(loaded.n_at_once(planned, address)), *([] if flown is None else [flown.explain()])]))
 
 
 @app.command()
 def validate(job: JobPath, settings: Settings = []) -> None:  # noqa: B006
     """Check a job: its keys, its code, its data, its folds."""
-    planned = _load(job, settings).plan()
-    _out(f"{job}: valid, {planned.n_fits_at_most} fits{'' if planned.n_fits is not None else ' at most'}")
+    planned = load_job(job, settings).plan()
+    out(f"{job}: valid, {planned.n_fits_at_most} fits{'' if planned.n_fits is not None else ' at most'}")
 
 
 @app.command()
 def report(
     target: Annotated[str, typer.Argument(metavar="JOB", help="A job file, a job's name or an MLflow run id.")],
     tracking: Tracking = None,
+    address: cli_cluster.ClusterAddress = None,
     as_json: AsJson = False,
 ) -> None:
-    """Print the report of a job that was run and tracked."""
+    """Print the report of a job that was run and tracked, or with --address of one that was submitted there."""
+    if address is not None:
+        if tracking is not None:
+            raise InputError("--tracking", f"expected none beside --address, got {tracking!r}; give one of them")
+        cli_cluster.report(target, address, as_json=as_json)
+        return
     from foldwise.job import Job  # lazily: see the module's docstring
     from foldwise.tracking import check_uri, find_report  # lazily: MLflow takes seconds to import
 
@@ -128,16 +117,16 @@ def report(
         loaded = Job.load(target)
         name, uri = loaded.name, tracking or loaded.tracking_uri(uri) or uri
         check_uri(uri, "tracking.uri")
-    _out(find_report(uri, name, "report.json" if as_json else "report.txt"))
+    out(find_report(uri, name, "report.json" if as_json else "report.txt"))
 
 
 @app.command()
 def sync(tracking: Tracking = None) -> None:
     """Write to MLflow what could not be tracked while jobs ran."""
-    from foldwise.job import DEFAULT_TRACKING  # lazily: see the module's docstring
+    from foldwise.job import default_tracking  # lazily: see the module's docstring
     from foldwise.tracking import UNTRACKED, sync_all  # lazily: MLflow takes seconds to import
 
-    left = sync_all(UNTRACKED.absolute(), tracking, _environment_tracking() or DEFAULT_TRACKING, _out)
+    left = sync_all(UNTRACKED.absolute(), tracking, default_tracking(), out)
     raise typer.Exit(FAILED if left else DONE)
 
 
@@ -149,7 +138,7 @@ def ui(
     """Open the MLflow UI on this machine's loopback interface."""
     from foldwise.tracking import serve_ui  # lazily: MLflow takes seconds to import
 
-    raise typer.Exit(serve_ui(_tracking(tracking), port, _out))
+    raise typer.Exit(serve_ui(_tracking(tracking), port, out))
 
 
 @ledger_app.callback(invoke_without_command=True)
@@ -157,11 +146,11 @@ def ledger(context: typer.Context, address: LedgerAddress = None, as_json: AsJso
     """Show what is in a ledger: jobs, fits, failures, size and ages."""
     if context.invoked_subcommand is not None:
         return
-    from foldwise.ledger import DEFAULT_LEDGER  # lazily: see the module's docstring
+    from foldwise.ledger import default_ledger  # lazily: see the module's docstring
     from foldwise.ledger.overview import look_into  # lazily: SQLAlchemy takes a moment to import
 
-    overview = look_into(address or DEFAULT_LEDGER)
-    _out(json.dumps(overview.to_dict()) if as_json else str(overview))
+    overview = look_into(address or default_ledger())
+    out(json.dumps(overview.to_dict()) if as_json else str(overview))
 
 
 @ledger_app.command()
@@ -172,12 +161,12 @@ def prune(
 ) -> None:
     """Delete fits from a ledger, by job, by age or by both; they run again when they are next asked for."""
     from foldwise.ledger import (
-        DEFAULT_LEDGER,  # lazily: see the module's docstring
+        default_ledger,  # lazily: see the module's docstring
         overview,  # lazily: SQLAlchemy takes a moment to import
     )
 
     age = None if older_than is None else overview.parse_age(older_than)
-    _out(f"{overview.prune(address or DEFAULT_LEDGER, job, age)} fits pruned")
+    out(f"{overview.prune(address or default_ledger(), job, age)} fits pruned")
 
 
 @app.command()
@@ -187,13 +176,13 @@ def spaces(name: Annotated[str | None, typer.Argument(help="Print this one.")] =
     from foldwise.yaml_file import read_text  # lazily: likewise
 
     if name is not None:
-        _out(read_text(find_space(name)).rstrip())
+        out(read_text(find_space(name)).rstrip())
         return
     found = shipped_spaces()
     width = max(map(len, found), default=0)
     for one, path in found.items():
         first = path.read_text(encoding="utf-8").splitlines()[0]
-        _out(f"{one:<{width}}  {first.removeprefix('#').strip()}")
+        out(f"{one:<{width}}  {first.removeprefix('#').strip()}")
 
 
 def main() -> NoReturn:
@@ -201,10 +190,10 @@ def main() -> NoReturn:
     try:
         code = app(standalone_mode=False)
     except FoldwiseError as error:
-        _err(f"error: {_one_line(error)}")
-        sys.exit(WRONG_INPUT if isinstance(error, InputError) else FAILED)
+        err(error_line(error))
+        sys.exit(exit_code(error))
     except KeyboardInterrupt:
-        _err("interrupted")
+        err("interrupted")
         sys.exit(INTERRUPTED)
     except typer.Abort:
         sys.exit(INTERRUPTED)
@@ -213,17 +202,13 @@ def main() -> NoReturn:
             raise
         _say_wrong_option(error)
         sys.exit(WRONG_INPUT)
-    sys.exit(code or DONE)
+    sys.exit(code or 0)
 
 
-def _load(path: Path, settings: list[str], more: Mapping[str, Any] = MappingProxyType({})) -> Any:
-    from foldwise.job import Job, parse_overrides  # lazily: see the module's docstring
+def _how_to_go_on(job: Any, report: Any) -> str:
+    from foldwise.ledger import default_ledger  # lazily: see the module's docstring
 
-    return Job.load(path, {**parse_overrides(settings), **more})
-
-
-def _how_to_go_on(job: Any, report: Any, default_ledger: str) -> str:
-    if job.ledger_address(default_ledger) is None:
+    if job.ledger_address(default_ledger()) is None:
         return "the job has no ledger, so it begins anew next time"
     if job.spec.seed is not None:
         return "the same command goes on from here"
@@ -231,29 +216,14 @@ def _how_to_go_on(job: Any, report: Any, default_ledger: str) -> str:
     return f"the job has no seed of its own: the same command with --set seed={seed} goes on from here"
 
 
-def _progress(verbose: int) -> Any:
-    from rich.console import Console  # lazily: see the module's docstring
-
-    from foldwise.report.progress import ProgressBar, ProgressLines  # lazily: likewise
-
-    console = Console(stderr=True)
-    if console.is_terminal and verbose < 2:
-        return ProgressBar(console)
-    return ProgressLines(sys.stderr, max(verbose, 1))
-
-
 def _tracking(given: str | None) -> str:
     """Return the tracking URI that a command reads from, checked."""
-    from foldwise.job import DEFAULT_TRACKING  # lazily: see the module's docstring
+    from foldwise.job import default_tracking  # lazily: see the module's docstring
     from foldwise.tracking import check_uri  # lazily: likewise
 
-    uri = _environment_tracking() if given is None else given
-    check_uri(uri or DEFAULT_TRACKING, "MLFLOW_TRACKING_URI" if given is None else "--tracking")
-    return uri or DEFAULT_TRACKING
-
-
-def _environment_tracking() -> str | None:
-    return os.environ.get("MLFLOW_TRACKING_URI")
+    uri = given or default_tracking()
+    check_uri(uri, "MLFLOW_TRACKING_URI" if given is None else "--tracking")
+    return uri
 
 
 def _say_wrong_option(error: Any) -> None:
@@ -262,19 +232,7 @@ def _say_wrong_option(error: Any) -> None:
         error.show()
         return
     command = getattr(getattr(error, "ctx", None), "command_path", "foldwise")
-    _err(f"error: {' '.join(error.format_message().split()).rstrip('.')}; see {command} --help")
-
-
-def _one_line(error: FoldwiseError) -> str:
-    return " ".join(str(error).split("\n")[0].split()) if isinstance(error, InputError) else str(error)
-
-
-def _out(text: str) -> None:
-    typer.echo(text)
-
-
-def _err(text: str) -> None:
-    typer.echo(text, err=True)
+    err(f"error: {' '.join(error.format_message().split()).rstrip('.')}; see {command} --help")
 
 
 if __name__ == "__main__":

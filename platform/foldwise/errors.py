@@ -112,6 +112,10 @@ class FitFailedError(RunError):
     """A fit failed and ``error_score="raise"`` asks to hear of it."""
 
 
+class DivergedError(RunError, FloatingPointError):
+    """A network's training ran away: its loss or its predictions are no numbers any more."""
+
+
 class StudyFailedError(RunError):
     """No trial of a study finished."""
 

@@ -60,6 +60,18 @@ def resolve(name: str, place: str) -> Any:
         raise MissingPackageError(place, f"{problem}; import what it needs in a module of your own") from error
 
 
+def import_root(code: Path) -> Path:
+    """Return the folder from which code of the user's is imported: what stands in a folder, or a package by its name.
+
+    Examples
+    --------
+    >>> import_root(Path("models") / "mine.py").name
+    'models'
+    """
+    is_module = code.is_file() or code.suffix == ".py" or (code / "__init__.py").is_file()
+    return code.parent if is_module else code
+
+
 _added: list[str] = []
 
 

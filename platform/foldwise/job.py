@@ -9,24 +9,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from foldwise.build import build, build_argument
 from foldwise.errors import InputError, InputTypeError, nearest, without_password
 from foldwise.events import FailuresForgotten, Listener
 from foldwise.executors import check_executor, make_executor
-from foldwise.imports import add_import_paths, resolve
+from foldwise.imports import add_import_paths, import_root, resolve
 from foldwise.job_schema import JobSpec, SearchSpec, TrackingSpec, validate_spec
-from foldwise.ledger import DEFAULT_LEDGER, is_url, make_ledger
+from foldwise.ledger import ENVIRONMENT_LEDGER, default_ledger, is_url, make_ledger
+from foldwise.overrides import override
 from foldwise.plan import Plan
 from foldwise.problem import Problem
 from foldwise.report import Report
-from foldwise.yaml_file import parse_yaml, read_text
+from foldwise.yaml_file import parse_yaml, read_text, to_yaml
 
 if TYPE_CHECKING:
     from foldwise.pilot import Pilot
 
 DEFAULT_TRACKING = "sqlite:///mlflow.db"
+
+
+def default_tracking() -> str:
+    """Return where a job is tracked if nobody says where: what ``MLFLOW_TRACKING_URI`` names, or the command line's."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_TRACKING
+
 
 _PLACES = {
     "n_trials": "search.trials", "batch": "search.batch", "search": "search.method", "sampler": "search.sampler",
@@ -100,8 +105,8 @@ class Job:
             if not isinstance(data, dict):
                 raise InputError("", f"expected the keys of a job, got {data!r}", str(path))
             for key, value in overrides.items():
-                _override(data, key, value)
-            text = _as_yaml(data, str(path))
+                override(data, key, value)
+            text = to_yaml(data, str(path))
         data = {"name": file.stem, **data} if isinstance(data, dict) else data
         return cls(validate_spec(data, str(path)), str(path), file.resolve().parent, text)
 
@@ -110,7 +115,7 @@ class Job:
         """Make a job of keys and values; paths are relative to the working folder."""
         if not isinstance(data, Mapping):
             raise InputTypeError("job", f"expected keys and values, got {data!r}; Job.load takes the path of a file")
-        return cls(validate_spec(dict(data), "job"), "job", Path.cwd(), _as_yaml(dict(data), "job"))
+        return cls(validate_spec(dict(data), "job"), "job", Path.cwd(), to_yaml(dict(data), "job"))
 
     @property
     def name(self) -> str:
@@ -127,6 +132,40 @@ class Job:
         """
         problem: Problem = self._placed(self._open)
         return problem
+
+    def check(self) -> None:
+        """Import the code, all but the data's, and validate what can be told without the data.
+
+        Raises
+        ------
+        InputError
+            With the file, the key and the value that is wrong.
+        """
+        self._placed(self._check)
+
+    def code_paths(self) -> tuple[Path, ...]:
+        """Return the folders and files of the user's own code.
+
+        Raises
+        ------
+        InputError
+            If one is not there, or holds no Python code.
+        """
+        return tuple(self._code_path(number, given) for number, given in enumerate(self.spec.codes))
+
+    def add_import_paths(self) -> None:
+        """Let the user's own code be imported, here and on workers: what ``code`` names first, then what is beside the job."""
+        roots = [import_root(path) for path in self.code_paths()]
+        add_import_paths(Path.cwd(), self.folder, *reversed(roots))
+
+    def _code_path(self, number: int, given: str) -> Path:
+        place = "code" if isinstance(self.spec.code, str) else f"code[{number}]"
+        path = Path(os.path.abspath(self.folder / given))  # noqa: PTH100  (a link keeps its name, which is the package's)
+        if not given.strip() or not (path.is_dir() or (path.is_file() and path.suffix == ".py")):
+            raise InputError(
+                place, f"expected a folder or a .py file, got {given!r}; write its path from the job file", self.source
+            )
+        return path
 
     def plan(self, address: str | None = None) -> Plan:
         """Open the job and plan it, without running anything; ``address`` is a Ray that it would run on."""
@@ -201,7 +240,7 @@ class Job:
         plan = self.plan(address)
         executor = self._placed(lambda: self._executor(address))
         n_jobs = self._placed(lambda: n_at_once(self.spec.n_jobs))
-        fits = self._placed(lambda: make_ledger(self.ledger_address(ledger)))
+        fits = self._ledger(ledger)
         if retry_failed:
             forgotten = FailuresForgotten(fits.forget_failed(plan))
             for listener in listeners:
@@ -225,14 +264,23 @@ class Job:
             return None
         if isinstance(spec, TrackingSpec) and spec.uri is not None:
             return spec.uri
-        return os.environ.get("MLFLOW_TRACKING_URI", DEFAULT_TRACKING) if spec else default
+        return default_tracking() if spec else default
 
     def ledger_address(self, default: str | None) -> str | None:
         """Return the path or URL of the job's ledger, ``default`` where it says nothing of it; None: it has none."""
         spec = self.spec.ledger
         if isinstance(spec, str):
             return spec if is_url(spec) or not spec.strip() else str(self.folder / spec)
-        return None if spec is False else DEFAULT_LEDGER if spec else default
+        return None if spec is False else default_ledger() if spec else default
+
+    def _ledger(self, default: str | None) -> Any:
+        address = self.ledger_address(default)
+        if isinstance(self.spec.ledger, str) or address != os.environ.get(ENVIRONMENT_LEDGER):
+            return self._placed(lambda: make_ledger(address))
+        try:
+            return make_ledger(address)
+        except InputError as error:
+            raise error.moved(ENVIRONMENT_LEDGER) from error.__cause__
 
     def _check_tracking(self, uri: str | None) -> None:
         from foldwise.tracking import check_tracking  # lazily: only tracked jobs need it
@@ -267,44 +315,50 @@ class Job:
     def _open(self) -> Problem:
         from foldwise.data import load_dataset  # lazily: a job is validated without scikit-learn
         from foldwise.problem import make_problem  # lazily: likewise
-        from foldwise.search import OPTIONS, make_search  # lazily: likewise
-        from foldwise.space import load_space, space_from_yaml  # lazily: likewise
 
-        spec = self.spec
-        add_import_paths(Path.cwd(), self.folder)
-        try:
-            space = (
-                load_space(spec.space, self.folder, build)
-                if isinstance(spec.space, str)
-                else space_from_yaml(spec.space, build)
-            )
-        except InputError as error:
-            raise (error if error.source else error.moved(".".join(part for part in ("space", error.place) if part))) from None
-        data = spec.data
+        spec, asked = self.spec, self._asked()
+        data, folds = spec.data, spec.folds
         dataset = load_dataset(
             loader=data.loader, args=data.args, path=None if data.path is None else self.folder / data.path,
             target=data.target, drop=data.drop, groups=data.groups, fit_params=data.fit_params,
         )  # fmt: skip
-        return make_problem(
-            dataset,
-            build(spec.estimator, "estimator"),
-            space,
-            search=make_search(spec.search.method, **_search_options(spec.search, OPTIONS)),
-            n_trials=spec.search.trials,
-            batch=spec.search.batch,
-            outer_cv=build(spec.folds.outer, "folds.outer"),
-            inner_cv=build(spec.folds.inner, "folds.inner") if isinstance(spec.folds.inner, dict) else spec.folds.inner,
-            repeats=spec.folds.repeats,
-            scoring=_scoring(spec.scoring),
-            refit=spec.refit,
-            return_train_score=spec.return_train_score,
-            error_score=spec.error_score,
-            resources=spec.resources,
-            schedule=spec.schedule,
-            limits=spec.limits,
-            random_state=spec.seed,
-            name=self.name,
-        )
+        outer, inner = build(folds.outer, "folds.outer"), _inner_folds(folds.inner)
+        return make_problem(dataset, **asked, outer_cv=outer, inner_cv=inner, name=self.name)
+
+    def _check(self) -> None:
+        from foldwise.problem import check_asked  # lazily: a job's keys are validated without scikit-learn
+
+        check_asked(**self._asked())
+        build(self.spec.folds.outer, "folds.outer")
+        _inner_folds(self.spec.folds.inner)
+
+    def _asked(self) -> dict[str, Any]:
+        """Import and make all that the job names but its data and its folds, as `make_problem` takes it."""
+        from foldwise.search import OPTIONS, make_search  # lazily: a job's keys are validated without scikit-learn
+
+        spec = self.spec
+        self.add_import_paths()
+        return {
+            "space": self._space(), "estimator": build(spec.estimator, "estimator"),
+            "search": make_search(spec.search.method, **_search_options(spec.search, OPTIONS)),
+            "n_trials": spec.search.trials, "batch": spec.search.batch, "repeats": spec.folds.repeats,
+            "scoring": _scoring(spec.scoring), "refit": spec.refit, "return_train_score": spec.return_train_score,
+            "error_score": spec.error_score, "resources": spec.resources,
+            "schedule": spec.schedule, "limits": spec.limits, "random_state": spec.seed,
+        }  # fmt: skip
+
+    def _space(self) -> Any:
+        from foldwise.space import load_space, space_from_yaml  # lazily: a job's keys are validated without scikit-learn
+
+        space = self.spec.space
+        try:
+            return load_space(space, self.folder, build) if isinstance(space, str) else space_from_yaml(space, build)
+        except InputError as error:
+            raise (error if error.source else error.moved(".".join(part for part in ("space", error.place) if part))) from None
+
+
+def _inner_folds(inner: Any) -> Any:
+    return build(inner, "folds.inner") if isinstance(inner, dict) else inner
 
 
 def _in_the_words_of_a_job(advice: str) -> str:
@@ -318,50 +372,6 @@ def _reworded(advice: str) -> str:
     advice = re.sub(rf"\b({names})=", lambda found: f"{_PLACES[found[1]]}: ", advice)
     advice = re.sub(rf"\b({names})(?= |,|;|$)", lambda found: _PLACES[found[1]] if "_" in found[1] else found[1], advice)
     return re.sub(r"\bsearch='(\w+)'", r"search.method: \1", advice)
-
-
-def parse_overrides(settings: Sequence[str]) -> dict[str, Any]:
-    """Read ``key.path=value`` settings; values are YAML.
-
-    Examples
-    --------
-    >>> parse_overrides(["search.trials=10", "scoring=[accuracy, f1_macro]"])
-    {'search.trials': 10, 'scoring': ['accuracy', 'f1_macro']}
-    """
-    overrides = {}
-    for setting in settings:
-        key, equals, value = setting.partition("=")
-        if not equals or not all(key.split(".")):
-            raise InputError("--set", f"expected key=value, as in search.trials=10, got {setting!r}")
-        overrides[key.strip()] = parse_yaml(value, f"--set {key}")
-    return overrides
-
-
-def _as_yaml(data: dict[Any, Any], source: str) -> str:
-    try:
-        return yaml.safe_dump(data, sort_keys=False)
-    except yaml.YAMLError as error:
-        problem, value = (*error.args, "")[:2]
-        raise InputTypeError(
-            "", f"expected values that YAML has, got {value!r} ({problem}); use lists, numbers and text", source
-        ) from None
-
-
-def _override(data: dict[Any, Any], key: str, value: Any) -> None:
-    if not isinstance(key, str):
-        raise InputTypeError("overrides", f"expected paths of keys, such as 'search.trials', got {key!r}; write text")
-    *parents, last = key.split(".")
-    for parent in parents:
-        inner = data.setdefault(parent, {})
-        if not isinstance(inner, dict):
-            raise InputError("--set", f"expected {key!r} to name a key, but {parent!r} holds {inner!r}")
-        data = inner
-    from_here = isinstance(value, str) and (
-        key == "data.path"
-        or (key == "space" and Path(value).suffix in {".yaml", ".yml"})
-        or (key == "ledger" and not is_url(value))
-    )
-    data[last] = str(Path(value).resolve()) if from_here else value
 
 
 def _search_options(search: SearchSpec, options: Mapping[str, Sequence[str]]) -> dict[str, Any]:

@@ -78,6 +78,7 @@ class JobSpec(_Spec):
 
     name: StrictStr | None = None
     data: DataSpec
+    code: StrictStr | list[StrictStr] = Field(default_factory=list)
     estimator: StrictStr | dict[str, Any]
     space: StrictStr | dict[str, Any] | list[dict[str, Any]]
     search: SearchSpec = Field(default_factory=SearchSpec)
@@ -95,6 +96,11 @@ class JobSpec(_Spec):
     ledger: StrictStr | StrictBool | None = None
     seed: StrictInt | None = None
     verbose: StrictInt = Field(default=0, ge=0)
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """Folders and files of the user's own code, as they were written."""
+        return (self.code,) if isinstance(self.code, str) else tuple(self.code)
 
     @field_validator("name")
     @classmethod

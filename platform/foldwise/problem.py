@@ -140,6 +140,72 @@ def make_problem(
         raise DataError("y", f"expected targets, got None ({name_of} requires y to be passed, but the target y is None)")
     _check_shape(dataset, estimator)
     _check_classes(dataset.y, estimator)
+    asked = check_asked(
+        estimator, space, search=search, n_trials=n_trials, batch=batch, repeats=repeats, scoring=scoring, refit=refit,
+        return_train_score=return_train_score, error_score=error_score, schedule=schedule, resources=resources, limits=limits,
+        random_state=random_state,
+    )  # fmt: skip
+    check_scorable(estimator, scoring, dataset.y)
+    return Problem(
+        name=name,
+        dataset=dataset,
+        estimator=estimator,
+        space=asked.space,
+        search=search,
+        n_trials=asked.n_trials,
+        batch=int(batch),
+        folds=nested_folds(
+            dataset, outer_cv, inner_cv, classifier=is_classifier(estimator), seed=asked.seed, repeats=int(repeats)
+        ),
+        scoring=asked.scoring,
+        refit=refit is not False,
+        seed=asked.seed,
+        return_train_score=bool(return_train_score),
+        error_score=error_score if isinstance(error_score, str) else float(error_score),
+        resources=asked.resources,
+        limits=asked.limits,
+        schedule=asked.schedule,
+    )
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a nested search asks for, as far as that can be told without its data."""
+
+    space: SearchSpace
+    n_trials: int
+    scoring: Scoring
+    seed: int
+    resources: Resources
+    limits: Limits
+    schedule: Schedule | None
+
+
+def check_asked(
+    estimator: Any,
+    space: Any,
+    *,
+    search: Any,
+    n_trials: int | None = None,
+    batch: int = DEFAULT_BATCH,
+    repeats: int = 1,
+    scoring: Any = None,
+    refit: Any = True,
+    return_train_score: bool = False,
+    error_score: Any = math.nan,
+    schedule: Any = None,
+    resources: Any = None,
+    limits: Any = None,
+    random_state: Any = None,
+) -> Asked:
+    """Validate what of a nested search needs no data; the arguments are `make_problem`'s.
+
+    Raises
+    ------
+    InputError
+        With the argument's name as its ``place``, if one is wrong.
+    """
+    _check_estimator(estimator)
     whole_space = _space(space)
     _check_names(whole_space, estimator)
     _check_count("n_trials", n_trials, optional=True)
@@ -151,28 +217,10 @@ def make_problem(
     seed = make_seed(random_state)
     amounts, times, judge = Resources.of(resources), Limits.of(limits), Schedule.of(schedule)
     scorers = make_scoring(estimator, scoring, refit)
-    check_scorable(estimator, scoring, dataset.y)
     n_asked = _placed_in("space", lambda: search.check(whole_space, n_trials))
     if judge is not None:
         judge.check_suits(estimator, whole_space, search, n_asked)
-    return Problem(
-        name=name,
-        dataset=dataset,
-        estimator=estimator,
-        space=whole_space,
-        search=search,
-        n_trials=n_asked,
-        batch=int(batch),
-        folds=nested_folds(dataset, outer_cv, inner_cv, classifier=is_classifier(estimator), seed=seed, repeats=int(repeats)),
-        scoring=scorers,
-        refit=refit is not False,
-        seed=seed,
-        return_train_score=bool(return_train_score),
-        error_score=error_score if isinstance(error_score, str) else float(error_score),
-        resources=amounts,
-        limits=times,
-        schedule=judge,
-    )
+    return Asked(whole_space, n_asked, scorers, seed, amounts, times, judge)
 
 
 def make_seed(random_state: Any) -> int:

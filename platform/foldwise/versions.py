@@ -45,6 +45,8 @@ def code_version(owner: Owner) -> str:
     """
     owners = owner.__mro__[:-1] if isinstance(owner, type) else (owner,)
     marks = {mark for one in owners or (object,) for mark in _marks_of(one, frozenset())}
+    for package in getattr(owner, "_foldwise_depends_on", ()):  # which our own estimators import late
+        marks |= _marks_of_module(package)
     return ", ".join(sorted(marks)) or "python"
 
 
@@ -127,9 +129,8 @@ def _marks_of_module(name: str) -> frozenset[str]:
             continue
         marks.add(f"{one} {_hashed(source)}")
         for imported in _imports_in(source, one) - seen:
-            if imported.partition(".")[0] != _ITSELF:
-                seen.add(imported)
-                waiting.append(imported)
+            seen.add(imported)
+            waiting.append(imported)
     return frozenset(marks)
 
 
@@ -187,7 +188,7 @@ def _imports_in(source: bytes, name: str) -> set[str]:
             base = ".".join(package.split(".")[: len(package.split(".")) + 1 - node.level]) if node.level else ""
             origin = ".".join(part for part in (base, node.module) if part)
             found |= {origin, *(f"{origin}.{alias.name}" for alias in node.names)}
-    return {one for one in found if one and not _is_attribute(one)}
+    return {one for one in found if one and one.partition(".")[0] != _ITSELF and not _is_attribute(one)}
 
 
 def _is_attribute(name: str) -> bool:

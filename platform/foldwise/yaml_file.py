@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from foldwise.errors import InputError
+from foldwise.errors import InputError, InputTypeError
 
 _MOST_BYTES = 2**22
 _MOST_NODES = 100_000
@@ -87,6 +87,41 @@ _Loader.add_implicit_resolver(
     list("-+.0123456789"),
 )
 _Loader.add_constructor("tag:yaml.org,2002:int", lambda loader, node: int(node.value))
+
+
+class _Dumper(yaml.SafeDumper):
+    """The safe dumper, quoting what the loader would not read as text."""
+
+    yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def to_yaml(data: Any, source: str) -> str:
+    """Write values as YAML that `parse_yaml` reads back.
+
+    Raises
+    ------
+    InputTypeError
+        If YAML has no such value.
+
+    Examples
+    --------
+    >>> print(to_yaml({"C": [1e-05, "1e-5", None], "shrinking": "no"}, "here"), end="")
+    C:
+    - 1.0e-05
+    - '1e-5'
+    - null
+    shrinking: no
+    """
+    try:
+        return yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+    except yaml.YAMLError as error:
+        problem, value = (*error.args, "")[:2]
+        raise InputTypeError(
+            "", f"expected values that YAML has, got {value!r} ({problem}); use lists, numbers and text", source
+        ) from None
 
 
 def parse_yaml(text: str, source: str) -> Any:

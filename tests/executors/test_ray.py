@@ -15,34 +15,11 @@ from sklearn.model_selection import ShuffleSplit
 import foldwise as fw
 from foldwise.errors import ClusterError, ResourcesError
 from foldwise.executors.losses import Loss
-from foldwise.executors.ray_session import SESSION, check_feasible, check_locally, count_slots
+from foldwise.executors.ray_session import SESSION, check_locally
 from foldwise.resources import Resources
 from foldwise.testing import FaultyEstimator, small_plan
 
 IRIS = load_iris(return_X_y=True)
-
-
-def node(alive=True, **resources):
-    return {"Alive": alive, "Resources": {"CPU": 4.0, "memory": 8e9, **resources}}
-
-
-def test_a_request_larger_than_every_node_is_an_error_that_says_so():
-    nodes = [node(), node(GPU=1.0), node(alive=False, GPU=8.0)]
-    check_feasible(Resources(cpu=4, gpu=1), nodes)
-    with pytest.raises(
-        ResourcesError, match=r"resources\.gpu: expected what one node can give, got CPU 1, GPU 2; .*CPU 4, GPU 1"
-    ):
-        check_feasible(Resources(gpu=2), nodes)
-    with pytest.raises(ResourcesError, match=r"resources\.license"):
-        check_feasible(Resources(custom={"license": 1}), nodes)
-
-
-def test_fits_are_counted_per_node():
-    nodes = [node(), node(GPU=1.0), node(alive=False, CPU=64.0)]
-    assert count_slots(Resources(), nodes) == 8
-    assert count_slots(Resources(cpu=3), nodes) == 2
-    assert count_slots(Resources(gpu=0.25), nodes) == 4
-    assert count_slots(Resources(memory=int(4e9)), nodes) == 4
 
 
 def test_what_this_machine_cannot_have_is_refused_before_ray_starts(monkeypatch):
@@ -121,7 +98,7 @@ def test_a_ray_of_the_users_is_joined_and_left_alone_and_threads_follow_the_cpus
             print(error)
         assert ray.is_initialized() and ray.cluster_resources()["CPU"] == 3
         """)
-    assert "resources.license: expected what one node can give, got CPU 1, license 3" in out
+    assert "resources.license: expected what one node can give, got cpu 1, license 3" in out
 
 
 def test_a_ray_that_was_imported_before_is_closed_by_a_token_too():
@@ -228,6 +205,14 @@ def test_fits_that_are_tried_again_keep_to_n_jobs(tmp_path):
     assert all(result.error is None for result in results)
 
 
+def assert_ended(process, within=10):
+    """Assert that a process ends soon; it may not be buried yet."""
+    deadline = time.monotonic() + within
+    while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < deadline, process
+        time.sleep(0.05)
+
+
 def test_a_worker_that_stands_still_is_ended_by_the_driver(monkeypatch):
     monkeypatch.setattr("foldwise.executors.ray._LATE", 0.0)
     plan = small_plan(FaultyEstimator(seconds=1.0), {"fault": ["sleep"]}, limits={"fit_seconds": 1.5})
@@ -240,7 +225,7 @@ def test_a_worker_that_stands_still_is_ended_by_the_driver(monkeypatch):
         (result,) = all_results(executor, 1)
     finally:
         executor.close()
-    assert not running.is_running() or running.status() == psutil.STATUS_ZOMBIE  # ended, if not buried yet
+    assert_ended(running)
     assert result.error.kind == "TimeLimitExceeded"
 
 
@@ -268,7 +253,7 @@ def test_resources_that_never_come_end_the_job_with_their_name():
             del holder
         """)
     assert "expected resources within 1 s (limits.wait_seconds), got none: still waiting for a node with license 1" in out
-    assert "CPU 1 (free: 0)" in out
+    assert "still waiting for cpu: 1 of 1 are taken by other jobs" in out
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ import os
 import secrets
 import sys
 import threading
+import time
 
 import psutil
 
@@ -17,21 +18,38 @@ from foldwise.events import FitEnded
 from foldwise.testing import FaultyEstimator, small_plan
 
 
-def lose(node):
-    """Kill all of a node at once, as a loss of power does; on their own its workers would finish what they do."""
-    raylet = psutil.Process(node.all_processes["raylet"][0].process.pid)
-    for process in [raylet, *raylet.children(recursive=True)]:
-        with contextlib.suppress(psutil.Error):
-            process.kill()
-
-
-def main(n_biases, seconds):
+def set_environment():
+    """Close a cluster by a token of its own, and have it miss a node that is lost within seconds."""
     os.environ.update(
         RAY_AUTH_MODE="token",
         RAY_AUTH_TOKEN=secrets.token_hex(32),
         RAY_USAGE_STATS_ENABLED="0",
         RAY_ENABLE_UV_RUN_RUNTIME_ENV="0",
+        RAY_health_check_initial_delay_ms="500",
+        RAY_health_check_period_ms="500",
+        RAY_health_check_timeout_ms="1000",
+        RAY_health_check_failure_threshold="3",
     )
+
+
+def lose(node):
+    """Kill all of a node at once, as a loss of power does, once it is at work; on their own its workers would finish."""
+    raylet = psutil.Process(node.all_processes["raylet"][0].process.pid)
+    while not any(is_at_work(process) for process in raylet.children(recursive=True)):
+        time.sleep(0.01)
+    for process in [raylet, *raylet.children(recursive=True)]:
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+
+
+def is_at_work(process):
+    with contextlib.suppress(psutil.Error):
+        return process.cmdline()[0].startswith("ray::run_")
+    return False
+
+
+def main(n_biases, seconds):
+    set_environment()
     import ray  # once its environment is set
     from ray.cluster_utils import Cluster
 
@@ -46,7 +64,7 @@ def main(n_biases, seconds):
     def lose_one(event):
         if isinstance(event, FitEnded) and event.counts.run > plan.n_fits // 3 and not lost:
             lost.append(nodes[0].node_id)
-            threading.Timer(0.3, lose, [nodes[0]]).start()  # at that moment it may be between two chunks
+            threading.Thread(target=lose, args=[nodes[0]], daemon=True).start()  # just now it may be between two chunks
 
     report = Run(plan, RayExecutor(), listeners=[lose_one]).execute()
     print(json.dumps({"report": report.to_dict(), "lost": len(lost)}))

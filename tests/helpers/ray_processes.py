@@ -1,12 +1,14 @@
-"""The Ray workers that a process has started, and a thread that kills one of them now and then."""
+"""The Ray workers that a process has started, and a listener that kills one of them now and then."""
 
 import contextlib
 import os
 import random
 import signal
-import threading
+import time
 
 import psutil
+
+from foldwise.events import FitEnded
 
 
 def workers(of=None):
@@ -20,24 +22,28 @@ def workers(of=None):
     return found
 
 
-@contextlib.contextmanager
-def killing(every, seed=0):
-    """Kill -9 a random worker of this process every so many seconds; gives the list of those killed."""
-    over, killed, choice = threading.Event(), [], random.Random(seed)
+class Killer:
+    """A listener that kills -9 a random worker of this process every so many seconds, as long as fits end in between.
 
-    def kill():
-        while not over.wait(every):
-            found = workers()
-            if found:
-                victim = choice.choice(found)
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(victim.pid, signal.SIGKILL)
-                    killed.append(victim.pid)
+    Parameters
+    ----------
+    every : float
+        Seconds from one kill to the next, at least.
+    """
 
-    thread = threading.Thread(target=kill, daemon=True)
-    thread.start()
-    try:
-        yield killed
-    finally:
-        over.set()
-        thread.join()
+    def __init__(self, every, seed=0):
+        self.killed = []
+        self._every, self._choice = every, random.Random(seed)
+        self._last = time.time()
+
+    def __call__(self, event):
+        if not isinstance(event, FitEnded) or time.time() - self._last < self._every:
+            return
+        # A worker that came after the last kill may still be starting: to kill it each time would let no fit ever end.
+        found = [worker for worker in workers() if worker.create_time() < self._last]
+        if found:
+            victim = self._choice.choice(found)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(victim.pid, signal.SIGKILL)
+                self.killed.append(victim.pid)
+        self._last = time.time()

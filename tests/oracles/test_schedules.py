@@ -35,5 +35,5 @@ def test_asha_against_full_training():
     difference = asha.outer_scores_["score"] - full.outer_scores_["score"]
     results = asha.outer_results_
     if difference.any():
-        low, high = corrected_t_interval(difference, results["n_train"], results["n_test"])
+        low, _ = corrected_t_interval(difference, results["n_train"], results["n_test"])
         assert low > -0.02

@@ -14,7 +14,10 @@ from foldwise.executors.address import check_address
 from foldwise.executors.base import Executor
 from foldwise.executors.devices import leave_process, run_until_spent, share_of
 from foldwise.executors.losses import Flight, Loss, after_loss
-from foldwise.executors.ray_session import SESSION, check_feasible, check_locally, count_slots, missing_amounts
+from foldwise.executors.ray_session import SESSION, check_locally, waited_for
+from foldwise.executors.room import Room
+from foldwise.executors.turns import Turns
+from foldwise.executors.wait import Wait
 from foldwise.fit import Workshop, failure_of
 from foldwise.guard import FitGuard
 from foldwise.imports import add_import_paths, added_import_paths
@@ -23,8 +26,8 @@ from foldwise.plan import Plan
 from foldwise.resources import Resources
 from foldwise.trial import Fit, FitResult
 
-_PATIENCE = 5.0  # seconds without a sign of life after which a wait is worth a word
-_NODES_EVERY = 10.0  # seconds between counts of the nodes, which come and go
+_NODES_EVERY = 1.0  # seconds between counts of the nodes, which come and go
+_COUNTING = 0.01  # share of the time that counting them may take, where they are many
 _LATE = 5.0  # seconds that a worker may take to end itself, before the driver does
 _MOST_PUTS = 10
 _LONGEST_REASON = 300
@@ -105,11 +108,11 @@ class RayExecutor(Executor):
         self._flights: dict[Any, Flight] = {}
         self._watched: dict[Any, float | None] = {}
         self._n_jobs: int | None = None
-        self._n_fit = 1
-        self._resources, self._limits = Resources(), Limits()
-        self._counted_at = self._heard_at = 0.0
-        self._has_begun = False
-        self._short_since: float | None = None
+        self._limits = Limits()
+        self._room = Room(Resources())
+        self._count_at = 0.0
+        self._is_shared = False
+        self._wait, self._turns = Wait(None, self._room, has_free=False, now=0.0), Turns(0.0)
 
     def __reduce__(self) -> tuple[type[RayExecutor], tuple[str | None]]:
         return RayExecutor, (self._address,)  # where it runs; what it runs stays here
@@ -126,12 +129,16 @@ class RayExecutor(Executor):
 
     def open(self, plan: Plan, n_jobs: int | None = None) -> None:  # noqa: D102
         self._ray = SESSION.ensure(self._address)
-        self._n_jobs, self._resources, self._limits = n_jobs, plan.problem.resources, plan.problem.limits
-        self._has_begun, self._heard_at, self._short_since, self._n_puts = False, time.monotonic(), None, 0
-        self._count_nodes(may_wait=SESSION.is_joined and self._limits.wait_seconds is not None)
+        resources, self._limits = plan.problem.resources, plan.problem.limits
+        self._n_jobs, self._n_puts, self._is_shared = n_jobs, 0, SESSION.is_joined
+        self._count_nodes(resources)
+        if not (self._is_shared and self._limits.wait_seconds is not None):
+            self._room.check()
         self._workshop = replace(Workshop.of(plan), guard=FitGuard(self._limits.fit_seconds, may_exit=True))
         self._put()
-        resources = self._resources
+        now = time.monotonic()
+        self._wait = Wait(self._limits.wait_seconds, self._room, has_free=self._is_free(), now=now)
+        self._turns = Turns(now)
         # A lost worker's fits are retried here, where losses are counted; GPUs are asked for by options, since in the
         # decorator they make workers exit after each task.
         options = {
@@ -150,12 +157,13 @@ class RayExecutor(Executor):
 
     @property
     def n_at_once(self) -> int:  # noqa: D102
-        return self._n_fit if self._n_jobs is None else min(self._n_jobs, self._n_fit)
+        n_fits = max(1, self._room.n_fits)  # where there is no room, something waits for it
+        return n_fits if self._n_jobs is None else min(self._n_jobs, n_fits)
 
     @property
     def slots(self) -> int:  # noqa: D102
         # Twice the running ones, so that a worker finds its next chunk waiting.
-        return 2 * self._n_fit if self._n_jobs is None else min(self._n_jobs, 2 * self._n_fit)
+        return 2 * self.n_at_once if self._n_jobs is None else min(self._n_jobs, 2 * self.n_at_once)
 
     @property
     def _is_private(self) -> bool:
@@ -167,14 +175,7 @@ class RayExecutor(Executor):
 
     def results(self, timeout: float | None = None) -> list[FitResult]:  # noqa: D102
         self._launch()
-        if not self._flights:
-            if self._waiting:
-                time.sleep(min(0.1, timeout or 0.1))  # all that is left waits for room
-            return []
-        ready, _ = self._ray.wait(list(self._flights), num_returns=1, timeout=timeout)
-        if ready:
-            ready, _ = self._ray.wait(list(self._flights), num_returns=len(self._flights), timeout=0)
-        results = [result for handle in ready for result in self._take(handle)]
+        results = [result for handle in self._ready(timeout) for result in self._take(handle)]
         self._look_after()
         return results
 
@@ -195,14 +196,10 @@ class RayExecutor(Executor):
         self._tasks = {}
 
     def waits_for(self) -> str | None:  # noqa: D102
-        limit = self._limits.wait_seconds
-        patience = _PATIENCE if limit is None else min(_PATIENCE, limit)
-        if not self._flights or time.monotonic() - self._heard_at < patience:
-            return None
-        short = missing_amounts(
-            self._resources, self._ray.nodes(), None if self._has_begun else self._ray.available_resources()
-        )
-        return f"waiting for a node with {short}" if short else None
+        if not self._flights and not self._turns.is_ours:
+            return "waiting for other jobs, whose turn it is"
+        reason = self._reason(time.monotonic())
+        return None if reason is None else f"{reason}; {self._wait.prospect()}"
 
     # --- sending ---
 
@@ -210,7 +207,7 @@ class RayExecutor(Executor):
         """Send what waits, as far as there is room; what must wait longer is passed over."""
         now = time.monotonic()
         for _ in range(len(self._waiting)):
-            if len(self._flights) >= self.slots:
+            if len(self._flights) >= self.slots or not self._turns.is_ours:
                 return
             flight = self._waiting.popleft()
             if flight.not_before > now:
@@ -219,8 +216,10 @@ class RayExecutor(Executor):
                 self._send(flight)
 
     def _send(self, flight: Flight) -> None:
-        # Watching costs a millisecond, so it is kept for those that may hang, and for the first, which may find no room.
-        is_watched = self._limits.fit_seconds is not None or not self._has_begun or bool(self._resources.gpu)
+        # Watching costs a millisecond, so it is kept for those that may hang, and those that may find no room: the first,
+        # and all where other jobs may take it.
+        may_hang = self._limits.fit_seconds is not None or self._room.resources.gpu > 0
+        is_watched = may_hang or self._is_shared or not self._wait.has_begun
         handle = self._tasks[is_watched].remote([self._reference], added_import_paths(), flight.chunk)
         self._flights[handle] = flight
         if is_watched:
@@ -232,15 +231,27 @@ class RayExecutor(Executor):
 
     # --- taking ---
 
+    def _ready(self, timeout: float | None) -> list[Any]:
+        """Wait until something is there, and return all that is."""
+        if not self._flights:
+            if self._waiting:  # for memory, or for other jobs
+                time.sleep(min(0.1, timeout or 0.1))
+            return []
+        ready, _ = self._ray.wait(list(self._flights), num_returns=1, timeout=timeout)
+        if ready:
+            ready, _ = self._ray.wait(list(self._flights), num_returns=len(self._flights), timeout=0)
+        return list(ready)
+
     def _take(self, handle: Any) -> list[FitResult]:
         """Take what a chunk has to say: that it has begun, its results, or that its worker was lost."""
         try:
             said: list[FitResult] | None = self._ray.get(next(handle) if handle in self._watched else handle)
         except self._ray.exceptions.RayError as error:
             return self._lose(handle, error)
-        self._heard_at, self._has_begun = time.monotonic(), True
+        now = time.monotonic()
+        self._wait.hear(now)
         if said is None:
-            self._watched[handle] = self._heard_at
+            self._watched[handle] = now
             return []
         flight = self._forget(handle)
         if (left := flight.without(said)) is not None:
@@ -271,7 +282,10 @@ class RayExecutor(Executor):
         if loss is Loss.DATA and self._n_puts < _MOST_PUTS:
             self._put()
         again, given_up = after_loss(flight, loss, _short(cause), time.monotonic())
-        self._waiting.extendleft(reversed(again))
+        if flight.is_alone:
+            self._waiting.extend(again)  # behind others, lest the same trouble meets it again
+        else:
+            self._waiting.extendleft(reversed(again))
         self._launch()
         return given_up
 
@@ -295,25 +309,52 @@ class RayExecutor(Executor):
         return time.monotonic() - begun > limit * len(self._flights[handle].chunk) + spare
 
     def _look_after(self) -> None:
-        """End workers that do not end themselves, count the nodes now and then, and give up on resources that never come."""
+        """End workers that do not end themselves, see who comes and who waits, and give up on resources that never come."""
+        if self._limits.fit_seconds is not None:
+            self._end_late()
+        now = time.monotonic()
+        if now >= self._count_at:
+            self._count_nodes(self._room.resources)
+            self._wait.see(self._room, now)
+        if self._n_running:
+            self._wait.hear(now)
+        elif not self._flights:
+            self._wait.start(now)
+        elif (reason := self._reason(now)) is not None:
+            self._wait.check(reason, now)
+        if self._is_shared:
+            self._turns.look(self._n_running, self._room.n_fits, self._others_wait, self._is_free, now)
+
+    def _end_late(self) -> None:
         guard = FitGuard(self._limits.fit_seconds)
         for handle, flight in self._flights.items():
             if self._is_late(handle, spare=_LATE + (guard.patience - (guard.seconds or 0.0)) * len(flight.chunk)):
                 self._ray.cancel(handle, force=True)
-        now = time.monotonic()
-        if now - self._counted_at > _NODES_EVERY:
-            self._count_nodes(may_wait=True)
-        short = self.waits_for()
-        self._short_since = None if short is None else self._short_since or self._heard_at
-        limit = self._limits.wait_seconds
-        if self._short_since is not None and limit is not None and now - self._short_since > limit:
-            raise ClusterError(f"expected resources within {limit:g} s (limits.wait_seconds), got none: still {short}")
 
-    def _count_nodes(self, *, may_wait: bool) -> None:
-        nodes = self._ray.nodes()
-        if not may_wait:
-            check_feasible(self._resources, nodes)
-        self._n_fit, self._counted_at = max(1, count_slots(self._resources, nodes)), time.monotonic()
+    @property
+    def _n_running(self) -> int:
+        """Chunks that are known to have begun; where nothing is shared only the first are watched."""
+        return sum(begun is not None for begun in self._watched.values())
+
+    def _reason(self, now: float) -> str | None:
+        """Say what keeps fits from running."""
+        if not self._flights or self._n_running or not self._wait.is_silent(now):
+            return None
+        may_run_unseen = len(self._watched) < len(self._flights)
+        free = None if may_run_unseen else self._ray.available_resources()
+        return self._wait.reason(self._room, free, now)
+
+    def _others_wait(self) -> bool:
+        return self._room.others_in(waited_for(self._ray))
+
+    def _is_free(self) -> bool:
+        return self._room.has_free(self._ray.available_resources())
+
+    def _count_nodes(self, resources: Resources) -> None:
+        started = time.monotonic()
+        self._room = Room.of(resources, self._ray.nodes())
+        ended = time.monotonic()
+        self._count_at = ended + max(_NODES_EVERY, (ended - started) / _COUNTING)
 
 
 def _short(error: BaseException) -> str:

@@ -155,52 +155,16 @@ def _memory_here() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-def check_feasible(resources: Resources, nodes: list[Mapping[str, Any]]) -> None:
-    """Refuse what no single node could ever give.
+def waited_for(ray: Any) -> list[Mapping[str, float]]:
+    """List the amounts that tasks, actors and groups of all jobs wait for, this one's too; each once.
 
-    Parameters
-    ----------
-    resources : Resources
-        Of one fit.
-    nodes : list of mapping
-        As ``ray.nodes()`` gives them.
+    It is for being polite to others, so a question that Ray does not answer in time is no error.
     """
-    wanted = resources.amounts()
-    totals = [node["Resources"] for node in nodes if node["Alive"]]
-    if any(all(total.get(name, 0) >= amount for name, amount in wanted.items()) for total in totals):
-        return
-    most = {name: max((total.get(name, 0) for total in totals), default=0) for name in wanted}
-    short = next((name for name in wanted if wanted[name] > most[name]), "resources")
-    raise ResourcesError(
-        f"resources.{short.lower()}",
-        f"expected what one node can give, got {_listed(wanted)}; the most that any of {len(totals)} nodes has: "
-        f"{_listed(most)}",
-    )
+    from ray.autoscaler.v2.sdk import get_cluster_status  # lazily: only shared clusters need it; Ray has no public way
 
-
-def count_slots(resources: Resources, nodes: list[Mapping[str, Any]]) -> int:
-    """Count how many fits fit on the nodes at once."""
-    wanted = resources.amounts()
-    return sum(
-        min(int(node["Resources"].get(name, 0) / amount + 1e-9) for name, amount in wanted.items())
-        for node in nodes
-        if node["Alive"]
-    )
-
-
-def missing_amounts(resources: Resources, nodes: list[Mapping[str, Any]], free: Mapping[str, float] | None) -> str:
-    """Say what keeps a fit from running: what no node has or, where ``free`` is known, what is taken; empty if nothing."""
-    wanted = resources.amounts()
-    totals = [node["Resources"] for node in nodes if node["Alive"]]
-    if not any(all(total.get(name, 0) >= amount for name, amount in wanted.items()) for total in totals):
-        most = {name: max((total.get(name, 0) for total in totals), default=0) for name in wanted}
-        short = {name for name in wanted if wanted[name] > most[name]} or set(wanted)
-        return ", ".join(f"{name} {wanted[name]:g} (the most that one has: {most[name]:g})" for name in wanted if name in short)
-    if free is None:
-        return ""
-    taken = {name: free.get(name, 0) for name, amount in wanted.items() if free.get(name, 0) < amount}
-    return ", ".join(f"{name} {wanted[name]:g} (free: {left:g})" for name, left in taken.items())
-
-
-def _listed(amounts: Mapping[str, float]) -> str:
-    return ", ".join(f"{name} {amount:g}" for name, amount in amounts.items())
+    try:
+        demands = get_cluster_status(ray.get_runtime_context().gcs_address).resource_demands
+    except ray.exceptions.RpcError:
+        return []
+    wanted = [*demands.ray_task_actor_demand, *demands.placement_group_demand]
+    return [one.bundle for demand in wanted for one in demand.bundles_by_count if one.count]

@@ -2,6 +2,9 @@
 
 from foldwise.ledger.base import Entries, Finished, Ledger, NoLedger
 from foldwise.ledger.memory import MemoryLedger
-from foldwise.ledger.named import DEFAULT_LEDGER, is_url, make_ledger
+from foldwise.ledger.named import DEFAULT_LEDGER, ENVIRONMENT_LEDGER, default_ledger, is_url, make_ledger
 
-__all__ = ["DEFAULT_LEDGER", "Entries", "Finished", "Ledger", "MemoryLedger", "NoLedger", "is_url", "make_ledger"]
+__all__ = [
+    "DEFAULT_LEDGER", "ENVIRONMENT_LEDGER", "Entries", "Finished", "Ledger", "MemoryLedger", "NoLedger", "default_ledger",
+    "is_url", "make_ledger",
+]  # fmt: skip

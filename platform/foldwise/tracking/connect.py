@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import re
 import sqlite3
+import threading
 from pathlib import Path
 from typing import Any
 
 import psutil
 
+IMPORTING = threading.Lock()
+"""Held while parts of MLflow are imported: they import each other, and two threads would meet in half of one."""
 _SHARED = {"9p", "afs", "beegfs", "ceph", "cifs", "fuse.sshfs", "glusterfs", "gpfs", "lustre", "nfs", "nfs4", "smb3", "smbfs"}
 
 
@@ -36,7 +39,7 @@ def connect(uri: str | None, experiment: str) -> tuple[Any, str]:
 
 
 def prepare_mlflow() -> None:
-    """Set MLflow's environment before it is imported, where the user has not: quiet, and failing within seconds.
+    """Import MLflow, its environment set before where the user has not: quiet, and failing within seconds.
 
     MLflow's own retries wait for minutes and may make a run twice; foldwise repeats calls itself.
     """
@@ -50,6 +53,8 @@ def prepare_mlflow() -> None:
         "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
     }.items():
         os.environ.setdefault(name, value)
+    with IMPORTING:
+        import mlflow.tracking  # noqa: F401  (lazily, and whole: what calls it next finds it there)
 
 
 def _new_database(uri: str | None) -> None:

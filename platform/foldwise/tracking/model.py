@@ -14,14 +14,17 @@ import numpy as np
 
 from foldwise.data import Dataset
 from foldwise.errors import TrackingError
+from foldwise.tracking.connect import IMPORTING, prepare_mlflow
 
 _EXAMPLE_ROWS = 5
 
 
 def prepare() -> None:
     """Do what takes seconds and needs no model: import what stores one, and find out which distribution owns what."""
-    for module in ("mlflow.sklearn", "skops.io"):
-        import_module(module)
+    prepare_mlflow()
+    with IMPORTING:
+        for module in ("mlflow.sklearn", "skops.io"):
+            import_module(module)
     _owners()
 
 
@@ -41,7 +44,11 @@ def save_model(model: Any, dataset: Dataset, folder: Path) -> Path:
     TrackingError
         If it can be stored in no way.
     """
+    prepare()  # also where the tracker's thread is still at it
     import mlflow.sklearn
+
+    with IMPORTING, _quiet():
+        import_module("mlflow.pyfunc")
 
     example, signature = _example(model, dataset)
     causes = []
@@ -94,6 +101,7 @@ def requirements(model: Any, form: str, X: Any) -> list[str]:
     parts = [model, X, *(model.get_params(deep=True).values() if hasattr(model, "get_params") else ())]
     classes = [part if isinstance(part, type) else type(part) for part in parts]
     packages = {base.__module__.partition(".")[0] for owner in classes for base in owner.__mro__}
+    packages |= {package for owner in classes for package in getattr(owner, "_foldwise_depends_on", ())}
     owners = _owners()
     names = {owners[package][0] for package in packages if package in owners} | {"numpy", "scikit-learn", form}
     return sorted(f"{name}=={metadata.version(name)}" for name in names)

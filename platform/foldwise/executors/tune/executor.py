@@ -7,13 +7,14 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
-from foldwise.errors import ClusterError
 from foldwise.executors.base import ScheduledExecutor
 from foldwise.executors.ray import RayExecutor, put_workshop
-from foldwise.executors.ray_session import SESSION, check_feasible, count_slots, missing_amounts
+from foldwise.executors.ray_session import SESSION
+from foldwise.executors.room import Room
 from foldwise.executors.tune.desk import Desk
 from foldwise.executors.tune.states import Storage
 from foldwise.executors.tune.tasks import FitTask, Task, TrialTask
+from foldwise.executors.wait import Wait
 from foldwise.fit import Workshop
 from foldwise.guard import FitGuard
 from foldwise.imports import added_import_paths
@@ -23,8 +24,7 @@ from foldwise.plan import Plan
 from foldwise.resources import Resources
 from foldwise.trial import Fit, FitResult, Trial, TrialEnd
 
-_PATIENCE = 20.0  # seconds without a sign of life after which a wait is worth a word: actors take several to start
-_NODES_EVERY = 10.0  # seconds between counts of the nodes, which come and go
+_NODES_EVERY = 1.0  # seconds between counts of the nodes, which come and go
 
 
 class TuneExecutor(ScheduledExecutor):
@@ -111,15 +111,19 @@ class _Opened:
         self._ray, self._plan, self._n_jobs, self._storage = ray, plan, n_jobs, storage
         self._resources, self._limits = plan.problem.resources, plan.problem.limits
         self._tuner: Any = None
-        self._left_at = time.monotonic()
-        self._short_since: float | None = None
+        self._heard_at = 0.0
         self._files: dict[tuple[str, int], str] = {}
         self._noted: list[str] = []  # states of trials whose ends the run has, and may not have put into its ledger yet
-        self._count_nodes(may_wait=SESSION.is_joined and self._limits.wait_seconds is not None)
+        self._count_nodes()
+        if not (SESSION.is_joined and self._limits.wait_seconds is not None):
+            self._room.check()
+        has_free = self._room.has_free(self._ray.available_resources())
+        self._wait = Wait(self._limits.wait_seconds, self._room, has_free=has_free, now=time.monotonic())
 
     @property
     def n_at_once(self) -> int:
-        return self._n_slots if self._n_jobs is None else min(self._n_jobs, self._n_slots)
+        n_fits = max(1, self._room.n_fits)  # where there is no room, something waits for it
+        return n_fits if self._n_jobs is None else min(self._n_jobs, n_fits)
 
     def task_of(self, study: str, trial: Trial) -> TrialTask:
         schedule = self._plan.problem.schedule
@@ -133,7 +137,6 @@ class _Opened:
     def leave(self, tasks: Sequence[Task]) -> None:
         if tasks and self._tuner is None:
             self._tuner = self._start()
-        self._left_at = time.monotonic()
         self.desk.leave(tasks)
 
     def fetch_ends(self, timeout: float | None) -> list[TrialEnd]:
@@ -166,32 +169,37 @@ class _Opened:
     # --- looking after what runs ---
 
     def waits_for(self) -> str | None:
-        """Say what is missing, where tasks wait and none runs."""
-        if self._tuner is None or self.desk.is_idle or self._tuner.judges.n_running():
-            return None
-        patience = _PATIENCE if self._limits.wait_seconds is None else min(_PATIENCE, self._limits.wait_seconds)
-        if time.monotonic() - max(self._left_at, self._tuner.heard_at) < patience:
-            return None
-        short = missing_amounts(self._resources, self._ray.nodes(), self._ray.available_resources())
-        return f"waiting for a node with {short}" if short else None
+        """Say what is missing and what will come of it, where tasks wait and none runs."""
+        reason = self._reason(time.monotonic())
+        return None if reason is None else f"{reason}; {self._wait.prospect()}"
 
     def look_after(self) -> None:
-        """End what has overrun its time, count the nodes now and then, and give up on resources that never come."""
-        now = time.monotonic()
-        if self._tuner is not None:
-            self._tuner.end_late_actors()
-        if now - self._counted_at > _NODES_EVERY:
-            self._count_nodes(may_wait=True)
-        limit = self._limits.wait_seconds
-        if limit is None:
-            return
-        short = self.waits_for()
-        self._short_since = None if short is None else self._short_since or max(self._left_at, self._tuner.heard_at)
-        if self._short_since is not None and now - self._short_since > limit:
-            raise ClusterError(f"expected resources within {limit:g} s (limits.wait_seconds), got none: still {short}")
+        """End what has overrun its time, see which nodes there are, and give up on resources that never come.
 
-    def _count_nodes(self, *, may_wait: bool) -> None:
-        nodes = self._ray.nodes()
-        if not may_wait:
-            check_feasible(self._resources, nodes)
-        self._n_slots, self._counted_at = max(1, count_slots(self._resources, nodes)), time.monotonic()
+        Raises
+        ------
+        ClusterError
+            If the wait for them is over.
+        """
+        if self._tuner is None:
+            return
+        self._tuner.end_late_actors()
+        now = time.monotonic()
+        if now - self._counted_at > _NODES_EVERY:
+            self._count_nodes()
+            self._wait.see(self._room, now)
+        if self._tuner.judges.n_running() or self._tuner.heard_at != self._heard_at:
+            self._heard_at = self._tuner.heard_at
+            self._wait.hear(now)
+        elif self.desk.is_idle:
+            self._wait.start(now)
+        elif (reason := self._reason(now)) is not None:
+            self._wait.check(reason, now)
+
+    def _reason(self, now: float) -> str | None:
+        if self._tuner is None or self.desk.is_idle or self._tuner.judges.n_running() or not self._wait.is_silent(now):
+            return None
+        return self._wait.reason(self._room, self._ray.available_resources(), now)
+
+    def _count_nodes(self) -> None:
+        self._room, self._counted_at = Room.of(self._resources, self._ray.nodes()), time.monotonic()

@@ -1,0 +1,178 @@
+"""What is sent of a job: the job file, made whole, and beside it the user's own code; never the data.
+
+Ray unpacks it on every node, and puts it on the import path there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+from foldwise.cluster.submission import series_name
+from foldwise.cluster.travel import check_travels
+from foldwise.errors import InputError
+from foldwise.imports import import_root
+from foldwise.job import Job
+from foldwise.space import find_space
+from foldwise.yaml_file import read_yaml, to_yaml
+
+JOB_FILE = "foldwise-job.yaml"
+MOST_BYTES = 100 * 2**20
+"""Ray's server takes no more in one request."""
+
+_LEFT_OUT = {
+    "__pycache__", ".git", ".hg", ".svn", ".venv", "venv", ".tox", ".nox", "node_modules", ".foldwise", "mlruns", "mlartifacts",
+    "mlflow.db", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis", ".ipynb_checkpoints", ".DS_Store",
+}  # fmt: skip
+_LEFT_OUT_TOO = re.compile(r"\.env(\..*)?$|.*\.py[co]$|.*\.egg-info$|mlflow\.db-.*$")
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+_N_LARGEST = 3
+
+
+def python_here() -> str:
+    """Return the version of this Python, as far as it must be the same on the cluster."""
+    return ".".join(platform.python_version_tuple()[:2])
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """What is sent of a job.
+
+    Parameters
+    ----------
+    name : str
+        The job's name.
+    content : dict
+        The keys of the job file that is sent; its seed is missing where the job gives none.
+    files : tuple of (str, Path)
+        Place in the parcel and here, of each file of code.
+    """
+
+    name: str
+    content: dict[str, Any]
+    files: tuple[tuple[str, Path], ...]
+
+    @classmethod
+    def of(cls, job: Job) -> Parcel:
+        """Gather what a job needs.
+
+        Raises
+        ------
+        InputError
+            If it names something that stays here, or is too large.
+        """
+        check_travels(job)
+        files = _files_of(job.code_paths())
+        _check_size(files, job.source)
+        content = {**job.spec.model_dump(exclude_unset=True, exclude={"code"}), "name": job.name}
+        if isinstance(job.spec.space, str):
+            content["space"] = _space(job.spec.space, job)
+        return cls(job.name, content, files)
+
+    @cached_property
+    def digest(self) -> str:
+        """Digest of all that is sent, whatever the order of keys and wherever the code lies."""
+        parts = [json.dumps(self.content, sort_keys=True, default=str).encode()]
+        parts += [part for place, path in self.files for part in (place.encode(), _hashed(path).encode())]
+        return blake2b(b"\0".join(parts), digest_size=16).hexdigest()
+
+    @property
+    def series(self) -> str:
+        """What all attempts at the job are called: ``<job>-<digest8>``."""
+        return series_name(self.name, self.digest)
+
+    @property
+    def text(self) -> str:
+        """The job file that is sent. A job without a seed gets one here, so that its next attempt asks the same."""
+        content = dict(self.content)
+        if content.get("seed") is None:
+            content["seed"] = int(self.digest[:8], 16) & 0x7FFFFFFF
+        return to_yaml(content, JOB_FILE)
+
+    def pack(self, folder: Path) -> Path:
+        """Write the parcel; equal ones are equal to the byte, so that Ray takes each once."""
+        path = folder / f"{self.series}.zip"
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr(_entry(JOB_FILE), self.text)
+            for place, file in self.files:
+                archive.writestr(_entry(place), file.read_bytes())
+        return path
+
+
+def _space(name: str, job: Job) -> Any:
+    """Read the space that a job names, so that it stands in what is sent."""
+    try:
+        return read_yaml(find_space(name, job.folder))
+    except InputError as error:
+        raise error.moved(error.place or "space", error.source or job.source) from None
+
+
+def _entry(place: str) -> zipfile.ZipInfo:
+    entry = zipfile.ZipInfo(place, _EPOCH)
+    entry.compress_type, entry.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
+    return entry
+
+
+def _files_of(codes: Sequence[Path]) -> tuple[tuple[str, Path], ...]:
+    """List the files of all code by their place beside the job; of two things of one name the first counts, as in imports."""
+    files: list[tuple[str, Path]] = []
+    taken = {JOB_FILE}
+    for code in codes:
+        root = import_root(code)
+        found = [(file.relative_to(root).as_posix(), file) for file in _files_in(code)]
+        files += [(place, file) for place, file in found if place.partition("/")[0] not in taken]
+        taken |= {place.partition("/")[0] for place, _ in found}
+    return tuple(files)
+
+
+def _files_in(code: Path) -> list[Path]:
+    """List the files of a folder that are code or beside code, in order; a file is itself."""
+    if code.is_file():
+        return [code]
+    found, seen = [], {os.path.realpath(code)}
+    for folder, folders, names in os.walk(code, followlinks=True):
+        folders[:] = [name for name in folders if _is_sent(Path(folder, name)) and _is_new(Path(folder, name), seen)]
+        found += [Path(folder, name) for name in names if _is_sent(Path(folder, name))]
+    return sorted(file for file in found if file.is_file())
+
+
+def _is_sent(path: Path) -> bool:
+    return not (path.name in _LEFT_OUT or _LEFT_OUT_TOO.match(path.name) or (path / "pyvenv.cfg").is_file())
+
+
+def _is_new(folder: Path, seen: set[str]) -> bool:
+    """Tell whether a folder was not walked through before: links may lead in circles."""
+    real = os.path.realpath(folder)
+    if real in seen:
+        return False
+    seen.add(real)
+    return True
+
+
+def _check_size(files: tuple[tuple[str, Path], ...], source: str) -> None:
+    sizes = {place: file.stat().st_size for place, file in files}
+    if sum(sizes.values()) <= MOST_BYTES:
+        return
+    largest = sorted(sizes, key=lambda place: -sizes[place])[:_N_LARGEST]
+    listed = ", ".join(f"{place} ({sizes[place] / 2**20:.0f} MiB)" for place in largest)
+    raise InputError(
+        "code", f"expected at most {MOST_BYTES >> 20} MiB of code, got {sum(sizes.values()) / 2**20:.0f} MiB; the largest: "
+        f"{listed}. Data is not sent: keep it elsewhere, and let data name it as the cluster sees it", source,
+    )  # fmt: skip
+
+
+def _hashed(path: Path) -> str:
+    with path.open("rb") as file:
+        digest = blake2b(digest_size=16)
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

@@ -1,0 +1,106 @@
+"""How long none of a run's fits has run, and what for: silence is told from waiting, and waiting from starting."""
+
+from __future__ import annotations
+
+import math
+
+from foldwise.errors import ClusterError
+from foldwise.executors.room import Amounts, Room
+
+_PATIENCE = 5.0
+"""Seconds of silence that are worth a word."""
+_STARTING = 30.0
+"""Seconds that workers may take to start, which hold what they were given meanwhile."""
+_SAME_WORDS = 10.0
+"""Seconds for which a reason keeps its figures, so that it is not news each time that another job takes or leaves something."""
+
+
+class Wait:
+    """What a run's fits wait for.
+
+    Parameters
+    ----------
+    limit : float or None
+        Seconds after which waiting ends the job.
+    room : Room
+        The nodes as they are now.
+    has_free : bool
+        Whether a fit would find room now.
+    now : float
+        The monotonic clock.
+    """
+
+    def __init__(self, limit: float | None, room: Room, *, has_free: bool, now: float) -> None:
+        self.has_begun = False
+        self._limit, self._n_room = limit, room.n_fits
+        self._free_at = now if has_free else -math.inf
+        self._said: tuple[bool, float, str] | None = None
+        self.start(now)
+
+    def hear(self, now: float) -> None:
+        """Note that something ran until now."""
+        self.has_begun = True
+        self.start(now)
+
+    def start(self, now: float) -> None:
+        """Note that nothing was waited for until now."""
+        self._ran_at, self._said = now, None
+
+    def see(self, room: Room, now: float) -> None:
+        """Note what nodes there are: on new ones, workers start."""
+        if room.n_fits > self._n_room:
+            self._free_at = now
+        self._n_room = room.n_fits
+
+    def is_silent(self, now: float) -> bool:
+        """Tell whether nothing ran for so long that it is worth a word."""
+        return now - self._ran_at >= self._patience
+
+    def reason(self, room: Room, free: Amounts | None, now: float) -> str | None:
+        """Say what keeps fits from running, while it is silent; None if that cannot be told.
+
+        Parameters
+        ----------
+        room : Room
+            The nodes.
+        free : mapping or None
+            What they have left; None where fits may run unseen, so that it may be these that took it.
+        now : float
+            The monotonic clock.
+        """
+        is_lacking = room.n_fits == 0
+        if free is not None and room.has_free(free):
+            self._free_at = now
+        may_start = now - self._free_at < _STARTING  # then it may be workers of its own that hold what was free
+        if not is_lacking and (free is None or may_start):
+            return None
+        if self._said is None or self._said[0] != is_lacking or now - self._said[1] > _SAME_WORDS:
+            self._said = is_lacking, now, self._words(room, free)
+        return f"waiting for {self._said[2]}"
+
+    def prospect(self) -> str:
+        """Say what will come of it, if nothing changes."""
+        if self._limit is None:
+            return "the job goes on once it is there (no limits.wait_seconds is set)"
+        return f"the job fails after {self._limit:g} s of it (limits.wait_seconds)"
+
+    def check(self, reason: str, now: float) -> None:
+        """Give up on resources that do not come.
+
+        Raises
+        ------
+        ClusterError
+            If the limit is over.
+        """
+        limit = self._limit
+        if limit is not None and now - self._ran_at > limit:
+            raise ClusterError(f"expected resources within {limit:g} s (limits.wait_seconds), got none: still {reason}")
+
+    @property
+    def _patience(self) -> float:
+        return _PATIENCE if self._limit is None else min(_PATIENCE, self._limit)
+
+    def _words(self, room: Room, free: Amounts | None) -> str:
+        if lacks := room.lacks():
+            return f"{lacks}; the last that could run a fit has left" if self.has_begun else lacks
+        return room.taken(free or {})
