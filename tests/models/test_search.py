@@ -13,6 +13,7 @@ from sklearn.preprocessing import StandardScaler
 import foldwise as fw
 from foldwise.data import Dataset
 from foldwise.digest import digest
+from foldwise.epochs import changeable
 from foldwise.models import KerasClassifier, MLPNetClassifier, WideDeepClassifier
 from foldwise.tracking.model import requirements, save_model
 from foldwise.versions import code_version
@@ -23,6 +24,37 @@ SMALL = {"units": 8, "epochs": 2, "learning_rate": 0.05}
 
 def search(estimator, space, executor, **options):
     return fw.NestedSearchCV(estimator, space, search="grid", outer_cv=3, executor=executor, random_state=0, **options)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "names", "expected"),
+    [
+        (MLPNetClassifier(), {"units", "layers", "dropout", "learning_rate"}, {"dropout", "learning_rate"}),
+        (WideDeepClassifier(), {"part", "embedding_size", "weight_decay"}, {"weight_decay"}),
+        (KerasClassifier(build=perceptron), {"build", "build_params", "build__units", "batch_size"}, {"batch_size"}),
+        (make_pipeline(StandardScaler(), MLPNetClassifier()), {"mlpnetclassifier__units", "mlpnetclassifier__patience"},
+         {"mlpnetclassifier__patience"}),
+    ],
+)  # fmt: skip
+def test_population_based_training_takes_to_what_may_change_between_epochs(estimator, names, expected):
+    assert changeable(estimator, names) == expected
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["asha", "hyperband", "median", "pbt"])
+def test_schedules_train_networks_and_none_fails(digits, method):
+    space = {"units": [8, 16], "learning_rate": fw.Float(1e-3, 1e-1, log=True), "dropout": [0.0, 0.3]}
+    schedule = {"method": method, "max_epochs": 4, "grace_epochs": 1, "reduction": 2}
+    scheduled = fw.NestedSearchCV(
+        MLPNetClassifier(), space, search="random", n_trials=4, outer_cv=3, schedule=schedule, random_state=0
+    ).fit(*digits)
+    assert set(scheduled.trials_.state) <= {"COMPLETE", "PRUNED"}
+    assert np.isfinite(scheduled.nested_score_)
+    assert scheduled.best_estimator_.n_epochs_ == 4
+    changed = scheduled.trials_.lineage.dropna() if method == "pbt" else ()
+    assert len(changed) or method != "pbt"
+    for lineage in changed:
+        assert len({segment["params"]["units"] for segment in lineage}) == 1
 
 
 @pytest.mark.slow

@@ -127,6 +127,11 @@ class KerasEstimator(BaseEstimator):  # type: ignore[misc]
 
     # --- training -----------------------------------------------------------------------------------------------------
 
+    @property
+    def changes_in_training(self) -> frozenset[str]:
+        """The params that may change between two epochs: what population based training may take to."""
+        return frozenset(params_of(self, lambda role: role.may_change))
+
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train for ``epochs`` epochs.
 

@@ -45,6 +45,11 @@ class _OwnNetwork(OnArrays):
 
     _most_dimensions = 8
 
+    @property
+    def changes_in_training(self) -> frozenset[str]:
+        """The params that may change between two epochs; not those of the function, of which only some keep the weights."""
+        return super().changes_in_training - {"build", "build_params"}
+
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the params, with ``deep`` also the function's.
 
