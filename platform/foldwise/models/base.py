@@ -129,8 +129,8 @@ class KerasEstimator(BaseEstimator):  # type: ignore[misc]
 
     @property
     def changes_in_training(self) -> frozenset[str]:
-        """The params that may change between two epochs: what population based training may take to."""
-        return frozenset(params_of(self, lambda role: role.may_change))
+        """Params that may change between two epochs, by ``set_params`` between two calls of ``partial_fit``."""
+        return frozenset(params_of(self, lambda role: role.may_change)) - {"epochs"}  # which the schedule spans
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train for ``epochs`` epochs.
