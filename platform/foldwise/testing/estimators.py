@@ -40,6 +40,8 @@ class FaultyEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Added to its score; something to search over.
     """
 
+    changes_in_training = frozenset({"bias"})  # population based training must not take well ones to a fault
+
     def __init__(
         self,
         fault: str | None = None,
