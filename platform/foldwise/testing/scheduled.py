@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 
 from foldwise.executors import ScheduledExecutor, SerialExecutor
-from foldwise.fit import Workshop
-from foldwise.limits import Limits
 from foldwise.lockstep import Lockstep, Progress, fits_of
 from foldwise.plan import Plan
-from foldwise.resources import Resources
 from foldwise.schedule import PBT, Schedule
-from foldwise.trial import Fit, FitResult, Params, Trial, TrialEnd, TrialState
+from foldwise.trial import Params, Trial, TrialEnd, TrialState
 
 
-class SerialScheduledExecutor(ScheduledExecutor):
+class SerialScheduledExecutor(SerialExecutor, ScheduledExecutor):
     """Trains one trial after the other, in the order submitted; repeatable, unlike Ray Tune.
 
     After ``grace_epochs``, ``reduction`` times as many, and so on, a trial goes on only if it is among the best
@@ -33,52 +30,31 @@ class SerialScheduledExecutor(ScheduledExecutor):
     """
 
     def __init__(self, change: Callable[[Params, int], Params] | None = None) -> None:
+        super().__init__()
         self.n_epochs = 0
         self._change = change
-        self._fits = SerialExecutor()
         self._plan: Plan | None = None
-        self._workshop: Workshop | None = None
-        self._waiting: deque[tuple[str, Trial]] = deque()
+        self._trials: deque[tuple[str, Trial]] = deque()
         self._at_rungs: dict[tuple[str, int], list[float]] = {}
 
-    def check(self, resources: Resources, limits: Limits | None = None) -> None:  # noqa: D102
-        self._fits.check(resources, limits)
-
     def open(self, plan: Plan, n_jobs: int | None = None) -> None:  # noqa: D102
-        self._fits.open(plan, n_jobs)
-        self._plan, self._workshop = plan, Workshop.of(plan)
-
-    @property
-    def n_at_once(self) -> int:  # noqa: D102
-        return 1
-
-    @property
-    def slots(self) -> int:  # noqa: D102
-        return 1
-
-    def submit(self, chunk: Sequence[Fit]) -> None:  # noqa: D102
-        self._fits.submit(chunk)
-
-    def results(self, timeout: float | None = None) -> list[FitResult]:  # noqa: D102
-        return self._fits.results(timeout)
-
-    def cancel(self, keys: Collection[str]) -> None:  # noqa: D102
-        self._fits.cancel(keys)
+        super().open(plan, n_jobs)
+        self._plan = plan
 
     def close(self) -> None:  # noqa: D102
-        self._fits.close()
-        self._waiting.clear()
+        super().close()
+        self._trials.clear()
         self._at_rungs.clear()
-        self._plan = self._workshop = None
+        self._plan = None
 
     def submit_trials(self, study: str, trials: Sequence[Trial]) -> None:  # noqa: D102
-        self._waiting.extend((study, trial) for trial in trials)
+        self._trials.extend((study, trial) for trial in trials)
 
     def end_study(self, study: str) -> None:  # noqa: D102
         pass
 
     def trial_ends(self, timeout: float | None = None) -> list[TrialEnd]:  # noqa: D102
-        return [self._run(*self._waiting.popleft())] if self._waiting else []
+        return [self._run(*self._trials.popleft())] if self._trials else []
 
     def _run(self, name: str, trial: Trial) -> TrialEnd:
         assert self._plan is not None
