@@ -29,9 +29,9 @@ _WHICH = (
     "those with partial_fit do (SGDClassifier, MLPClassifier, foldwise.models), and those with warm_start and n_estimators or "
     "max_iter (GradientBoostingClassifier, HistGradientBoostingClassifier, RandomForestClassifier)"
 )
-_OPTIMISER = {
-    "hidden_layer_sizes", "solver", "learning_rate", "learning_rate_init", "power_t", "momentum", "nesterovs_momentum",
-    "beta_1", "beta_2", "epsilon", "early_stopping",
+_NETWORK = {
+    "hidden_layer_sizes", "activation", "solver", "learning_rate", "learning_rate_init", "power_t", "momentum",
+    "nesterovs_momentum", "beta_1", "beta_2", "epsilon", "early_stopping",
 }  # fmt: skip
 _STAGES = {"loss", "learning_rate", "init", "validation_fraction", "n_iter_no_change", "tol"}
 _BINS = {
@@ -39,7 +39,7 @@ _BINS = {
     "validation_fraction", "n_iter_no_change", "tol",
 }  # fmt: skip
 _FIXED: Mapping[str, Collection[str]] = {
-    "MLPClassifier": _OPTIMISER, "MLPRegressor": _OPTIMISER,
+    "MLPClassifier": _NETWORK, "MLPRegressor": _NETWORK,
     "SGDClassifier": {"fit_intercept", "average"}, "SGDRegressor": {"fit_intercept", "average"},
     # Of gradient boosting the learning rate scales the trees that stand already, too.
     "GradientBoostingClassifier": _STAGES, "GradientBoostingRegressor": _STAGES,

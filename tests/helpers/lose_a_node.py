@@ -1,6 +1,6 @@
-"""Run a search on a simulated cluster of three nodes, one of which is lost in mid-run; prints the report and what was lost.
+"""Run a search on a simulated cluster of three nodes, one of which is lost in mid-fit; prints the report.
 
-usage: lose_a_node.py N_BIASES SECONDS_PER_FIT
+usage: lose_a_node.py N_BIASES SECONDS_PER_FIT FILE
 """
 
 import contextlib
@@ -10,12 +10,13 @@ import secrets
 import sys
 import threading
 import time
+from pathlib import Path
 
 import psutil
+from placed import Placed, hold, is_held, release
 
 from foldwise import RayExecutor, Run
-from foldwise.events import FitEnded
-from foldwise.testing import FaultyEstimator, small_plan
+from foldwise.testing import small_plan
 
 
 def set_environment():
@@ -33,22 +34,22 @@ def set_environment():
 
 
 def lose(node):
-    """Kill all of a node at once, as a loss of power does, once it is at work; on their own its workers would finish."""
+    """Kill all of a node at once, as a loss of power does; on their own its workers would finish."""
     raylet = psutil.Process(node.all_processes["raylet"][0].process.pid)
-    while not any(is_at_work(process) for process in raylet.children(recursive=True)):
-        time.sleep(0.01)
     for process in [raylet, *raylet.children(recursive=True)]:
         with contextlib.suppress(psutil.Error):
             process.kill()
 
 
-def is_at_work(process):
-    with contextlib.suppress(psutil.Error):
-        return process.cmdline()[0].startswith("ray::run_")
-    return False
+def wait_until(holds, run=None):
+    """Wait for something that comes about while a run, in a thread, goes on."""
+    while not holds():
+        if run is not None and not run.is_alive():
+            raise SystemExit("the run has ended before its time")
+        time.sleep(0.01)
 
 
-def main(n_biases, seconds):
+def main(n_biases, seconds, file):
     set_environment()
     import ray  # once its environment is set
     from ray.cluster_utils import Cluster
@@ -58,19 +59,19 @@ def main(n_biases, seconds):
     nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
     cluster.wait_for_nodes()
     ray.init(address=cluster.address, log_to_driver=False, logging_level="error")
-    plan = small_plan(FaultyEstimator("sleep", seconds=seconds), {"bias": [i / 1000 for i in range(n_biases)]})
-    lost = []
-
-    def lose_one(event):
-        if isinstance(event, FitEnded) and event.counts.run > plan.n_fits // 3 and not lost:
-            lost.append(nodes[0].node_id)
-            threading.Thread(target=lose, args=[nodes[0]], daemon=True).start()  # just now it may be between two chunks
-
-    report = Run(plan, RayExecutor(), listeners=[lose_one]).execute()
-    print(json.dumps({"report": report.to_dict(), "lost": len(lost)}))
+    plan = small_plan(Placed("sleep", counter=str(file), seconds=seconds), {"bias": [i / 1000 for i in range(n_biases)]})
+    hold(file, plan.n_fits // 4)
+    reports = []
+    run = threading.Thread(target=lambda: reports.append(Run(plan, RayExecutor()).execute()), daemon=True)
+    run.start()
+    wait_until(lambda: is_held(file, nodes[0].node_id), run)
+    lose(nodes[0])
+    release(file)
+    run.join()
+    print(json.dumps({"report": reports[0].to_dict()}))
     ray.shutdown()
     cluster.shutdown()
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), float(sys.argv[2]))
+    main(int(sys.argv[1]), float(sys.argv[2]), Path(sys.argv[3]))
