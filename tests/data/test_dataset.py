@@ -276,4 +276,4 @@ def test_a_long_column_of_targets_is_checked_quickly():
     for y in (np.zeros(300_000), np.zeros(300_000).astype(object)):
         started = time.process_time()
         Dataset(y, y)
-        assert time.process_time() - started < 0.3
+        assert time.process_time() - started < 1.5

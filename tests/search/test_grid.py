@@ -84,5 +84,5 @@ def test_a_million_points_open_at_once_in_little_memory():
     seconds, (_, peak) = time.process_time() - started, tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert [t.params for t in first] == [{"a": 1, "b": 1, "c": c} for c in (1, 2, 3)]
-    assert seconds < 0.2
+    assert seconds < 2, "it does not go through them all"
     assert peak < 1_000_000
