@@ -23,7 +23,7 @@ import foldwise.cli
 from foldwise.errors import InputError, without_password
 from foldwise.executors.ray_session import RaySession
 
-LONGEST = 5.0
+LONGEST = 60.0
 """Seconds until any bad input is refused; most of them are imports, in the first case."""
 
 MINIMAL = {"data": {"loader": "sklearn.datasets:load_iris"}, "estimator": "sklearn.svm:SVC", "space": {"C": [1, 10]}}

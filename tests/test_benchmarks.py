@@ -109,7 +109,8 @@ def test_what_the_driver_says_of_a_gpu_is_read(tmp_path, monkeypatch):
     monkeypatch.setattr(gpu, "_EVERY", 0.01)
     assert gpu.total_memory() == 81559
     with gpu.watching() as watch:
-        time.sleep(0.3)
+        while not watch.held:
+            time.sleep(0.01)
     assert set(watch.busy) == {37.0}
     assert watch.held == {12: 400.0}
     shared = gpu.Shared(4, 10.0, 60.0, 400.0, 300.0, 37.0, [0.9])

@@ -28,14 +28,14 @@ def biased(n_biases, seconds, executor, listeners=()):
 
 
 @pytest.mark.parametrize(
-    ("n_biases", "seconds", "every"),
-    [(20, 0.05, 1.0), pytest.param(300, 0.05, 3.0, marks=pytest.mark.slow)],
+    ("n_biases", "seconds", "every", "most"),
+    [(40, 0.05, 0.3, 2), pytest.param(300, 0.05, 3.0, None, marks=pytest.mark.slow)],
     ids=["small", "large"],
 )
-def test_a_random_worker_killed_now_and_then_changes_nothing(n_biases, seconds, every):
+def test_a_random_worker_killed_now_and_then_changes_nothing(n_biases, seconds, every, most):
     expected = biased(n_biases, 0.0, fw.SerialExecutor())
     SESSION.ensure(None)
-    killer = Killer(every)
+    killer = Killer(every, most)
     report = biased(n_biases, seconds, fw.RayExecutor(), [killer])
     assert len(killer.killed) >= 2
     assert what_was_found(report) == what_was_found(expected)

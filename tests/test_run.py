@@ -121,13 +121,13 @@ def test_aborting_keeps_what_is_complete_and_says_that_it_is_partial():
     events = []
     run = Run(small_plan(outer_cv=4), SerialExecutor(), listeners=[events.append])
     while run.step():
-        if sum(isinstance(event, StudyEnded) and event.outer is not None for event in events) == 2:
+        if (n_complete := sum(isinstance(event, StudyEnded) and event.outer is not None for event in events)) >= 2:
             break
     run.abort()
     report = run.report()
     assert report.partial
-    assert len(report.outer) == 2
-    assert "PARTIAL: 2 of 4 outer folds are complete" in str(report)
+    assert len(report.outer) == n_complete < 4
+    assert f"PARTIAL: {n_complete} of 4 outer folds are complete" in str(report)
     assert "quote the second" not in str(report)
     assert events[-1].interrupted
     assert events[-1].report.partial

@@ -90,7 +90,7 @@ def run_job(services, code):
 
     client = JobSubmissionClient(services.jobs_address, headers={"Authorization": f"Bearer {services.token}"})
     submission = client.submit_job(entrypoint=f"{sys.executable} -c '{code}'")
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while not (status := client.get_job_status(submission)).is_terminal() and time.monotonic() < deadline:
         time.sleep(0.2)
     logs = client.get_job_logs(submission)

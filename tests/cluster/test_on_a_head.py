@@ -30,6 +30,25 @@ SLEEPS = {
     "space": {"fault": ["sleep"], "seconds": [0.2, 0.21, 0.22]},
     "folds": {"outer": 5},
 }
+GATED = """
+import time
+from pathlib import Path
+
+from foldwise.testing import FaultyEstimator
+
+
+class Gated(FaultyEstimator):
+    def fit(self, X, y):
+        with Path(self.counter).open("a") as file:
+            file.write(".")
+        while Path(self.counter).stat().st_size > 36 and Path(f"{self.counter}-hold").exists():
+            time.sleep(0.05)
+        return super().fit(X, y)
+
+    def _count(self):
+        return 0
+"""
+"""After 36 of 46 fits no more of them end, as long as there is a file to hold them."""
 MINE = (
     "from sklearn.svm import SVC\n\n\nclass Mine(SVC):\n    def fit(self, X, y):\n        if self.C == 10:\n"
     "            raise ValueError('in my own words')\n        return super().fit(X, y)\n"
@@ -69,7 +88,16 @@ def fits_begun(handle):
     return any("chose" in line for line in handle.logs())
 
 
-def wait_until(happened, seconds=60.0):
+def write_gated(name, folder):
+    """Write a job that stands still when most is done, until the file that is returned is unlinked."""
+    (folder / "gated.py").write_text(GATED)
+    hold = folder / f"{name}-hold"
+    hold.touch()
+    space = {**SLEEPS["space"], "counter": [str(folder / name)]}
+    return write(name, **{**SLEEPS, "estimator": "gated:Gated", "space": space, "code": "gated.py"}), hold
+
+
+def wait_until(happened, seconds=300.0):
     deadline = time.monotonic() + seconds
     while not happened():
         assert time.monotonic() < deadline
@@ -106,8 +134,8 @@ def test_a_job_with_code_of_its_own_ends_with_the_report_of_a_run_here(tmp_path,
     assert (code, "SUCCEEDED" in out, "chose trial" in out) == (0, True, True)
 
 
-def test_a_stopped_job_keeps_what_is_finished_and_goes_on_when_it_is_submitted_again(monkeypatch, capsys):
-    job = write("sleeps", **SLEEPS)
+def test_a_stopped_job_keeps_what_is_finished_and_goes_on_when_it_is_submitted_again(tmp_path, monkeypatch, capsys):
+    job, hold = write_gated("sleeps", tmp_path)
     first = fw.cluster.submit(job)
     wait_until(lambda: fits_begun(first))
     code, out, err = call(monkeypatch, capsys, "stop", "sleeps")
@@ -116,6 +144,7 @@ def test_a_stopped_job_keeps_what_is_finished_and_goes_on_when_it_is_submitted_a
     assert first.exit_code() == INTERRUPTED
     assert first.report().to_dict()["partial"]
     n_before = first.report().to_dict()["n_fits"]
+    hold.unlink()
     code, out, err = call(monkeypatch, capsys, "submit", job, "--wait", "--json")
     assert code == DONE, err
     report = json.loads(out)
@@ -214,14 +243,15 @@ def test_many_who_submit_at_once_share_one_attempt():
 
 
 @pytest.mark.slow
-def test_ctrl_c_while_waiting_leaves_the_job_running(monkeypatch, capsys):
+def test_ctrl_c_while_waiting_leaves_the_job_running(tmp_path, monkeypatch, capsys):
     import _thread
 
-    job = write("left", **SLEEPS)
+    job, hold = write_gated("left", tmp_path)
     handle = fw.cluster.submit(job)
     wait_until(lambda: fits_begun(handle))
     threading.Timer(3.0, _thread.interrupt_main).start()
     code, out, err = call(monkeypatch, capsys, "submit", job, "--wait")
     assert (code, out) == (INTERRUPTED, "")
     assert f"{handle.id} goes on without you: foldwise logs -f {handle.id}" in err
+    hold.unlink()
     assert handle.wait(120).state is SubmissionState.SUCCEEDED

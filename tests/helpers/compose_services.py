@@ -34,7 +34,7 @@ for group in groups:
 if groups:
     shutil.rmtree(sys.argv[1], ignore_errors=True)
 """
-_SECONDS = 120  # until a service is healthy, on a machine that is busy
+_SECONDS = 300  # until a service is healthy, on a machine that is busy
 
 
 class ComposeServices:

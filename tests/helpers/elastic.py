@@ -26,7 +26,7 @@ def main(n_biases, seconds, file, wait_seconds=None):
 
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
     first = cluster.add_node(num_cpus=1)
-    cluster.wait_for_nodes()
+    cluster.wait_for_nodes(timeout=120)
     ray.init(address=cluster.address, log_to_driver=False, logging_level="error")
     space = {"bias": [i / 1000 for i in range(n_biases)]}
     plan = small_plan(Placed("sleep", counter=str(file), seconds=seconds), space, limits={"wait_seconds": wait_seconds})

@@ -20,7 +20,7 @@ from foldwise.testing import small_plan
 
 
 def set_environment():
-    """Close a cluster by a token of its own, and have it miss a node that is lost within seconds."""
+    """Close a cluster by a token of its own, and have it miss a node that is lost within seconds, but not one that is slow."""
     os.environ.update(
         RAY_AUTH_MODE="token",
         RAY_AUTH_TOKEN=secrets.token_hex(32),
@@ -28,7 +28,7 @@ def set_environment():
         RAY_ENABLE_UV_RUN_RUNTIME_ENV="0",
         RAY_health_check_initial_delay_ms="500",
         RAY_health_check_period_ms="500",
-        RAY_health_check_timeout_ms="1000",
+        RAY_health_check_timeout_ms="10000",
         RAY_health_check_failure_threshold="3",
     )
 
@@ -57,7 +57,7 @@ def main(n_biases, seconds, file):
     quiet = {"include_dashboard": False}
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, **quiet})
     nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
-    cluster.wait_for_nodes()
+    cluster.wait_for_nodes(timeout=120)
     ray.init(address=cluster.address, log_to_driver=False, logging_level="error")
     plan = small_plan(Placed("sleep", counter=str(file), seconds=seconds), {"bias": [i / 1000 for i in range(n_biases)]})
     hold(file, plan.n_fits // 4)

@@ -21,7 +21,7 @@ class MlflowServer:
         self.uri = f"http://127.0.0.1:{self._port}"
         self._process = None
 
-    def start(self, seconds=90.0):
+    def start(self, seconds=300.0):
         command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(self._port), "--workers", "1"]
         stores = [
             f"--backend-store-uri=sqlite:///{self._folder}/server.db",

@@ -27,7 +27,7 @@ class RayHead:
         Cores that it says it has.
     """
 
-    def __init__(self, home, n_cpus=2, seconds=90.0):
+    def __init__(self, home, n_cpus=2, seconds=300.0):
         self.token = secrets.token_hex(32)
         self.home = Path(home)
         self._folder = tempfile.mkdtemp(prefix="fw-", dir="/tmp")  # sockets' paths must be short

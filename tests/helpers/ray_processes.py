@@ -29,15 +29,17 @@ class Killer:
     ----------
     every : float
         Seconds from one kill to the next, at least.
+    most : int, optional
+        Kills in all. A fit that is lost three times has failed; two kills cannot make one fail.
     """
 
-    def __init__(self, every, seed=0):
+    def __init__(self, every, most=None, seed=0):
         self.killed = []
-        self._every, self._choice = every, random.Random(seed)
+        self._every, self._most, self._choice = every, most, random.Random(seed)
         self._last = time.time()
 
     def __call__(self, event):
-        if not isinstance(event, FitEnded) or time.time() - self._last < self._every:
+        if not isinstance(event, FitEnded) or time.time() - self._last < self._every or len(self.killed) == self._most:
             return
         # A worker that came after the last kill may still be starting: to kill it each time would let no fit ever end.
         found = [worker for worker in workers() if worker.create_time() < self._last]

@@ -193,7 +193,7 @@ class PostgresProcess(ServiceProcess):
     def _make_databases(self):
         """Run what the image runs once, when the data folder is made."""
         server = [f"--port={self._port}", "--host=127.0.0.1", "--username=postgres", "--dbname=postgres"]
-        wait_until(lambda: self._psql(*server, "--command=SELECT 1").returncode == 0, 30, self)
+        wait_until(lambda: self._psql(*server, "--command=SELECT 1").returncode == 0, 120, self)
         for target, source in self.mounts.items():
             if target.startswith("/docker-entrypoint-initdb.d/"):
                 self._psql(*server, "--set=ON_ERROR_STOP=1", f"--file={source}").check_returncode()

@@ -99,6 +99,8 @@ def after_loss(flight: Flight, loss: Loss, reason: str, now: float) -> tuple[lis
     n = sum(one.kind == loss.kind for one in again.losses)
     if n >= loss.most:
         return [], flight.fail(loss.kind, f"{loss.words} {n} times while it ran this fit alone: {reason}")
+    if loss is Loss.WORKER:  # it may be the first sign of a node that is being lost, which takes Ray a while to see
+        again = replace(again, not_before=now + 2.0 ** (n - 1))
     if loss is Loss.MEMORY:  # of several fits on a node the newest is ended, not the largest: let others make room
         again = replace(again, not_before=now + 2.0**n)
     return [again], []

@@ -119,9 +119,9 @@ def check_executor(make: Callable[[], Executor], *, isolates: bool = False) -> N
     executor = make()
     _check_results(executor)
     _check_failures(executor, {"raise": "ValueError", "nan": NON_FINITE, "inf": NON_FINITE})
-    _check_failures(executor, {"hang": "TimeLimitExceeded"}, limits={"fit_seconds": 0.5})
+    _check_failures(executor, {"hang": "TimeLimitExceeded"}, limits={"fit_seconds": 2})
     if isolates:
-        _check_failures(executor, {"freeze": "TimeLimitExceeded"}, limits={"fit_seconds": 0.5})
+        _check_failures(executor, {"freeze": "TimeLimitExceeded"}, limits={"fit_seconds": 2})
         _check_failures(executor, {"exit": "WorkerLost", "segfault": "WorkerLost"})
         _check_retries(executor)
     _check_cancelling(executor)

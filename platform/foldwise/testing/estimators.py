@@ -90,8 +90,8 @@ class FaultyEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             return 0
         file = os.open(self.counter, os.O_RDWR | os.O_CREAT | os.O_APPEND)
         try:
-            before = os.fstat(file).st_size
             os.write(file, b".")
+            before = os.lseek(file, 0, os.SEEK_CUR) - 1  # where it was appended, whoever else writes
         finally:
             os.close(file)
         return before
