@@ -57,7 +57,17 @@ def test_images_are_pinned_by_version():
     images = {name: service["image"] for name, service in SERVICES.items()}
     assert re.fullmatch(r"postgres:\d+\.\d+-\w+", images.pop("postgres"))
     assert set(images.values()) == {f"foldwise:{VERSION}"}
-    assert all("build" in SERVICES[name] for name in images)
+
+
+def test_each_image_of_ours_is_built_by_one_service_only():
+    both = compose_file.merged(compose_file.load(env=ENV), compose_file.load(FILES[1], env=ENV))["services"]
+    for services in (SERVICES, both):
+        ours = {service["image"] for service in services.values() if service["image"].startswith("foldwise:")}
+        built = [service["image"] for service in services.values() if "build" in service]
+        assert sorted(built) == sorted(ours)
+        for service in services.values():
+            build = service.get("build", {"context": ".", "dockerfile": "deploy/Dockerfile"})
+            assert (build["context"], build["dockerfile"]) == (".", "deploy/Dockerfile")
 
 
 def test_our_image_has_the_python_and_the_packages_of_the_lock_file():
@@ -179,10 +189,10 @@ def test_the_gpu_overlay_only_adds_gpus_to_workers_and_an_image_with_keras():
     for name, service in both.items():
         added = {key: value for key, value in service.items() if SERVICES[name].get(key) != value}
         wanted = {"postgres": set(), "mlflow": set(), "head": {"image", "build"}}
-        assert set(added) == wanted.get(name, {"image", "build", "deploy", "environment"})
+        assert set(added) == wanted.get(name, {"image", "deploy", "environment"})
     assert both["head"]["image"] == both["worker"]["image"] == f"foldwise:{VERSION}-gpu"
     assert set(both["worker"]["environment"].items()) > set(SERVICES["worker"]["environment"].items())
-    assert both["worker"]["build"]["args"] == {"EXTRAS": "postgres,keras", "PACKAGES": "tensorflow[and-cuda]"}
+    assert both["head"]["build"]["args"] == {"EXTRAS": "postgres,keras", "PACKAGES": "tensorflow[and-cuda]"}
     (device,) = both["worker"]["deploy"]["resources"]["reservations"]["devices"]
     assert device == {"driver": "nvidia", "count": "all", "capabilities": ["gpu"]}
 
