@@ -1,4 +1,5 @@
-"""Make ``.env``, the secrets of ``docker-compose.yml``: ``.env.example`` with a random value for each name without one.
+"""Make ``.env``, the secrets of ``docker-compose.yml``: ``.env.example`` with a random value for each name without one,
+and the image of the Python that runs this.
 
 usage: python deploy/make_env.py [FOLDER]
 
@@ -12,11 +13,14 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+IMAGES = {(3, 12): "3.12-slim-bookworm", (3, 13): "3.13-slim-bookworm"}
+"""Tags of Docker's python image for what is not the Dockerfile's own 3.11: jobs are submitted by the cluster's Python."""
+_PYTHON = re.compile(r"^# PYTHON=.*$", re.MULTILINE)
 _EMPTY = re.compile(r"^([A-Z][A-Z0-9_]*)=[ \t]*$", re.MULTILINE)
 
 
-def make_env(example):
-    """Return the text of an example with a random value for each name that has none.
+def make_env(example, python=sys.version_info[:2]):
+    """Return the text of an example with a random value for each name that has none, and the image of a Python.
 
     Values are hexadecimal, since they become parts of URLs, and 256 bits long.
 
@@ -24,7 +28,11 @@ def make_env(example):
     'A=1\\n# B=2\\n'
     >>> len(make_env("TOKEN=\\n"))
     71
+    >>> make_env("# PYTHON=3.11.15-slim-bookworm\\n", (3, 13))
+    'PYTHON=3.13-slim-bookworm\\n'
     """
+    if python in IMAGES:
+        example = _PYTHON.sub(f"PYTHON={IMAGES[python]}", example)
     return _EMPTY.sub(lambda line: f"{line[1]}={secrets.token_hex(32)}", example)
 
 

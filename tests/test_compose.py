@@ -22,6 +22,7 @@ LOCK = dict(line.split(" ;")[0].split("==") for line in (ROOT / "requirements.lo
 VERSION = re.search(r'^version = "(.+)"', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)[1]
 DOCKERFILE = (ROOT / "deploy" / "Dockerfile").read_text()
 EXAMPLE = (ROOT / ".env.example").read_text()
+PYTHON_LINE = next(line for line in EXAMPLE.splitlines() if line.startswith("# PYTHON="))
 BYTES = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30}
 
 
@@ -57,7 +58,17 @@ def test_images_are_pinned_by_version():
     images = {name: service["image"] for name, service in SERVICES.items()}
     assert re.fullmatch(r"postgres:\d+\.\d+-\w+", images.pop("postgres"))
     assert set(images.values()) == {f"foldwise:{VERSION}"}
-    assert all("build" in SERVICES[name] for name in images)
+
+
+def test_each_image_of_ours_is_built_by_one_service_only():
+    both = compose_file.merged(compose_file.load(env=ENV), compose_file.load(FILES[1], env=ENV))["services"]
+    for services in (SERVICES, both):
+        ours = {service["image"] for service in services.values() if service["image"].startswith("foldwise:")}
+        built = [service["image"] for service in services.values() if "build" in service]
+        assert sorted(built) == sorted(ours)
+        for service in services.values():
+            build = service.get("build", {"context": ".", "dockerfile": "deploy/Dockerfile"})
+            assert (build["context"], build["dockerfile"]) == (".", "deploy/Dockerfile")
 
 
 def test_our_image_has_the_python_and_the_packages_of_the_lock_file():
@@ -179,10 +190,15 @@ def test_the_gpu_overlay_only_adds_gpus_to_workers_and_an_image_with_keras():
     for name, service in both.items():
         added = {key: value for key, value in service.items() if SERVICES[name].get(key) != value}
         wanted = {"postgres": set(), "mlflow": set(), "head": {"image", "build"}}
-        assert set(added) == wanted.get(name, {"image", "build", "deploy", "environment"})
+        assert set(added) == wanted.get(name, {"image", "deploy", "environment"})
     assert both["head"]["image"] == both["worker"]["image"] == f"foldwise:{VERSION}-gpu"
     assert set(both["worker"]["environment"].items()) > set(SERVICES["worker"]["environment"].items())
-    assert both["worker"]["build"]["args"] == {"EXTRAS": "postgres,keras", "PACKAGES": "tensorflow[and-cuda]"}
+    args = {
+        "PYTHON": SERVICES["mlflow"]["build"]["args"]["PYTHON"],
+        "EXTRAS": "postgres,keras",
+        "PACKAGES": "tensorflow[and-cuda]",
+    }
+    assert both["head"]["build"]["args"] == args
     (device,) = both["worker"]["deploy"]["resources"]["reservations"]["devices"]
     assert device == {"driver": "nvidia", "count": "all", "capabilities": ["gpu"]}
 
@@ -210,7 +226,7 @@ def test_the_example_names_all_that_the_files_read_with_their_defaults():
     read = {**compose_file.variables(FILES[0]), **compose_file.variables(FILES[1])}
     named = dict(re.findall(r"^(?:# )?([A-Z][A-Z0-9_]+)=(.*)$", EXAMPLE, re.MULTILINE))
     assert set(named) == set(read)
-    assert {name for name, value in named.items() if not value} == SECRETS
+    assert {name for name, value in named.items() if not value} == SECRETS | {"PACKAGES"}
     text = "".join((ROOT / name).read_text() for name in FILES)
     assert all(value in re.findall(rf"\$\{{{name}:-([^}}]*)\}}", text) for name, value in named.items() if value)
 
@@ -219,12 +235,29 @@ def test_the_made_file_has_the_names_of_the_example_and_a_value_for_each(tmp_pat
     make_env = make_env_module()
     assert make_env.main(tmp_path) == 0
     text = (tmp_path / ".env").read_text()
+    text = re.sub(r"^PYTHON=.*$", PYTHON_LINE, text, flags=re.MULTILINE)  # of another Python than the Dockerfile's
     values = dict(re.findall(r"^([A-Z_]+)=(.*)$", text, re.MULTILINE))
     assert set(values) == SECRETS
     assert len(set(values.values())) == len(SECRETS)
     assert all(re.fullmatch("[0-9a-f]{64}", value) for value in values.values())
     assert re.sub(r"=[0-9a-f]{64}$", "=", text, flags=re.MULTILINE) == EXAMPLE
     assert stat.S_IMODE((tmp_path / ".env").stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize(
+    ("python", "line"), [((3, 11), PYTHON_LINE), ((3, 12), "PYTHON=3.12-slim-bookworm"), ((3, 13), "PYTHON=3.13-slim-bookworm")]
+)
+def test_the_made_file_names_the_image_of_the_python_that_makes_it(python, line):
+    text = make_env_module().make_env(EXAMPLE, python)
+    assert line in text.splitlines()
+    assert len(re.findall(r"^(?:# )?PYTHON=", text, re.MULTILINE)) == 1
+
+
+def test_the_image_is_built_as_the_environment_says_and_else_as_the_dockerfile_does():
+    defaults = dict(re.findall(r'^ARG (\w+)="?([^"\n]+?|)"?$', DOCKERFILE, re.MULTILINE))
+    assert SERVICES["mlflow"]["build"]["args"] == defaults
+    chosen = {"PYTHON": "3.12-slim-bookworm", "EXTRAS": "postgres,keras", "PACKAGES": "tensorflow"}
+    assert compose_file.load(env={**ENV, **chosen})["services"]["mlflow"]["build"]["args"] == chosen
 
 
 def test_a_file_that_exists_is_left_as_it_is(tmp_path, capsys):
