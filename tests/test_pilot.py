@@ -30,7 +30,7 @@ def test_a_pilot_reckons_what_fits_take_and_what_they_share():
     assert pilot.n_fits == 6
     assert plan.n_fits == 4 * (3 + 3) + 1
     least = 25 * 0.02 + 6 * 0.05  # each fit sleeps, and each set of train rows has its prefix fitted once
-    assert least <= pilot.cpu_seconds <= 2.5 * least
+    assert least <= pilot.cpu_seconds <= 10 * least
     assert pilot.wall_seconds == pilot.cpu_seconds
     assert pilot.peak_bytes > 2**20
     assert pilot.explain().startswith("expected   ")

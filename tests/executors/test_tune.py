@@ -39,7 +39,7 @@ def actors():
     return [process for process in found if any("FoldTrainable" in part for part in _title(process))]
 
 
-def assert_soon(holds, seconds=10.0):
+def assert_soon(holds, seconds=60.0):
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline
@@ -61,7 +61,7 @@ def run_study(plan, study="outer-0", n_jobs=None, **options):
     executor.submit_trials(study, trials)
     ends = []
     try:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 300
         while len(ends) < len(trials) and time.monotonic() < deadline:
             ends += executor.trial_ends(timeout=1.0)
     finally:
@@ -86,18 +86,17 @@ def test_it_conforms_with_every_method(method):
 
 
 def test_trouble_stays_where_it_is(tmp_path):
-    troubles = [None, "kill", "oom", "nan", "hang"]
+    troubles = [None, "kill", "oom", "nan"]
     plan = scheduled_plan(
-        "asha", Troubled(str(tmp_path), seconds=0.03), {"trouble": troubles}, limits={"fit_seconds": 2},
-        schedule={"max_epochs": 5, "grace_epochs": 5},
-    )  # fmt: skip
+        "asha", Troubled(str(tmp_path), seconds=0.03), {"trouble": troubles}, schedule={"max_epochs": 5, "grace_epochs": 5}
+    )
     ends = dict(zip(troubles, run_study(plan), strict=True))
     assert {trouble: causes(end) for trouble, end in ends.items()} == {
-        None: set(), "kill": set(), "oom": {"ResourceExhaustedError"}, "nan": {"NonFiniteScore"}, "hang": {"TimeLimitExceeded"},
+        None: set(), "kill": set(), "oom": {"ResourceExhaustedError"}, "nan": {"NonFiniteScore"}
     }  # fmt: skip
     assert {trouble for trouble, end in ends.items() if end.state is TrialState.COMPLETE} == {None, "kill"}
     assert {trouble: {result.retries for result in end.results} for trouble, end in ends.items()} == {
-        None: {0}, "kill": {1}, "oom": {0}, "nan": {0}, "hang": {0}
+        None: {0}, "kill": {1}, "oom": {0}, "nan": {0}
     }  # fmt: skip
     log = epochs_in(tmp_path)
     # The process was killed in the first fold of the third epoch; that, or one more where its state was not kept, is redone.
@@ -109,6 +108,17 @@ def test_trouble_stays_where_it_is(tmp_path):
     assert spent not in {pid for pid, *_ in log[last_of_it + 1 :]}, "a process whose GPU's memory is spent must not go on"
     assert ends["oom"].lineage[0].epochs == 2
     assert_soon(lambda: not actors())
+
+
+def test_an_epoch_that_hangs_fails_with_its_cause(tmp_path):
+    plan = scheduled_plan(
+        "asha", Troubled(str(tmp_path), seconds=0.03), {"trouble": ["hang"]}, limits={"fit_seconds": 2},
+        schedule={"max_epochs": 5, "grace_epochs": 5},
+    )  # fmt: skip
+    (end,) = run_study(plan)
+    assert end.state is TrialState.FAILED
+    assert causes(end) == {"TimeLimitExceeded"}
+    assert {result.retries for result in end.results} == {0}
 
 
 def test_population_based_training_goes_on_from_the_better_ones_and_says_how():
@@ -134,8 +144,8 @@ def test_a_search_judged_by_tune_stops_trials_and_leaves_nothing_behind(tmp_path
         schedule={"method": "asha", "max_epochs": 9, "reduction": 3},
     ).fit(*load_iris(return_X_y=True))  # fmt: skip
     trials = search.trials_
-    assert set(trials["state"]) == {"COMPLETE", "PRUNED"}
-    assert trials["epochs"].sum() < 0.75 * 9 * len(trials)
+    assert "COMPLETE" in set(trials["state"]) <= {"COMPLETE", "PRUNED"}
+    assert (trials["epochs"] < 9).sum() == (trials["state"] == "PRUNED").sum() >= 1, "which are stopped depends on their order"
     complete = trials[trials["state"] == "COMPLETE"]
     assert search.best_params_["sgdclassifier__alpha"] in set(complete["param_sgdclassifier__alpha"])
     assert search.best_estimator_[-1].t_ == 1 + 9 * 150
