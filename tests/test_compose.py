@@ -10,6 +10,7 @@ import pytest
 import yaml
 from compose_file import ROOT
 from compose_services import make_env_module
+from service_process import Ports, ServiceProcess
 
 from foldwise.job import Job
 
@@ -170,7 +171,7 @@ def test_trials_run_on_workers_which_scale():
 
 
 def test_data_survives_and_postgres_keeps_it_where_version_18_looks():
-    assert set(compose_file.load()["volumes"]) == {"postgres", "artifacts"}
+    assert set(compose_file.load()["volumes"]) == {"postgres", "artifacts", "states"}
     assert "postgres:/var/lib/postgresql" in SERVICES["postgres"]["volumes"]
     folder = SERVICES["mlflow"]["environment"]["MLFLOW_ARTIFACTS_DESTINATION"]
     assert f"artifacts:{folder}" in SERVICES["mlflow"]["volumes"]
@@ -178,8 +179,19 @@ def test_data_survives_and_postgres_keeps_it_where_version_18_looks():
 
 
 def test_jobs_see_the_data_folder_read_only_on_head_and_workers():
-    for (mount,) in (SERVICES[name]["volumes"] for name in RAY):
+    for mount in (SERVICES[name]["volumes"][0] for name in RAY):
         assert (mount["source"], mount["target"], mount["read_only"]) == ("./data", "/data", True)
+
+
+def test_head_and_workers_share_the_states_of_scheduled_trials():
+    folder = SERVICES["head"]["environment"]["FOLDWISE_STORAGE"]
+    assert all(f"states:{folder}" in SERVICES[name]["volumes"] for name in RAY)
+    assert re.search(rf"--owner=foldwise --group=foldwise .*{folder}( |$)", DOCKERFILE, re.MULTILINE)
+
+
+def test_services_without_containers_keep_states_in_a_folder_of_theirs(tmp_path):
+    head = ServiceProcess("head", SERVICES["head"], Ports(), tmp_path, tmp_path)
+    assert head.environment["FOLDWISE_STORAGE"] == str(tmp_path / "head" / "states")
 
 
 # The overlay

@@ -9,6 +9,7 @@ from ray import __version__ as ray_version
 
 from foldwise.cluster.access import Access
 from foldwise.errors import ClusterError, InputError
+from foldwise.executors.ray_session import SESSION
 
 
 @pytest.fixture(autouse=True)
@@ -174,3 +175,11 @@ def test_the_token_does_not_follow_a_redirection(server):
             Access(f"http://127.0.0.1:{other.server_port}", "right").check()
         other.shutdown()
         thread.join()
+
+
+def test_the_token_of_a_private_ray_of_this_process_is_not_the_clusters(tmp_path, monkeypatch):
+    (tmp_path / ".env").write_text("RAY_AUTH_TOKEN=theirs\n")
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "made here")
+    assert Access.find().token == "made here"
+    monkeypatch.setattr(SESSION, "_own_token", "made here")
+    assert Access.find().token == "theirs"

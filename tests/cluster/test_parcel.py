@@ -1,11 +1,13 @@
 """What is sent of a job runs elsewhere; what would not is refused before anything is sent."""
 
 import zipfile
+from pathlib import PureWindowsPath
 
 import pytest
 import yaml
 
 import foldwise as fw
+from foldwise.cluster import travel
 from foldwise.cluster.parcel import JOB_FILE, Parcel
 from foldwise.errors import InputError
 
@@ -179,3 +181,10 @@ def test_too_much_code_is_refused_with_the_largest_files(folder, monkeypatch):
         InputError, match=r"code: expected at most 1 MiB of code, got 2 MiB; the largest: sent_models/weights\.bin"
     ):
         Parcel.of(job(folder, code="sent_models"))
+
+
+def test_a_path_of_the_cluster_is_none_of_this_machines(monkeypatch):
+    monkeypatch.setattr(travel, "Path", PureWindowsPath)
+    travel._check_data("/data/table.csv", "job.yaml")
+    with pytest.raises(InputError, match=r"data\.path"):
+        travel._check_data("C:/table.csv", "job.yaml")

@@ -250,3 +250,32 @@ def test_a_name_means_the_latest_attempt(jobs):
     assert fw.cluster.submitted("tiny").id == second.id
     assert fw.cluster.submitted(first.id).id == first.id
     assert isinstance(fw.cluster.submitted("tiny"), SubmittedJob)
+
+
+def test_waiting_bears_a_cluster_that_is_away_for_a_while(jobs, monkeypatch):
+    handle = fw.cluster.submit(JOB)
+    over = replace(jobs.known[handle.id], state=SubmissionState.SUCCEEDED)
+    answers = iter([ClusterError("away"), jobs.known[handle.id], ClusterError("away"), over])
+
+    def answer(name):
+        one = next(answers)
+        if isinstance(one, Exception):
+            raise one
+        return one
+
+    monkeypatch.setattr(jobs, "submission", answer)
+    monkeypatch.setattr("foldwise.cluster.handle._LOOK_EVERY", 0)
+    assert handle.wait().state is SubmissionState.SUCCEEDED
+
+
+def test_waiting_ends_with_a_cluster_that_stays_away(jobs, monkeypatch):
+    handle = fw.cluster.submit(JOB)
+    jobs.known.clear()
+
+    def refuse(name):
+        raise ClusterError("away")
+
+    monkeypatch.setattr(jobs, "submission", refuse)
+    monkeypatch.setattr("foldwise.cluster.handle.PATIENCE", -1)
+    with pytest.raises(ClusterError, match="away"):
+        handle.wait()

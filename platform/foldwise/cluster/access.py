@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from foldwise.errors import ClusterError, InputError, without_password
+from foldwise.executors.ray_session import SESSION
 
 DEFAULT_ADDRESS = "http://127.0.0.1:8265"
 _ENVIRONMENT = "RAY_API_SERVER_ADDRESS"
@@ -158,7 +159,7 @@ def _find_token(address: str) -> tuple[str | None, str]:
         (_ray_file(), lambda: _content(Path(_ray_file()).expanduser())),
     ]
     for source, look in places:
-        if token := (look() or "").strip():
+        if (token := (look() or "").strip()) and not SESSION.made_token(token):
             return token, source
     return None, "nowhere"
 

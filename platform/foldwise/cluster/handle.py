@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Iterable, Iterator
 
-from foldwise.cluster.jobs_api import JobsApi
+from foldwise.cluster.jobs_api import PATIENCE, JobsApi
 from foldwise.cluster.postscript import Postscript, RemoteReport, last_line, shown
 from foldwise.cluster.submission import Submission, SubmissionState
 from foldwise.errors import ClusterError
@@ -66,7 +66,7 @@ class SubmittedJob:
         return _lines(self._jobs.follow(self.id) if follow else [self._jobs.log(self.id)])
 
     def wait(self, timeout: float | None = None) -> Submission:
-        """Wait until it is over.
+        """Wait until it is over; a server that is away for less than a minute is waited for.
 
         Parameters
         ----------
@@ -77,13 +77,24 @@ class SubmittedJob:
         ------
         TimeoutError
             If it is not over by then; it goes on.
+        ClusterError
+            If the cluster does not answer for longer.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
-        while not (found := self.status()).state.is_over:
+        state, away_since = "not known", None
+        while True:
+            try:
+                found = self.status()
+                if found.state.is_over:
+                    return found
+                state, away_since = found.state.value, None
+            except ClusterError:
+                away_since = away_since or time.monotonic()
+                if time.monotonic() - away_since > PATIENCE:
+                    raise
             if deadline is not None and time.monotonic() > deadline:
-                raise TimeoutError(f"{self.id} is {found.state.value} after {timeout:g} s; it goes on")
+                raise TimeoutError(f"{self.id} is {state} after {timeout:g} s; it goes on")
             time.sleep(_LOOK_EVERY)
-        return found
 
     def stop(self) -> Submission:
         """End it in good order: what is finished is kept, and submitting the job again goes on from there.

@@ -26,7 +26,7 @@ METADATA_JOB = "foldwise_job"
 
 _OVERRIDING = ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS")
 _LOOK_EVERY = 5.0  # seconds without a word after which the state is asked for
-_PATIENCE = 60.0  # seconds that a server may be away while a log is followed
+PATIENCE = 60.0  # seconds that a server may be away while a job is followed or waited for
 _PAUSE = 2.0
 
 
@@ -116,7 +116,7 @@ class JobsApi:
                     return
             except ClusterError:
                 away_since = away_since or time.monotonic()
-                if time.monotonic() - away_since > _PATIENCE:
+                if time.monotonic() - away_since > PATIENCE:
                     raise
             time.sleep(_PAUSE)
 

@@ -6,7 +6,7 @@ import re
 import sys
 from collections.abc import Iterator, Mapping
 from importlib.machinery import ModuleSpec, PathFinder
-from pathlib import Path
+from pathlib import Path, PurePosixPath  # the latter for the cluster's paths, whatever this machine is
 from typing import Any
 
 from foldwise.errors import InputError
@@ -33,7 +33,7 @@ def check_travels(job: Job) -> None:
     _check_data(spec.data.path, job.source)
     if isinstance(spec.tracking, TrackingSpec) and spec.tracking.uri is not None:
         _check_tracking(spec.tracking.uri, job.source)
-    if isinstance(spec.ledger, str) and not (_is_far(spec.ledger) or Path(spec.ledger).is_absolute()):
+    if isinstance(spec.ledger, str) and not (_is_far(spec.ledger) or PurePosixPath(spec.ledger).is_absolute()):
         raise InputError("ledger", f"expected a database that the cluster reaches, got {spec.ledger!r}; {_OWN}", job.source)
     for key in ("estimator", "data", "space", "search", "folds", "scoring"):
         for place, name in _named(spec.model_dump()[key], key):
@@ -44,7 +44,7 @@ _OWN = "write its URL, or leave it out: then it is the cluster's own"
 
 
 def _check_data(path: str | None, source: str) -> None:
-    if path is None or Path(path).is_absolute():
+    if path is None or PurePosixPath(path).is_absolute():
         return
     if is_url(path):
         fix = 'let a loader read it: {loader: "pandas:read_csv", args: {filepath_or_buffer: URL}}'

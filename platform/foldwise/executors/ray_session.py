@@ -49,6 +49,7 @@ class RaySession:
         self._holder: threading.Thread | None = None
         self._stop = threading.Event()
         self._address: str | None = None
+        self._own_token: str | None = None
 
     @property
     def is_joined(self) -> bool:
@@ -56,6 +57,10 @@ class RaySession:
         ray = sys.modules.get("ray")
         is_private = self._holder is not None and self._address is None
         return ray is not None and bool(ray.is_initialized()) and not is_private
+
+    def made_token(self, token: str) -> bool:
+        """Tell whether a token was made here, for a private Ray: it opens no other."""
+        return token == self._own_token
 
     def ensure(self, address: str | None) -> Any:
         """Return the ``ray`` module, connected: to a Ray that runs already, the one at an address, or a private one.
@@ -70,7 +75,8 @@ class RaySession:
             address = address or os.environ.get("RAY_ADDRESS")
             if address in (None, "local"):
                 # No file is written where the token comes from the environment.
-                os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+                if "RAY_AUTH_TOKEN" not in os.environ:
+                    self._own_token = os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
             import ray  # lazily: the environment must be set first, and the import takes a second
 
             if not ray.is_initialized():
