@@ -73,10 +73,9 @@ class RaySession:
         with self._lock:
             set_environment()
             address = address or os.environ.get("RAY_ADDRESS")
-            if address in (None, "local"):
+            if address in (None, "local") and "RAY_AUTH_TOKEN" not in os.environ:
                 # No file is written where the token comes from the environment.
-                if "RAY_AUTH_TOKEN" not in os.environ:
-                    self._own_token = os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+                self._own_token = os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
             import ray  # lazily: the environment must be set first, and the import takes a second
 
             if not ray.is_initialized():
