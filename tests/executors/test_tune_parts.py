@@ -12,10 +12,12 @@ import foldwise as fw
 from foldwise.errors import ClusterError, Failure
 from foldwise.executors.devices import is_out_of_gpu_memory, share_of
 from foldwise.executors.tune.desk import Closed, Desk
+from foldwise.executors.tune.executor import _Opened
 from foldwise.executors.tune.explore import explore
 from foldwise.executors.tune.states import Pace, Storage
 from foldwise.executors.tune.tasks import FitTask, TrialTask
-from foldwise.lockstep import fits_of
+from foldwise.executors.tune.trainable import FoldTrainable
+from foldwise.lockstep import Lockstep, fits_of
 from foldwise.resources import Resources
 from foldwise.space import SearchSpace
 from foldwise.testing import scheduled_plan
@@ -129,6 +131,35 @@ def test_states_lie_where_the_environment_says_or_below_the_working_folder(monke
     monkeypatch.setenv("FOLDWISE_STORAGE", "s3://bucket/folder")
     assert Storage.of(None, "run").url == "s3://bucket/folder/run"
     assert Storage.of("here", "run").url == f"{tmp_path}/here/run"
+
+
+class OneNode:
+    """Stands for Ray, as long as nothing is submitted."""
+
+    def nodes(self):
+        return [{"Alive": True, "Resources": {"CPU": 1.0}}]
+
+    def available_resources(self):
+        return {"CPU": 1.0}
+
+
+def test_a_run_that_ends_before_it_began_leaves_what_an_earlier_one_has_kept(tmp_path):
+    storage = Storage.of(str(tmp_path), "run")
+    storage.write("state", b"kept")
+    _Opened(OneNode(), PLAN, None, storage).close()
+    assert storage.read("state") == b"kept"
+
+
+def test_a_model_that_cannot_be_saved_trains_on_and_says_so(tmp_path):
+    task = trial_task(0)
+    trainable = object.__new__(FoldTrainable)
+    trainable.setup({"task": task, "storage": Storage.of(str(tmp_path), "run"), "resources": Resources()})
+    trainable._lockstep = Lockstep(task.fits)
+    trainable._lockstep.own = threading.Lock()  # no pickle takes it
+    trainable._keep(task)
+    ((_, text),) = trainable._lockstep._folds[0].warned
+    assert "could not be kept" in text
+    assert trainable._storage_of_states.read(task.file) is None
 
 
 def test_a_state_that_is_slow_to_keep_is_kept_less_often(monkeypatch):

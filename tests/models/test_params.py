@@ -87,6 +87,12 @@ def test_a_users_model_may_end_in_probabilities(ending, n_classes):
     assert shares.model_.predict(X.astype("float32"), verbose=0).max() <= 1
 
 
+@pytest.mark.parametrize(("ending", "n_classes"), [("sigmoid", 2), ("softmax", 3)])
+def test_probabilities_that_are_nothing_or_all_have_a_finite_loss(ending, n_classes):
+    model = KerasClassifier(build=perceptron, build_params={"ending": ending}, epochs=1).fit(X, np.arange(20) % n_classes)
+    assert np.isfinite(model._outputs(1e6 * X)).all()
+
+
 def test_images_and_sequences_come_flat_or_shaped(digits):
     flat, y = digits
     options = {"epochs": 1, "random_state": 0}

@@ -174,8 +174,8 @@ class Network:
         outputs = np.concatenate(parts).astype(np.float64)
         if not self.gives_probabilities:
             return outputs
-        with np.errstate(divide="ignore"):  # a probability of 0 has the logit -inf
-            return np.asarray(logit(outputs) if outputs.shape[1] == 1 else np.log(outputs))
+        least = keras.config.epsilon()  # as Keras has it in its losses: the logits of 0 and 1 are infinite
+        return np.asarray(logit(np.clip(outputs, least, 1 - least)) if outputs.shape[1] == 1 else np.log(outputs.clip(least)))
 
     @property
     def n_bytes(self) -> int:

@@ -150,7 +150,7 @@ class _Opened:
         self.desk.close()
         if self._tuner is not None:
             self._tuner.stop()
-        if not self._files:  # nothing to be resumed
+        if self._tuner is not None and not self._files:  # what an earlier run has kept is left, unless this one went on from it
             self._storage.clear()
 
     def _start(self) -> Any:

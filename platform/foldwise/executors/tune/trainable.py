@@ -143,7 +143,7 @@ class FoldTrainable(Trainable):
         try:
             state = cloudpickle.dumps((task.origin, self._lockstep))  # type: ignore[no-untyped-call]
             self._storage_of_states.write(task.file, state)
-        except OSError as error:
+        except Exception as error:  # a model may train well that cannot be saved
             self._lockstep.note(_NOT_KEPT, f"the state of a trial could not be kept in {self._storage_of_states.url}: {error}")
         self._pace.took(time.perf_counter() - clock)
 
