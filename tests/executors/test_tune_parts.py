@@ -6,6 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from ray.air.execution._internal.actor_manager import RayActorManager
+from ray.air.execution._internal.tracked_actor import TrackedActor
+from ray.air.execution._internal.tracked_actor_task import TrackedActorTask
+from ray.exceptions import OutOfMemoryError, RayActorError
 from scipy.stats import uniform
 
 import foldwise as fw
@@ -17,6 +21,7 @@ from foldwise.executors.tune.explore import explore
 from foldwise.executors.tune.states import Pace, Storage
 from foldwise.executors.tune.tasks import FitTask, TrialTask
 from foldwise.executors.tune.trainable import FoldTrainable
+from foldwise.executors.tune.tuner import _failure_for, see_all_losses
 from foldwise.lockstep import Lockstep, fits_of
 from foldwise.resources import Resources
 from foldwise.space import SearchSpace
@@ -160,6 +165,21 @@ def test_a_model_that_cannot_be_saved_trains_on_and_says_so(tmp_path):
     ((_, text),) = trainable._lockstep._folds[0].warned
     assert "could not be kept" in text
     assert trainable._storage_of_states.read(task.file) is None
+
+
+def test_an_actor_that_is_ended_for_its_memory_is_a_loss_that_tune_can_bear(monkeypatch):
+    heard = []
+    see_all_losses()
+    see_all_losses()
+    monkeypatch.setattr(RayActorManager, "_cleanup_actor", lambda self, tracked_actor: None)
+    manager = object.__new__(RayActorManager)
+    manager._failed_actor_ids = set()
+    actor = TrackedActor(1, on_error=lambda actor, error: heard.append(error))
+    manager._actor_task_failed(TrackedActorTask(actor), OutOfMemoryError("killed due to the node running low on memory"))
+    (error,) = heard
+    assert isinstance(error, RayActorError)
+    assert _failure_for(error).kind == "OutOfMemory"
+    assert manager._failed_actor_ids == {1}
 
 
 def test_a_state_that_is_slow_to_keep_is_kept_less_often(monkeypatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import os
 import shutil
@@ -17,7 +18,9 @@ from typing import Any
 
 import ray
 from ray import cloudpickle, tune
-from ray.exceptions import OutOfMemoryError, RayActorError
+from ray.air.execution._internal.actor_manager import RayActorManager
+from ray.air.execution._internal.tracked_actor_task import TrackedActorTask
+from ray.exceptions import OutOfMemoryError, RayActorError, RayError, RayTaskError
 from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.search import Searcher
 
@@ -57,6 +60,25 @@ def set_environment() -> None:
     """Set what Tune reads from the environment, where the user has not."""
     for name, value in _DEFAULTS.items():
         os.environ.setdefault(name, value)
+
+
+def see_all_losses() -> None:
+    """Have Tune take whatever Ray says of a lost actor for a loss.
+
+    It knows of actors that died and of tasks that raised. Where the memory monitor has ended an actor, or an object is lost
+    with its node, Ray says so in errors of other classes, at which Tune would end altogether.
+    """
+    plain = RayActorManager._actor_task_failed
+    if hasattr(plain, "__wrapped__"):
+        return
+
+    @functools.wraps(plain)
+    def failed(manager: RayActorManager, task: TrackedActorTask, exception: Exception) -> None:
+        if isinstance(exception, RayError) and not isinstance(exception, RayActorError | RayTaskError):
+            exception = RayActorError(error_msg=str(exception))
+        plain(manager, task, exception)
+
+    RayActorManager._actor_task_failed = failed  # type: ignore[assignment,method-assign]
 
 
 @dataclass(frozen=True)
@@ -109,6 +131,7 @@ class TunerThread:
         set_environment()
         with _registering:  # Tune's registry is the process's, and not safe in threads
             tune.register_trainable(_NAME, FoldTrainable)
+            see_all_losses()
         self._thread.start()
 
     @property
