@@ -175,7 +175,8 @@ def test_an_actor_that_is_ended_for_its_memory_is_a_loss_that_tune_can_bear(monk
     manager = object.__new__(RayActorManager)
     manager._failed_actor_ids = set()
     actor = TrackedActor(1, on_error=lambda actor, error: heard.append(error))
-    manager._actor_task_failed(TrackedActorTask(actor), OutOfMemoryError("killed due to the node running low on memory"))
+    lost = OutOfMemoryError("killed due to the node running low on memory")
+    manager._actor_task_failed(tracked_actor_task=TrackedActorTask(actor), exception=lost)
     (error,) = heard
     assert isinstance(error, RayActorError)
     assert _failure_for(error).kind == "OutOfMemory"

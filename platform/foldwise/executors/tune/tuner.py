@@ -73,12 +73,12 @@ def see_all_losses() -> None:
         return
 
     @functools.wraps(plain)
-    def failed(manager: RayActorManager, task: TrackedActorTask, exception: Exception) -> None:
+    def failed(self: RayActorManager, tracked_actor_task: TrackedActorTask, exception: Exception) -> None:
         if isinstance(exception, RayError) and not isinstance(exception, RayActorError | RayTaskError):
             exception = RayActorError(error_msg=str(exception))
-        plain(manager, task, exception)
+        plain(self, tracked_actor_task=tracked_actor_task, exception=exception)
 
-    RayActorManager._actor_task_failed = failed  # type: ignore[assignment,method-assign]
+    RayActorManager._actor_task_failed = failed  # type: ignore[method-assign]
 
 
 @dataclass(frozen=True)
