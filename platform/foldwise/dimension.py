@@ -67,6 +67,10 @@ class Float:
         _check_listable(self, self._n_points())
         return [self._point(number) for number in range(self._n_points())]
 
+    def example(self) -> float:
+        """Return a value."""
+        return float(self.low)
+
     @property
     def highest(self) -> float:
         """The highest value there is; below ``high`` where no step ends on it."""
@@ -131,6 +135,10 @@ class Int:
         _check_listable(self, len(points))
         return list(points)
 
+    def example(self) -> int:
+        """Return a value."""
+        return int(self.low)
+
     def rvs(self, random_state: np.random.RandomState) -> int:
         """Draw a value, as scipy's distributions do."""
         if self.log:  # each whole number owns the stretch of half a unit around it
@@ -168,6 +176,10 @@ class Categorical:
         """List the points of a grid over this dimension."""
         return list(self.choices)
 
+    def example(self) -> Any:
+        """Return a value."""
+        return self.choices[0]
+
 
 @dataclass(frozen=True)
 class Distribution:
@@ -191,6 +203,10 @@ class Distribution:
     def rvs(self, random_state: np.random.RandomState) -> Any:
         """Draw a value."""
         return self.frozen.rvs(random_state=random_state)
+
+    def example(self) -> Any:
+        """Return a value."""
+        return self.rvs(np.random.RandomState(0))
 
     def bounded(self) -> Float | Int:
         """Return the dimension with the same distribution, which a model-based search needs.

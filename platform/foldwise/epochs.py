@@ -15,8 +15,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.pipeline import Pipeline
 from sklearn.utils.multiclass import unique_labels
 
-from foldwise.digest import derive_seed, digest
 from foldwise.errors import InputError, SpaceError
+from foldwise.keys import derive_seed, label
 from foldwise.process import ignored_warnings
 from foldwise.seeds import is_random_state, seed_generators
 from foldwise.trial import Lineage, Params
@@ -122,7 +122,7 @@ def changeable(estimator: Any, names: Collection[str]) -> frozenset[str]:
 def changed(before: Params, after: Params) -> dict[str, Any]:
     """Return the params of ``after`` that ``before`` has not, or with another value."""
     return {
-        name: value for name, value in after.items() if name not in before or digest(before[name]) != digest(value)
+        name: value for name, value in after.items() if name not in before or label(before[name]) != label(value)
     }  # fmt: skip
 
 

@@ -8,8 +8,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+from sklearn import get_config
 from sklearn.base import BaseEstimator, MetaEstimatorMixin
 from sklearn.utils import Tags, get_tags
+from sklearn.utils.metadata_routing import MetadataRouter, process_routing
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
@@ -25,9 +27,10 @@ from foldwise.reduce import cv_results
 from foldwise.report import Report
 from foldwise.report.frames import outer_frame, trials_frame
 from foldwise.report.progress import ProgressLines
+from foldwise.routing import router_of
 from foldwise.run import Run, native_studies
 from foldwise.schedule import Schedule
-from foldwise.scoring import scorers_by_name
+from foldwise.scoring import make_scoring, scorers_by_name
 from foldwise.search import make_search
 
 _OF_THE_FINAL_STUDY = (
@@ -329,8 +332,15 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self, "best_estimator_")
         return self.best_estimator_
 
-    def score(self, X: Any, y: Any = None) -> float:
+    def score(self, X: Any, y: Any = None, **params: Any) -> float:
         """Score the final model by the metric that chose, on rows that it has not seen.
+
+        Parameters
+        ----------
+        X, y : array-like
+            The rows.
+        **params
+            With metadata routing enabled: what the scorer requests, such as ``sample_weight``.
 
         Returns
         -------
@@ -341,7 +351,12 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
         scorer = self.scorer_
         if isinstance(scorer, Mapping):
             scorer = scorer[self._report.metric]
-        value = scorer(model, X) if y is None else scorer(model, X, y)
+        handed: Mapping[str, Any] = {}
+        if params:
+            if not get_config()["enable_metadata_routing"]:
+                raise InputTypeError("score", f"expected X and y alone without metadata routing, got {sorted(params)}")
+            handed = process_routing(self, "score", **params).scorer.score
+        value = scorer(model, X, *(() if y is None else (y,)), **handed)
         return float(value[self._report.metric]) if isinstance(value, Mapping) else value
 
     @available_if(_model_has("predict"))
@@ -393,6 +408,17 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
         except ValueError as error:
             raise AttributeError(f"{type(self).__name__} object has no n_features_in_ attribute.") from error
         return int(self.best_estimator_.n_features_in_)
+
+    def get_metadata_routing(self) -> MetadataRouter:
+        """Return who requests what is given to `fit` and `score`, as scikit-learn's metadata routing asks.
+
+        Returns
+        -------
+        sklearn.utils.metadata_routing.MetadataRouter
+            For the estimator, the scorer and the splitters.
+        """
+        scorer = make_scoring(self.estimator, self.scoring, self.refit).scorer
+        return router_of(self, self.estimator, scorer, self.outer_cv, self.inner_cv)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

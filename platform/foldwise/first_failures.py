@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from foldwise.digest import digest
 from foldwise.dimension import Categorical
 from foldwise.errors import Failure, RunError, StudyFailedError, causes_counted, failed
+from foldwise.keys import label
 from foldwise.space import SearchSpace
 from foldwise.trial import Fit, FitResult
 
@@ -70,7 +70,7 @@ class FirstFailures:
         self._causes.append(cause)
         self._trains.add(fit.train)
         for name in self._varying:
-            self._values[name].add(digest(fit.params[name]) if name in fit.params else _ABSENT)
+            self._values[name].add(label(fit.params[name]) if name in fit.params else _ABSENT)
             if len(self._values[name]) > 1:
                 self._varying = self._varying - {name}
 
@@ -100,5 +100,5 @@ def _varies(space: SearchSpace, name: str) -> bool:
             values.add(_ABSENT)
         if dimension is not None and not isinstance(dimension, Categorical):
             return True
-        values |= {digest(choice) for choice in getattr(dimension, "choices", ())}
+        values |= {label(choice) for choice in getattr(dimension, "choices", ())}
     return len(values) > 1

@@ -27,10 +27,11 @@ from foldwise.plan import Plan
 from foldwise.problem import with_params
 from foldwise.process import ONE_AT_A_TIME, peak_bytes
 from foldwise.scoring import Scoring
-from foldwise.seeds import is_random_state, kept_generators, seed_generators, seed_random_states
-from foldwise.sharing import Bench, Benches
+from foldwise.seeds import is_random_state, kept_generators, seed_generators, seed_random_states, unset_random_states
+from foldwise.sharing import Bench, Benches, CannotShare
 from foldwise.sharing.composites import last_step, release
-from foldwise.trial import Fit, FitResult
+from foldwise.trial import Fit, FitResult, Params
+from foldwise.world import World
 
 _LONGEST_MESSAGE = 500
 
@@ -41,12 +42,18 @@ class Workshop:
 
     Parameters
     ----------
-    dataset, estimator, scoring
+    dataset, scoring
         The problem's.
+    estimator : estimator
+        A clone of the problem's, which is cloned again for each fit, as scikit-learn's searches do.
     rows : mapping of str to array of int64
         The plan's row sets.
     threads : int
         BLAS and OpenMP threads of a fit; they change the last bits, so every executor sets them.
+    world : World
+        What surrounds each fit, as it surrounds the driver.
+    handed : mapping of str to mapping
+        Of row sets: what the scorer is handed with them.
     share : bool, default=True
         Whether fits on the same train rows share rows and pipeline prefixes; the results are the same.
     guard : FitGuard
@@ -60,36 +67,49 @@ class Workshop:
     scoring: Scoring
     rows: Mapping[str, np.ndarray]
     threads: int
+    world: World
+    handed: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     share: bool = True
     guard: FitGuard = field(default_factory=FitGuard)
     horizon: int = 0
     _benches: Benches | None = field(default=None, repr=False)
+    _unset: tuple[str, ...] | None = field(default=None, repr=False)
 
     @classmethod
     def of(cls, plan: Plan) -> Workshop:
         """Take from a plan what its fits need."""
         problem = plan.problem
-        guard = FitGuard(problem.limits.fit_seconds)
-        threads = problem.resources.threads
-        horizon = 0 if problem.schedule is None else problem.schedule.max_epochs
-        return cls(problem.dataset, problem.estimator, problem.scoring, plan.rows, threads, guard=guard, horizon=horizon)
+        return cls(
+            problem.dataset, clone(problem.estimator), problem.scoring, plan.rows, problem.resources.threads, plan.world,
+            plan.handed, guard=FitGuard(problem.limits.fit_seconds),
+            horizon=0 if problem.schedule is None else problem.schedule.max_epochs,
+        )  # fmt: skip
 
     def run(self, chunk: Sequence[Fit]) -> list[FitResult]:
         """Run fits, one after the other; a fit that raises is a result that says so."""
-        with ONE_AT_A_TIME, limited_threads(self.threads), kept_generators():
+        with self.surroundings():
             return [self._run_one(fit) for fit in chunk]
+
+    @contextlib.contextmanager
+    def surroundings(self) -> Iterator[None]:
+        """Make this thread's surroundings those of the driver, with the threads that a fit may use, for a time."""
+        with ONE_AT_A_TIME, limited_threads(self.threads), kept_generators(), self.world.applied():
+            yield
+
+    def model_for(self, params: Params, seed: int) -> Any:
+        """Make an estimator ready to be fitted: cloned, given its params, and a seed for each random state that is None."""
+        model = with_params(self.estimator, params)
+        if self._unset is None:
+            self._unset = tuple(unset_random_states(self.estimator))
+        if not self._unset and not any(is_random_state(n) or hasattr(v, "get_params") for n, v in params.items()):
+            return model
+        return seed_random_states(model, seed)
 
     def _bench_for(self, fit: Fit) -> Bench:
         """Return the bench of the fit's train rows."""
         if self._benches is None:
-            self._benches = Benches(self.dataset, self.rows)
-        return self._benches.of(fit.train, lambda: seed_random_states(clone(self.estimator), fit.seed))
-
-    def _model_for(self, fit: Fit, bench: Bench) -> Any:
-        """Make the fit's own estimator; random states are set once per bench, unless the params bring some of their own."""
-        if any(is_random_state(name) or hasattr(value, "get_params") for name, value in fit.params.items()):
-            return seed_random_states(with_params(self.estimator, fit.params), fit.seed)
-        return with_params(bench.estimator, fit.params)
+            self._benches = Benches(self.dataset, self.rows, self.handed)
+        return self._benches.of(fit.train)
 
     def _run_one(self, fit: Fit) -> FitResult:
         started, clock = time.time(), time.perf_counter()
@@ -97,7 +117,7 @@ class Workshop:
         with caught_warnings() as caught:
             try:
                 with self.guard:
-                    self._attempt(fit, work)
+                    work = self._attempt(fit, work)
             except (Exception, SystemExit, TimeLimitExceeded) as raised:  # whatever it raises: failure is a value
                 work.error = failure_of(raised)
         total = time.perf_counter() - clock
@@ -107,21 +127,32 @@ class Workshop:
             work.shared_seconds, peak_bytes(),
         )  # fmt: skip
 
-    def _attempt(self, fit: Fit, work: _Work) -> None:
-        """Fit and score on shared rows or, if that fails since they must not be written into, on rows of its own."""
+    def _attempt(self, fit: Fit, work: _Work) -> _Work:
+        """Fit and score on what is shared or, if anything is raised there, apart: sharing is never the cause of a failure."""
         bench = self._bench_for(fit)
+        trouble: Exception | Failure | None = None
         if self.share and not fit.keep_model and not fit.lineage:
             before = bench.seconds
+            shared = _Work()
             try:
-                with bench.lending(work.make(self._model_for(fit, bench)).model):
-                    self._fit_and_score(fit, bench, work, share=True)
-                return
+                shared.model = self.model_for(fit.params, fit.seed)
+                with bench.lending(shared.model):
+                    self._fit_and_score(fit, bench, shared, share=True)
+                trouble = next((one for one in shared.score_errors.values() if one.kind != NON_FINITE), None)
             except Exception as error:
-                if not _wants_to_write(error):
-                    raise
+                trouble = error
             finally:
-                work.shared_seconds = bench.seconds - before
-        self._fit_and_score(fit, bench, work.make(self._model_for(fit, bench)), share=False)
+                work.shared_seconds = shared.shared_seconds = bench.seconds - before
+            if trouble is None:
+                return shared
+        work.model = self.model_for(fit.params, fit.seed)
+        self._fit_and_score(fit, bench, work, share=False)
+        if trouble is not None and not work.has_failed and not _is_expected(trouble):
+            shown = trouble if isinstance(trouble, Failure) else failure_of(trouble)
+            warnings.warn(
+                f"fits ran without sharing, since they failed where they shared ({shown})", RuntimeWarning, stacklevel=2
+            )
+        return work
 
     def _fit_and_score(self, fit: Fit, bench: Bench, work: _Work, *, share: bool) -> None:
         """Fit and score, on shared rows that must not be written into or on rows of the fit's own."""
@@ -139,22 +170,23 @@ class Workshop:
         work.fit_seconds = time.perf_counter() - clock
         # Scorers that look at predictions only may be given the last step and what it gets; one of the user's own sees all.
         by_step = share and type(model) is Pipeline and self.scoring.needs_only_predictions and not pairwise
+        by_step = by_step and not self.world.configuration["enable_metadata_routing"] and hasattr(last_step(model), "fit")
         if share and not by_step:
             release(model)
         for held_out in fit.held_out:
             before = time.perf_counter()
             work.scores[held_out] = {}
+            seed_generators(fit.seed ^ int(held_out[:7], 16))  # so that no score depends on what else is scored
             try:
-                if by_step and hasattr(last_step(model), "fit"):
-                    scores, errors = self.scoring(*bench.before_last_step(model, held_out))
+                handed = bench.handed(held_out)
+                if by_step:
+                    scores, errors = self.scoring(*bench.before_last_step(model, held_out), handed)
                 else:
                     X, y, _ = take(held_out, pairwise=pairwise)
-                    scores, errors = self.scoring(model, X, y)
+                    scores, errors = self.scoring(model, X, y, handed)
                 work.scores[held_out] = scores
                 failure = self.failure_among(scores, errors, held_out)
             except Exception as raised:  # a scorer may raise anything; other rows may do
-                if share and _wants_to_write(raised):
-                    raise
                 failure = failure_of(raised)
             if failure is not None:
                 work.score_errors[held_out] = failure
@@ -184,22 +216,26 @@ class _Work:
 
     shared_seconds: float = 0.0
 
-    def make(self, model: Any) -> _Work:
-        """Begin, or begin again, with a model that is not fitted yet."""
-        self.model = model
-        self.scores.clear()
-        self.score_seconds.clear()
-        self.score_errors.clear()
-        return self
+    @property
+    def has_failed(self) -> bool:
+        """Whether it raised, or a scorer did."""
+        return self.error is not None or any(one.kind != NON_FINITE for one in self.score_errors.values())
 
 
-def _wants_to_write(error: BaseException | None) -> bool:
-    """Tell whether an error is, or comes from, the attempt to write into shared rows."""
+def _is_expected(trouble: Exception | Failure) -> bool:
+    """Tell whether sharing fails as it is meant to: what is shared must not be written into, nor change as it is used."""
+    if isinstance(trouble, Failure):
+        return trouble.kind == CannotShare.__name__ or _says_read_only(trouble.message) or _says_read_only(trouble.traceback)
+    error: BaseException | None = trouble
     while error is not None:
-        if any(words in str(error) for words in ("read-only", "not writeable", "WRITEABLE", "readonly")):
+        if isinstance(error, CannotShare) or _says_read_only(str(error)):
             return True
         error = error.__cause__ or error.__context__
     return False
+
+
+def _says_read_only(text: str) -> bool:
+    return any(words in text for words in ("read-only", "not writeable", "WRITEABLE", "readonly", "CannotShare"))
 
 
 @contextlib.contextmanager

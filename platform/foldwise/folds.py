@@ -7,9 +7,9 @@ j serves the studies of both. Whatever makes that impossible, or a score dishone
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from sklearn.model_selection import (
@@ -22,11 +22,14 @@ from sklearn.utils.multiclass import type_of_target
 
 from foldwise.checks import is_integer
 from foldwise.data import Dataset
-from foldwise.digest import derive_seed, digest_rows
 from foldwise.errors import FoldsError
+from foldwise.keys import derive_seed, digest_rows
 from foldwise.process import ignored_warnings
 
 _MOST_REPEATS = 1000
+
+Requested: TypeAlias = Mapping[str, Mapping[str, Any]]
+"""What splitters request beside groups, by the loop that they split for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,14 @@ class NestedFolds:
 
 
 def nested_folds(
-    dataset: Dataset, outer_cv: Any, inner_cv: Any, *, classifier: bool, seed: int, repeats: int = 1
+    dataset: Dataset,
+    outer_cv: Any,
+    inner_cv: Any,
+    *,
+    classifier: bool,
+    seed: int,
+    repeats: int = 1,
+    requested: Requested | None = None,
 ) -> NestedFolds:
     """Split a dataset for nested cross-validation.
 
@@ -86,6 +96,8 @@ def nested_folds(
         Seeds a splitter whose ``random_state`` is None.
     repeats : int, default=1
         How often an int ``outer_cv`` is repeated, shuffled anew.
+    requested : mapping, optional
+        What the splitters request beside groups, by ``"outer_cv"`` and ``"inner_cv"``.
 
     Returns
     -------
@@ -100,21 +112,24 @@ def nested_folds(
     stratify = classifier and dataset.y is not None and type_of_target(dataset.y) in {"binary", "multiclass"}
     if stratify:
         _check_classes(dataset)
-    folds = _nest(dataset, outer_cv, inner_cv, stratify, seed, repeats)
+    requested = requested or {}
+    folds = _nest(dataset, outer_cv, inner_cv, stratify, seed, repeats, requested)
     if stratify:
-        _check_every_class(dataset, folds, outer_cv, inner_cv, seed, repeats)
+        _check_every_class(dataset, folds, outer_cv, inner_cv, seed, repeats, requested)
     return folds
 
 
-def _nest(dataset: Dataset, outer_cv: Any, inner_cv: Any, stratify: bool, seed: int, repeats: int) -> NestedFolds:
+def _nest(
+    dataset: Dataset, outer_cv: Any, inner_cv: Any, stratify: bool, seed: int, repeats: int, requested: Requested
+) -> NestedFolds:
     splitter = _outer_splitter(dataset, outer_cv, stratify, seed, repeats)
-    outer = _split(dataset, splitter, np.arange(dataset.n_rows), "outer_cv")
+    outer = _split(dataset, splitter, np.arange(dataset.n_rows), "outer_cv", requested)
     if isinstance(inner_cv, str):
         if inner_cv != "shared":
             raise FoldsError("inner_cv", f"expected 'shared', a number of folds or a splitter, got {inner_cv!r}")
         return NestedFolds(outer, _shared(outer, dataset.n_rows), shared=True)
     inner = tuple(
-        _split(dataset, _inner_splitter(dataset, inner_cv, stratify, seed, fold.train), fold.train, "inner_cv")
+        _split(dataset, _inner_splitter(dataset, inner_cv, stratify, seed, fold.train), fold.train, "inner_cv", requested)
         for fold in outer
     )
     return NestedFolds(outer, inner, shared=False)
@@ -199,12 +214,13 @@ def _as_rows(pair: Any, place: str) -> tuple[np.ndarray, np.ndarray]:
     return train, held_out
 
 
-def _split(dataset: Dataset, splitter: Any, rows: np.ndarray, place: str) -> tuple[Fold, ...]:
+def _split(dataset: Dataset, splitter: Any, rows: np.ndarray, place: str, requested: Requested) -> tuple[Fold, ...]:
     whole = len(rows) == dataset.n_rows and bool((rows == np.arange(len(rows))).all())
     try:
         # That groups do not straddle is checked below, whatever the splitter knows of them.
         with ignored_warnings("The groups parameter is ignored", UserWarning):
-            pairs = [(np.asarray(a), np.asarray(b)) for a, b in dataset.splits(splitter, None if whole else rows)]
+            parts = dataset.splits(splitter, None if whole else rows, requested.get(place))
+            pairs = [(np.asarray(a), np.asarray(b)) for a, b in parts]
     except FoldsError:
         raise
     except Exception as error:  # a splitter says in words of its own what it cannot do
@@ -318,7 +334,9 @@ def _check_classes(dataset: Dataset) -> None:
         )
 
 
-def _check_every_class(dataset: Dataset, folds: NestedFolds, outer_cv: Any, inner_cv: Any, seed: int, repeats: int) -> None:
+def _check_every_class(
+    dataset: Dataset, folds: NestedFolds, outer_cv: Any, inner_cv: Any, seed: int, repeats: int, requested: Requested
+) -> None:
     labels = _labels(dataset)
     inner = tuple(fold for study in folds.inner for fold in study)
     lacking, place = _lacking_class(labels, folds.outer), "outer_cv"
@@ -332,7 +350,7 @@ def _check_every_class(dataset: Dataset, folds: NestedFolds, outer_cv: Any, inne
     def holds_every_class(cv: Any) -> bool:
         outer, inner = (cv, inner_cv) if place == "outer_cv" else (outer_cv, cv)
         try:
-            tried = _nest(dataset, outer, inner, True, seed, repeats)
+            tried = _nest(dataset, outer, inner, True, seed, repeats, requested)
         except FoldsError:
             return False
         return _lacking_class(labels, (*tried.outer, *(fold for study in tried.inner for fold in study))) is None

@@ -17,13 +17,12 @@ from sklearn.utils import get_tags
 
 from foldwise.epochs import EpochTrainer, changed
 from foldwise.errors import Failure, InputError
-from foldwise.fit import Workshop, caught_warnings, failure_of, limited_threads
+from foldwise.fit import Workshop, caught_warnings, failure_of
 from foldwise.guard import TimeLimitExceeded
 from foldwise.plan import Plan, Study
-from foldwise.problem import with_params
-from foldwise.process import ONE_AT_A_TIME, peak_bytes
+from foldwise.process import peak_bytes
 from foldwise.scoring import Scoring
-from foldwise.seeds import kept_generators, seed_random_states
+from foldwise.seeds import seed_generators
 from foldwise.trial import Fit, FitResult, FoldScores, Lineage, Params, Segment, Trial, count_epochs
 
 MOST_POINTS = 200
@@ -113,7 +112,7 @@ class Lockstep:
 
     def train_epoch(self, workshop: Workshop) -> Progress:
         """Train an epoch of each fold, and score it; whatever is raised is a failure that says so."""
-        with ONE_AT_A_TIME, limited_threads(workshop.threads), kept_generators():
+        with workshop.surroundings():
             for fold in self._folds:
                 fold.train_epoch(workshop, self._params)
         results = tuple(fold.result() for fold in self._folds)
@@ -170,7 +169,7 @@ class _Fold:
     def _train(self, workshop: Workshop, params: Params) -> None:
         clock = time.perf_counter()
         if self.trainer is None:
-            model = seed_random_states(with_params(workshop.estimator, params), self.fit.seed)
+            model = workshop.model_for(params, self.fit.seed)
             self.trainer = EpochTrainer(model, self.fit.seed, workshop.horizon)
         else:
             self.trainer.set_params(changed(self.params, params))
@@ -189,7 +188,9 @@ class _Fold:
             self.score_errors.pop(held_out, None)
             try:
                 model, X, y = self._seen_by_scorers(workshop, self.trainer, held_out)
-                self.scores[held_out], errors = workshop.scoring(model, X, y)
+                handed = workshop.dataset.take_of(workshop.handed.get(held_out, {}), workshop.rows[held_out])
+                seed_generators(self.fit.seed ^ int(held_out[:7], 16))
+                self.scores[held_out], errors = workshop.scoring(model, X, y, handed)
                 failure = workshop.failure_among(self.scores[held_out], errors, held_out)
             except Exception as raised:  # a scorer may raise anything; other rows may do
                 failure = failure_of(raised)

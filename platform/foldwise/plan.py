@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from foldwise.digest import derive_seed, digest, digest_rows
+from foldwise.errors import InputTypeError
 from foldwise.folds import Fold
+from foldwise.identity import Identity
+from foldwise.keys import derive_seed, digest, digest_rows
+from foldwise.keys.versions import versions_of
 from foldwise.prefixes import Prefixes
 from foldwise.problem import Problem
 from foldwise.schedule import PBT, changing
 from foldwise.trial import Fit, Lineage, Params, Trial
+from foldwise.world import World
 
 FINAL = "final"
 _COUNTED_EXACTLY = 100_000
@@ -24,10 +29,21 @@ _BLOCK = 1000
 
 @dataclass(frozen=True, slots=True)
 class PlannedFold:
-    """A fold, as keys of the plan's row sets."""
+    """A fold, as keys of the plan's row sets.
+
+    Parameters
+    ----------
+    train : str
+        Rows to learn from.
+    held_out : str
+        Rows to be scored on, with what the scorer is handed.
+    seen : str
+        The train rows, to be scored on likewise.
+    """
 
     train: str
     held_out: str
+    seen: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +65,34 @@ class Study:
     judged: PlannedFold | None
 
 
+class _RowSets:
+    """Row sets by key, each held once; those that are scored with something in hand have keys of their own."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, np.ndarray] = {}
+        self.handed: dict[str, Mapping[str, Any]] = {}
+        self._names: dict[int, str] = {}
+
+    def key_of(self, numbers: np.ndarray) -> str:
+        key = digest_rows(numbers)
+        self.rows.setdefault(key, numbers)
+        return key
+
+    def fold(self, fold: Fold, handed: Mapping[str, Any]) -> PlannedFold:
+        train, held_out = self.key_of(fold.train), self.key_of(fold.held_out)
+        return PlannedFold(train, self._scored(held_out, handed), self._scored(train, handed))
+
+    def _scored(self, rows: str, handed: Mapping[str, Any]) -> str:
+        if not handed:
+            return rows
+        if id(handed) not in self._names:
+            self._names[id(handed)] = digest(dict(handed))
+        key = digest("scored", rows, self._names[id(handed)])
+        self.rows.setdefault(key, self.rows[rows])
+        self.handed.setdefault(key, handed)
+        return key
+
+
 @dataclass(frozen=True)
 class Plan:
     """What will be run, inert and printable.
@@ -61,6 +105,10 @@ class Plan:
         Row sets by key; a fit names its rows by these.
     studies : tuple of Study
         One per outer fold, then the final one.
+    whole : str
+        Key of all rows.
+    handed : mapping of str to mapping
+        Of row sets that are scored with weights or other metadata: what the scorer is handed, by name.
 
     Examples
     --------
@@ -77,27 +125,21 @@ class Plan:
     rows: Mapping[str, np.ndarray]
     studies: tuple[Study, ...]
     whole: str
+    handed: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, problem: Problem) -> Plan:
         """Plan a problem."""
-        rows: dict[str, np.ndarray] = {}
-
-        def key_of(numbers: np.ndarray) -> str:
-            key = digest_rows(numbers)
-            rows.setdefault(key, numbers)
-            return key
-
-        def planned(fold: Fold) -> PlannedFold:
-            return PlannedFold(key_of(fold.train), key_of(fold.held_out))
-
-        judged = [planned(fold) for fold in problem.folds.outer]
-        outer = [
-            Study(f"outer-{number}", tuple(planned(fold) for fold in inner), judged[number])
-            for number, inner in enumerate(problem.folds.inner)
+        sets = _RowSets()
+        inner, outer = problem.handed.inner, problem.handed.outer
+        judged = [sets.fold(fold, outer) for fold in problem.folds.outer]
+        outer_studies = [
+            Study(f"outer-{number}", tuple(sets.fold(fold, inner) for fold in folds), judged[number])
+            for number, folds in enumerate(problem.folds.inner)
         ]
-        whole = key_of(np.arange(problem.dataset.n_rows))
-        return cls(problem, rows, (*outer, Study(FINAL, tuple(judged), None)), whole)
+        final = Study(FINAL, tuple(sets.fold(fold, inner) for fold in problem.folds.outer), None)
+        whole = sets.key_of(np.arange(problem.dataset.n_rows))
+        return cls(problem, sets.rows, (*outer_studies, final), whole, sets.handed)
 
     # --- keys and seeds ---
 
@@ -109,7 +151,7 @@ class Plan:
             sets = wanted.setdefault(fold.train, {})
             sets[fold.held_out] = None
             if self.problem.return_train_score:
-                sets[fold.train] = None
+                sets[fold.seen] = None
         return {train: tuple(sets) for train, sets in wanted.items()}
 
     @cached_property
@@ -123,10 +165,35 @@ class Plan:
         return self.problem.seed
 
     @cached_property
-    def _learns_from(self) -> Mapping[str, str]:
-        problem = self.problem
-        shared = digest(problem.dataset.digest, problem.estimator)
-        return {train: digest(shared, train, seed) for train, seed in self.seeds.items()}
+    def identity(self) -> Identity:
+        """What identifies fits, their rows and seeds apart."""
+        return Identity(self.problem.dataset, self.problem.estimator, self.problem.world)
+
+    @cached_property
+    def _rows_and_seeds(self) -> Mapping[str, str]:
+        return {train: digest(train, seed) for train, seed in self.seeds.items()}
+
+    @cached_property
+    def world(self) -> World:
+        """What surrounds the fits, with the versions and the code that workers must have."""
+        unread = self.unread  # all code has been met once it is known
+        digester = self.identity.digester
+        if not unread:
+            with contextlib.suppress(InputTypeError):
+                digester.digest(self.problem.scoring.scorer)
+        return self.problem.world.naming(digester, versions_of(digester.distributions))
+
+    @cached_property
+    def unread(self) -> Mapping[str, str]:
+        """What cannot be read by content, with the reason: its fits are shared with nothing, and never found again."""
+        identity = self.identity
+        if not self._reads_nothing:
+            identity.meet(self.problem.space)
+        return dict(identity.unread)
+
+    @property
+    def _reads_nothing(self) -> bool:
+        return self.identity.whole is None
 
     @cached_property
     def prefixes(self) -> Prefixes:
@@ -136,26 +203,32 @@ class Plan:
     def fit(self, params: Params, train: str, *, keep_model: bool = False, lineage: Lineage = ()) -> Fit:
         """Name the fit of some params on some train rows; with a lineage, of its epochs, which begin with its own params."""
         if lineage:
-            key, params = digest(self._learns_from[train], self._names(lineage)), lineage[0].params
+            names, params = self._names(lineage), lineage[0].params
         else:
-            key = digest(self._learns_from[train], params)
+            names = self.identity.of(params)
+        key = self.identity.alone() if names is None else digest(self._rows_and_seeds[train], names)
         return Fit(key, train, self.held_out[train], params, self.seeds[train], keep_model, lineage)
 
-    def _names(self, lineage: Lineage) -> list[Any]:
+    def _names(self, lineage: Lineage) -> str | None:
         assert self.problem.schedule is not None
-        return ["lineage", self.problem.schedule.max_epochs, *([one.params, one.epochs] for one in lineage)]
+        segments = [(self.identity.of(one.params), one.epochs) for one in lineage]
+        if any(key is None for key, _ in segments):
+            return None
+        return digest("lineage", self.problem.schedule.max_epochs, segments)
 
     def trial_key(self, study: str, trial: Trial) -> str:
         """Name a scheduled trial: what stops it depends on its siblings, so it belongs to this very problem."""
-        return digest("trial", self.problem.key, study, trial.number, trial.params)
+        return digest("trial", self.problem.key, study, trial.number, self.identity.of(trial.params) or self.identity.alone())
 
     def asked_of(self, fold: PlannedFold) -> tuple[str, ...]:
         """Return the rows on which a study itself wants a fold's fit scored."""
-        return (fold.held_out, fold.train) if self.problem.return_train_score else (fold.held_out,)
+        return (fold.held_out, fold.seen) if self.problem.return_train_score else (fold.held_out,)
 
     def described(self) -> Plan:
         """Return the plan without the data, to be kept and pickled after a run."""
-        return replace(self, problem=self.problem.described(), rows={})
+        described = replace(self, problem=self.problem.described(), rows={}, handed={})
+        described.__dict__["unread"] = self.unread
+        return described
 
     # --- counts ---
 
@@ -169,6 +242,8 @@ class Plan:
         """Distinct fits that will run; None where the search adapts, or a schedule judges."""
         if self.problem.search.adapts or self.is_scheduled:
             return None
+        if self.unread:
+            return self.n_fits_plain if self._reads_nothing else None
         return self._n_distinct_params * self.n_train_sets + self.problem.refit
 
     @property
@@ -204,7 +279,7 @@ class Plan:
     def _n_distinct_params(self) -> int:
         if self.n_trials > _COUNTED_EXACTLY:
             return self.n_trials
-        return len({digest(params) for params in self._asked()})
+        return len({self.identity.of(params) for params in self._asked()})
 
     def _asked(self) -> Iterator[Params]:
         """Yield what a search that does not adapt will ask; never all of it at once."""
@@ -266,7 +341,7 @@ class Plan:
         n_cores : int, optional
             Fits that can run at once; if known, it is said where the search cannot fill them.
         """
-        lines = [*self._lines_of_the_search(), self._line_of_fits(), *self._lines_of_prefixes()]
+        lines = [*self._lines_of_the_search(), self._line_of_fits(), *self._lines_of_prefixes(), *self._lines_of_the_unread()]
         if n_cores is not None and (at_once := self.n_fits_at_once) is not None and at_once < n_cores:
             over = "all studies are" if self.is_scheduled else "all studies and inner folds are"
             what = "trials" if self.is_scheduled else "fits"
@@ -322,6 +397,12 @@ class Plan:
             f"fits       {self.n_fits} to run; a nested search that shares nothing would run {plain} "
             f"({self.n_fits / plain:.2f} of them)"
         )
+
+    def _lines_of_the_unread(self) -> list[str]:
+        return [
+            f"not shared {what} cannot be read by content ({why}); its fits share nothing, and no ledger finds them again"
+            for what, why in self.unread.items()
+        ]
 
     def _lines_of_prefixes(self) -> list[str]:
         steps = self.prefixes.transformers

@@ -14,7 +14,7 @@ from typing import Any
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import FeatureUnion, Pipeline
 
-from foldwise.digest import digest
+from foldwise.keys import Digester, label
 from foldwise.trial import Params
 
 _NOTHING = (None, "passthrough", "drop")
@@ -67,7 +67,7 @@ class Prefixes:
     def order_of(self, params: Params) -> tuple[tuple[int, str, str], ...]:
         """Return what to sort params by, so that those with equal prefixes follow each other."""
         found = ((self._position(name), name, value) for name, value in params.items())
-        return tuple(sorted((at, name, digest(value)) for at, name, value in found if at < len(self.transformers)))
+        return tuple(sorted((at, name, self._label(value)) for at, name, value in found if at < len(self.transformers)))
 
     def count_fits(self, trials: Iterable[Params]) -> tuple[int, int]:
         """Count the transformers to fit, on one set of train rows: one by one, and with equal prefixes fitted once."""
@@ -76,8 +76,15 @@ class Prefixes:
             for one in self.transformers:
                 if one.is_present(params):
                     plain += 1
-                    distinct.add((one.path, digest(one.relevant(params))))
+                    distinct.add((one.path, self._label(one.relevant(params))))
         return plain, len(distinct)
+
+    @cached_property
+    def _digester(self) -> Digester:
+        return Digester()
+
+    def _label(self, value: Any) -> str:
+        return label(value, self._digester)
 
     def _position(self, name: str) -> int:
         """Return the place of the first transformer that a param decides; one beyond the last for the model's own."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -16,16 +17,19 @@ from sklearn.utils.multiclass import type_of_target
 
 from foldwise.checks import is_integer, is_real
 from foldwise.data import Dataset
-from foldwise.digest import digest
 from foldwise.errors import DataError, InputError, InputTypeError, SpaceError, nearest
 from foldwise.folds import NestedFolds, nested_folds
+from foldwise.keys import Digester, digest
+from foldwise.keys.versions import versions_of
 from foldwise.limits import Limits
 from foldwise.resources import Resources
+from foldwise.routing import Handed, hand_out
 from foldwise.schedule import Schedule
 from foldwise.scoring import Scoring, check_scorable, make_scoring
 from foldwise.search import Search
 from foldwise.space import SearchSpace
 from foldwise.trial import Params
+from foldwise.world import World
 
 DEFAULT_BATCH = 8
 
@@ -68,6 +72,10 @@ class Problem:
         In time; like resources, no part of the key.
     schedule : Schedule or None
         How trials are judged while they train; None: they are not.
+    handed : Handed
+        Who is handed what was given beside X and y.
+    world : World
+        What surrounds the fits.
     """
 
     name: str
@@ -86,10 +94,13 @@ class Problem:
     resources: Resources = field(default_factory=Resources)
     limits: Limits = field(default_factory=Limits)
     schedule: Schedule | None = None
+    handed: Handed = field(default_factory=Handed)
+    world: World = field(default_factory=World.here)
 
     def described(self) -> Problem:
         """Return the problem without rows, its key known, to be kept after a run."""
-        kept = replace(self, dataset=self.dataset.described(), folds=NestedFolds((), (), self.folds.shared))
+        folds = NestedFolds((), (), self.folds.shared)
+        kept = replace(self, dataset=self.dataset.described(), folds=folds, handed=Handed())
         kept.__dict__["key"] = self.key
         return kept
 
@@ -97,13 +108,22 @@ class Problem:
     def key(self) -> str:
         """Digest of all that affects results."""
         rows = [[f.train, f.held_out] for f in (*self.folds.outer, *(i for inner in self.folds.inner for i in inner))]
-        spaces = [{n: [type(d).__name__, vars(d)] for n, d in sub.items()} for sub in self.space.subspaces]
-        schedule = [] if self.schedule is None else [self.schedule.to_dict()]  # where there is none, keys are as ever
-        return digest(
-            self.dataset.digest, self.estimator, spaces, [self.search.method, vars(self.search)], self.n_trials,
-            self.batch if self.search.adapts else None, rows, self.scoring.scorer, self.scoring.refit, self.refit, self.seed,
-            self.return_train_score, self.error_score, *schedule,
-        )  # fmt: skip
+        digester = Digester()
+        try:
+            spaces = [
+                {name: [type(dimension).__name__, clone(vars(dimension), safe=False)] for name, dimension in sub.items()}
+                for sub in self.space.subspaces
+            ]
+            content = digester.digest(
+                self.dataset.digest, clone(self.estimator), spaces, self.search, self.n_trials,
+                self.batch if self.search.adapts else None, rows, self.scoring.scorer, self.scoring.refit, self.refit,
+                self.seed, self.return_train_score, self.error_score, self.handed.inner, self.handed.outer,
+                None if self.schedule is None else self.schedule.to_dict(), self.world.settings,
+            )  # fmt: skip
+        except Exception:  # what cannot be read, or copied, makes each problem one of its own
+            return uuid.uuid4().hex
+        runs_on = {*self.search.runs_on, *(("ray",) if self.schedule is not None else ())}
+        return digest(content, versions_of(digester.distributions | runs_on))
 
 
 def make_problem(
@@ -146,18 +166,23 @@ def make_problem(
         random_state=random_state,
     )  # fmt: skip
     check_scorable(estimator, scoring, dataset.y)
+    handed = hand_out(estimator, asked.scoring.scorer, outer_cv, inner_cv, dataset.groups, dataset.fit_params)
+    requested = {"outer_cv": handed.outer_split, "inner_cv": handed.inner_split}
+    folds = nested_folds(
+        dataset, outer_cv, inner_cv, classifier=is_classifier(estimator), seed=asked.seed, repeats=int(repeats),
+        requested=requested,
+    )  # fmt: skip
     return Problem(
         name=name,
-        dataset=dataset,
+        dataset=replace(dataset, fit_params=handed.fit),
         estimator=estimator,
         space=asked.space,
         search=search,
         n_trials=asked.n_trials,
         batch=int(batch),
-        folds=nested_folds(
-            dataset, outer_cv, inner_cv, classifier=is_classifier(estimator), seed=asked.seed, repeats=int(repeats)
-        ),
-        scoring=asked.scoring,
+        folds=folds,
+        # A weighted mean of right and wrong rows has no pooled count.
+        scoring=replace(asked.scoring, zero_one=frozenset()) if handed.outer else asked.scoring,
         refit=refit is not False,
         seed=asked.seed,
         return_train_score=bool(return_train_score),
@@ -165,6 +190,7 @@ def make_problem(
         resources=asked.resources,
         limits=asked.limits,
         schedule=asked.schedule,
+        handed=handed,
     )
 
 
@@ -333,8 +359,8 @@ def _check_names(space: SearchSpace, estimator: BaseEstimator) -> None:
     """Check that every name of the space can be set, by an estimator that is itself a value if need be."""
     known = estimator.get_params(deep=True)
     for sub in space.subspaces:
-        for name in sub:
-            if name not in known and not _set_by_a_value(name, sub):
+        for name, dimension in sub.items():
+            if name not in known and not _set_by_a_value(name, sub) and not _is_taken(name, dimension, estimator):
                 raise SpaceError(
                     f"space.{name}",
                     f"expected a param of {type(estimator).__name__}, got {name!r}; {nearest(name, sorted(known))}",
@@ -350,7 +376,17 @@ def _set_by_a_value(name: str, sub: Mapping[str, Any]) -> bool:
     )
 
 
+def _is_taken(name: str, dimension: Any, estimator: Any) -> bool:
+    """Try a name that ``get_params`` does not list, as some estimators have names by which only ``set_params`` knows params."""
+    if not isinstance(name, str):
+        return False
+    try:
+        clone(estimator).set_params(**{name: clone(dimension.example(), safe=False)})
+    except Exception:  # whatever an estimator raises of a name that it does not know
+        return False
+    return True
+
+
 def with_params(estimator: Any, params: Params) -> Any:
-    """Clone an estimator and set params on it, cloning those that are estimators themselves."""
-    fresh = clone(estimator)
-    return fresh.set_params(**{name: clone(value, safe=False) for name, value in params.items()}) if params else fresh
+    """Make an estimator ready to be fitted, as scikit-learn's searches do: cloned, then given clones of the params."""
+    return clone(estimator).set_params(**clone(dict(params), safe=False))

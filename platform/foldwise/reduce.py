@@ -109,7 +109,7 @@ def reduce_trial(
         pairs = zip(keys, results, strict=True)
         return tuple(result.scores.get(key, {}).get(metric, error_score) for key, result in pairs)
 
-    held_out, train = [fold.held_out for fold in folds], [fold.train for fold in folds]
+    held_out, train = [fold.held_out for fold in folds], [fold.seen for fold in folds]
     scores = {
         metric: FoldScores(scores_on(held_out, metric), scores_on(train, metric) if train_scores else ()) for metric in metrics
     }

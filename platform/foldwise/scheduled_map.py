@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from foldwise.account import Account
-from foldwise.digest import digest
 from foldwise.events import Event, FitEnded
 from foldwise.executors import ScheduledExecutor
 from foldwise.first_failures import FirstFailures
 from foldwise.fit_map import FitMap
+from foldwise.keys import digest
 from foldwise.plan import Plan, Study
 from foldwise.studies import Settle, TrialMap
 from foldwise.trial import Fit, FitResult, Trial, TrialEnd, TrialState

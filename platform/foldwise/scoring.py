@@ -80,8 +80,10 @@ class Scoring:
         refit = "score" if single and not callable(self.refit) else self.refit
         return replace(self, metrics=tuple(metrics), single=single, refit=refit)
 
-    def __call__(self, estimator: Any, X: Any, y: Any) -> tuple[dict[str, float], dict[str, str]]:
-        """Score a fitted estimator.
+    def __call__(
+        self, estimator: Any, X: Any, y: Any, handed: Mapping[str, Any] | None = None
+    ) -> tuple[dict[str, float], dict[str, str]]:
+        """Score a fitted estimator; ``handed`` is what the scorer is given beside, such as weights.
 
         Returns
         -------
@@ -95,7 +97,7 @@ class Scoring:
         TypeError
             If a scorer returns something other than a number.
         """
-        raw = self.scorer(estimator, X) if y is None else self.scorer(estimator, X, y)
+        raw = self.scorer(estimator, X, *(() if y is None else (y,)), **(handed or {}))
         if not isinstance(raw, Mapping):
             raw = {self.objective if self.metrics else "score": raw}
         scores: dict[str, float] = {}
@@ -178,7 +180,7 @@ def _needs_only_predictions(scoring: Any) -> bool:
         scoring.values() if isinstance(scoring, Mapping) else scoring if isinstance(scoring, list | tuple | set) else [scoring]
     )
     made = type(get_scorer("accuracy"))  # the class of all that ``make_scorer`` makes
-    return all(one is None or isinstance(one, str | made) for one in given)
+    return all(one is None or isinstance(one, str) or type(one) is made for one in given)
 
 
 _PREDICTING = ("predict", "predict_proba", "decision_function")

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from foldwise.digest import derive_seed
+from foldwise.keys import derive_seed
 
 
 def seed_random_states(estimator: Any, seed: int) -> Any:
@@ -17,12 +17,13 @@ def seed_random_states(estimator: Any, seed: int) -> Any:
 
     The param's path is all that tells steps apart, so equal pipeline prefixes get equal seeds.
     """
-    unset = {
-        name: derive_seed(seed, name)
-        for name, value in estimator.get_params(deep=True).items()
-        if value is None and is_random_state(name)
-    }
+    unset = {name: derive_seed(seed, name) for name in unset_random_states(estimator)}
     return estimator.set_params(**unset) if unset else estimator
+
+
+def unset_random_states(estimator: Any) -> list[str]:
+    """Return the paths of the random states that are None."""
+    return [name for name, value in estimator.get_params(deep=True).items() if value is None and is_random_state(name)]
 
 
 def is_random_state(name: str) -> bool:

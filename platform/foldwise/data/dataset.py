@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import copy
+import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import numpy as np
+from sklearn.utils import _safe_indexing
 
-from foldwise.digest import digest
 from foldwise.errors import DataError, InputTypeError
+from foldwise.keys import digest
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ class Dataset:
             if hasattr(values, "__array__") and not hasattr(values, "shape"):
                 object.__setattr__(self, field_name, np.asarray(values))
         n_rows = _length(self.X, "X")
-        if getattr(self.X, "format", None) in {"coo", "dia", "bsr", "dok", "lil"}:  # sparse, without quick access to rows
+        if hasattr(self.X, "tocsr"):  # as scikit-learn's searches hand sparse rows on
             object.__setattr__(self, "X", self.X.tocsr())
         if n_rows == 0:
             raise DataError("X", "expected at least one row, got Found array with 0 sample(s)")
@@ -101,8 +103,20 @@ class Dataset:
 
     @cached_property
     def digest(self) -> str:
-        """Key of what a fit can learn from: X, y and the fit params."""
-        return digest(self.X, self.y, dict(self.fit_params))
+        """Key of what a fit can learn from: X, y and the fit params; one of its own where their content cannot be read."""
+        return self._key_or_problem[0]
+
+    @property
+    def unread(self) -> str | None:
+        """Why the content cannot be read, so that what is learned from it is never found again; None if it can."""
+        return self._key_or_problem[1]
+
+    @cached_property
+    def _key_or_problem(self) -> tuple[str, str | None]:
+        try:
+            return digest(self.X, self.y, dict(self.fit_params)), None
+        except InputTypeError as error:
+            return uuid.uuid4().hex, error.problem
 
     @property
     def row_labels(self) -> np.ndarray:
@@ -124,26 +138,45 @@ class Dataset:
         X, y, fit_params
             y is None where there are no targets.
         """
-        X = take_rows(self.X, rows)
-        if against is not None:
-            if len(self.shape) != 2 or self.shape[0] != self.shape[1]:
-                raise DataError("X", f"expected a square kernel matrix, got shape {self.shape}")
-            X = X.iloc[:, against] if hasattr(X, "iloc") else X[:, against]
+        if against is not None and (len(self.shape) != 2 or self.shape[0] != self.shape[1]):
+            raise DataError("X", f"expected a square kernel matrix, got shape {self.shape}")
+        if against is None:
+            X = take_rows(self.X, rows)
+        else:
+            X = self.X.iloc[rows, against] if hasattr(self.X, "iloc") else self.X[np.ix_(rows, against)]
         y = None if self.y is None else take_rows(self.y, rows)
-        return X, y, {k: take_rows(v, rows) if self._is_by_row(v) else v for k, v in self.fit_params.items()}
+        return X, y, self.take_of(self.fit_params, rows)
 
-    def splits(self, splitter: Any, rows: np.ndarray | None = None) -> Iterable[tuple[np.ndarray, np.ndarray]]:
-        """Let a scikit-learn splitter split the data, or some rows of it, into (train, held-out) positions."""
+    def take_of(self, params: Mapping[str, Any], rows: np.ndarray) -> dict[str, Any]:
+        """Return some params for some rows: what has a value per row is sliced, the rest goes as it is."""
+        return {name: take_rows(value, rows) if self._is_by_row(value) else value for name, value in params.items()}
+
+    def splits(
+        self, splitter: Any, rows: np.ndarray | None = None, params: Mapping[str, Any] | None = None
+    ) -> Iterable[tuple[np.ndarray, np.ndarray]]:
+        """Let a scikit-learn splitter split the data, or some rows of it, into (train, held-out) positions.
+
+        Parameters
+        ----------
+        splitter : splitter
+            With ``split(X, y, groups)``.
+        rows : array of int, optional
+            Which rows; None: all.
+        params : mapping, optional
+            What else the splitter requests.
+        """
+        every = np.arange(self.n_rows) if rows is None else rows
+        others = self.take_of(params or {}, every)
         if rows is None:
-            return splitter.split(self.X, self.y, self.groups)  # type: ignore[no-any-return]
+            return splitter.split(self.X, self.y, self.groups, **others)  # type: ignore[no-any-return]
         X, y, _ = self.take(rows)
-        return splitter.split(X, y, None if self.groups is None else self.groups[rows])  # type: ignore[no-any-return]
+        return splitter.split(X, y, None if self.groups is None else self.groups[rows], **others)  # type: ignore[no-any-return]
 
     def described(self) -> Dataset:
         """Return a handle that knows shape, digest and groups, and holds no rows."""
         handle: Dataset = object.__new__(Dataset)
         known = {"X": _NoRows(self.shape), "y": None, "groups": self.groups, "fit_params": {}, "name": self.name}
-        handle.__dict__.update(known, digest=self.digest)
+        handle.__dict__.update(known, digest=self.digest, _key_or_problem=self._key_or_problem)
         return handle
 
     def _is_by_row(self, value: Any) -> bool:
@@ -154,10 +187,8 @@ class Dataset:
 
 def take_rows(values: Any, rows: np.ndarray) -> Any:
     """Return a copy of some rows of an array, sparse matrix, frame, series or list (and of a list's rows)."""
-    if hasattr(values, "iloc"):
-        return values.iloc[rows]
-    if hasattr(values, "shape"):
-        return values[rows]
+    if hasattr(values, "iloc") or hasattr(values, "shape"):
+        return _safe_indexing(values, rows)  # whose result is what scikit-learn's searches fit on
     return [copy.copy(values[row]) for row in rows]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import time
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -12,6 +13,7 @@ from typing import Any
 from foldwise.errors import ClusterError
 from foldwise.executors.address import check_address
 from foldwise.executors.base import Executor
+from foldwise.executors.code import SentCode, unchanged
 from foldwise.executors.devices import leave_process, run_until_spent, share_of
 from foldwise.executors.losses import Flight, Loss, after_loss
 from foldwise.executors.ray_session import SESSION, check_locally, waited_for
@@ -25,6 +27,7 @@ from foldwise.limits import Limits
 from foldwise.plan import Plan
 from foldwise.resources import Resources
 from foldwise.trial import Fit, FitResult
+from foldwise.world import World
 
 _NODES_EVERY = 1.0  # seconds between counts of the nodes, which come and go
 _COUNTING = 0.01  # share of the time that counting them may take, where they are many
@@ -42,14 +45,23 @@ def run_chunk(boxed: list[Any], paths: Sequence[str], chunk: Sequence[Fit]) -> l
 
 
 def open_workshop(boxed: list[Any], paths: Sequence[str]) -> Workshop:
-    """Return the workshop that a boxed reference names; a worker keeps the last one open."""
+    """Return the workshop that boxed references name, if this process's world is the driver's; a worker keeps the last one open.
+
+    Raises
+    ------
+    ClusterError
+        If versions or code are others here.
+    """
     import ray  # lazily: this runs on workers, and the driver imports Ray late
 
-    (reference,) = boxed
+    surroundings, reference = boxed
     name = reference.hex()
     if name not in _opened:
         _opened.clear()
         add_import_paths(*paths)
+        world: World = ray.get(surroundings)
+        world.check_versions()
+        world.check_code()
         _opened[name] = ray.get(reference)
     return _opened[name]
 
@@ -69,16 +81,20 @@ def run_on_gpu(boxed: list[Any], paths: Sequence[str], chunk: Sequence[Fit]) -> 
         leave_process()
 
 
-def put_workshop(ray: Any, workshop: Workshop | None) -> Any:
-    """Put a workshop into the object store, from which each worker opens it.
+def put_workshop(ray: Any, workshop: Workshop) -> list[Any]:
+    """Put a workshop into the object store, from which each worker opens it, and before it the world that it needs.
 
     Raises
     ------
     ClusterError
-        If there is no room for it.
+        If there is no room for it, or it cannot be sent.
     """
     try:
-        return ray.put(workshop)
+        return [ray.put(workshop.world), ray.put(workshop)]
+    except (TypeError, pickle.PicklingError) as error:
+        raise ClusterError(
+            f"expected an estimator, data and scorers that can be sent to workers, got {type(error).__name__}: {_short(error)}"
+        ) from error
     except (ray.exceptions.ObjectStoreFullError, ray.exceptions.OutOfDiskError) as full:
         raise ClusterError(
             "expected room for the data in Ray's object store and the disk behind it, got "
@@ -102,7 +118,9 @@ class RayExecutor(Executor):
         self._ray: Any = None
         self._tasks: Mapping[bool, Any] = {}
         self._workshop: Workshop | None = None
-        self._reference: Any = None
+        self._boxed: list[Any] = []
+        self._code: SentCode | None = None
+        self._classes: list[type] = []
         self._n_puts = 0
         self._waiting: deque[Flight] = deque()
         self._flights: dict[Any, Flight] = {}
@@ -134,7 +152,10 @@ class RayExecutor(Executor):
         self._count_nodes(resources)
         if not (self._is_shared and self._limits.wait_seconds is not None):
             self._room.check()
-        self._workshop = replace(Workshop.of(plan), guard=FitGuard(self._limits.fit_seconds, may_exit=True))
+        self._code, self._classes = SentCode(self._ray), plan.identity.digester.own_classes
+        world = self._code.agree(plan.world, plan.identity.digester.own_modules, added_import_paths())
+        guard = FitGuard(self._limits.fit_seconds, may_exit=True)
+        self._workshop = replace(Workshop.of(plan), guard=guard, world=world)
         self._put()
         now = time.monotonic()
         self._wait = Wait(self._limits.wait_seconds, self._room, has_free=self._is_free(), now=now)
@@ -192,8 +213,10 @@ class RayExecutor(Executor):
             self._forget(handle)
             self._ray.cancel(handle, force=True)
         self._waiting.clear()
-        self._workshop = self._reference = None
+        self._workshop, self._boxed = None, []
         self._tasks = {}
+        if self._code is not None:
+            self._code.close()
 
     def waits_for(self) -> str | None:  # noqa: D102
         if not self._flights and not self._turns.is_ours:
@@ -220,13 +243,14 @@ class RayExecutor(Executor):
         # and all where other jobs may take it.
         may_hang = self._limits.fit_seconds is not None or self._room.resources.gpu > 0
         is_watched = may_hang or self._is_shared or not self._wait.has_begun
-        handle = self._tasks[is_watched].remote([self._reference], added_import_paths(), flight.chunk)
+        handle = self._tasks[is_watched].remote(self._boxed, added_import_paths(), flight.chunk)
         self._flights[handle] = flight
         if is_watched:
             self._watched[handle] = None
 
     def _put(self) -> None:
-        self._reference = put_workshop(self._ray, self._workshop)
+        assert self._workshop is not None
+        self._boxed = put_workshop(self._ray, self._workshop)
         self._n_puts += 1
 
     # --- taking ---
@@ -245,7 +269,8 @@ class RayExecutor(Executor):
     def _take(self, handle: Any) -> list[FitResult]:
         """Take what a chunk has to say: that it has begun, its results, or that its worker was lost."""
         try:
-            said: list[FitResult] | None = self._ray.get(next(handle) if handle in self._watched else handle)
+            with unchanged(self._classes if any(fit.keep_model for fit in self._flights[handle].chunk) else ()):
+                said: list[FitResult] | None = self._ray.get(next(handle) if handle in self._watched else handle)
         except self._ray.exceptions.RayError as error:
             return self._lose(handle, error)
         now = time.monotonic()
@@ -266,6 +291,8 @@ class RayExecutor(Executor):
         """Send a chunk again whose worker was lost, or say why not."""
         is_late, flight, cause = self._is_late(handle), self._forget(handle), getattr(error, "cause", None) or error
         loss = self._loss_of(cause)
+        if isinstance(cause, ClusterError):  # the worker's world is not the driver's
+            raise ClusterError(str(cause)) from error
         if loss is None:
             if any(fit.keep_model for fit in flight.chunk):  # a model that cannot be sent back
                 failure = failure_of(cause)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
-from foldwise.digest import digest
+from foldwise.errors import InputTypeError
+from foldwise.keys import digest
 from foldwise.plan import Plan
 from foldwise.trial import Fit, FitResult, TrialEnd
 
@@ -110,8 +112,11 @@ class NoLedger(Ledger, Entries):
 
 
 def scorer_of(plan: Plan) -> str:
-    """Return the key of a plan's scorer: scores by another one are other scores."""
-    return digest(plan.problem.scoring.scorer)
+    """Return the key of a plan's scorer: scores by another one are other scores; one of its own where it cannot be read."""
+    try:
+        return digest(plan.problem.scoring.scorer)
+    except InputTypeError:
+        return uuid.uuid4().hex
 
 
 def holds_all(fit: Fit, result: FitResult) -> bool:

@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from foldwise.digest import digest
 from foldwise.dimension import Categorical
+from foldwise.keys import label
 from foldwise.space import SearchSpace
 from foldwise.trial import Lineage, Segment
 
@@ -28,7 +28,7 @@ class LineageWriter:
     def __init__(self, space: SearchSpace) -> None:
         dimensions = (dimension for sub in space.subspaces for dimension in sub.values())
         listed = (dimension.choices for dimension in dimensions if isinstance(dimension, Categorical))
-        self._choices = {digest(choice): choice for choices in listed for choice in choices if not _is_plain(choice)}
+        self._choices = {label(choice): choice for choices in listed for choice in choices if not _is_plain(choice)}
 
     def write(self, lineage: Lineage) -> str:
         """Return a lineage as JSON."""
@@ -50,7 +50,7 @@ class LineageWriter:
 
 def _word(value: Any) -> Any:
     value = value.item() if hasattr(value, "item") and getattr(value, "ndim", 1) == 0 else value
-    return value if _is_plain(value) else {_CHOICE: digest(value)}
+    return value if _is_plain(value) else {_CHOICE: label(value)}
 
 
 def _is_plain(value: Any) -> bool:

@@ -8,12 +8,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from foldwise.digest import digest
 from foldwise.errors import Failure
 from foldwise.ledger.base import EndedTrial, Finished
 from foldwise.plan import Plan
 from foldwise.trial import FitResult, Lineage, TrialEnd, TrialState
-from foldwise.versions import code_version
 
 WHOLE = -1
 """Place of the row that stands for held-out rows as a whole: they could not be scored, or no metric came of it."""
@@ -23,12 +21,12 @@ def origin_row(plan: Plan) -> dict[str, Any]:
     """Describe what all fits of a plan learn from."""
     dataset, estimator = plan.problem.dataset, plan.problem.estimator
     return {
-        "key": digest(dataset.digest, estimator),
+        "key": plan.identity.whole or plan.identity.alone(),
         "data": dataset.digest,
         "data_name": storable(dataset.name),
         "data_shape": " x ".join(map(str, dataset.shape)),
         "estimator": storable(" ".join(repr(estimator).split())),
-        "versions": json.dumps(_versions(estimator), sort_keys=True),
+        "versions": json.dumps(plan.world.versions, sort_keys=True),
     }
 
 
@@ -133,10 +131,3 @@ def storable(words: str) -> str:
 def _readable(value: Any) -> Any:
     """Write a param that JSON has no word for; nothing is read back from it."""
     return value.item() if hasattr(value, "item") and getattr(value, "ndim", 1) == 0 else " ".join(repr(value).split())
-
-
-def _versions(estimator: Any) -> Mapping[str, str]:
-    """Return the version of the code of an estimator and of all that its params hold."""
-    parts = [estimator, *estimator.get_params(deep=True).values()]
-    owners = {part if isinstance(part, type) else type(part) for part in parts if hasattr(part, "get_params")}
-    return {f"{owner.__module__}:{owner.__qualname__}": code_version(owner) for owner in owners}

@@ -39,6 +39,8 @@ class Search(ABC):
     method: ClassVar[str]
     adapts: ClassVar[bool]
     """Whether results change what is asked."""
+    runs_on: ClassVar[tuple[str, ...]] = ()
+    """Distributions whose versions may change what is asked."""
 
     @abstractmethod
     def open(self, space: SearchSpace, n_trials: int, seed: int) -> Asker:

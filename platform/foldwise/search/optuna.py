@@ -15,9 +15,9 @@ from optuna.distributions import FloatDistribution, IntDistribution
 from optuna.samplers import BaseSampler, BruteForceSampler, GridSampler
 from optuna.trial import TrialState as OptunaState
 
-from foldwise.digest import digest
 from foldwise.dimension import Categorical, Dimension, Distribution, Float, Int
 from foldwise.errors import InputError, InputTypeError, MissingPackageError, nearest
+from foldwise.keys import digest
 from foldwise.process import ignored_warnings
 from foldwise.search.base import Asker, Search
 from foldwise.search.random import DEFAULT_TRIALS
@@ -52,6 +52,7 @@ class OptunaSearch(Search):
 
     method: ClassVar[str] = "optuna"
     adapts: ClassVar[bool] = True
+    runs_on: ClassVar[tuple[str, ...]] = ("optuna", "cmaes", "torch")
 
     def check(self, space: SearchSpace, n_trials: int | None) -> int:  # noqa: D102
         space.check_bounded()

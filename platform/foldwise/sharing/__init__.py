@@ -7,6 +7,6 @@ themselves as they always do. All that is shared is read-only; whoever must writ
 
 from foldwise.sharing.arrays import is_shareable, n_bytes, untouchable
 from foldwise.sharing.bench import Bench, Benches
-from foldwise.sharing.memory import PrefixMemory
+from foldwise.sharing.memory import CannotShare, PrefixMemory
 
-__all__ = ["Bench", "Benches", "PrefixMemory", "is_shareable", "n_bytes", "untouchable"]
+__all__ = ["Bench", "Benches", "CannotShare", "PrefixMemory", "is_shareable", "n_bytes", "untouchable"]

@@ -1,52 +1,102 @@
-"""Values that fits share: arrays, sparse matrices and frames."""
+"""Values that fits share: arrays, sparse matrices, frames, and lists of plain values.
+
+Only what is known to the last detail is shared: exact types whose content can be made read-only, or whose copies cost little.
+Whatever else an estimator is given, subclasses included, each fit gets a copy of its own.
+"""
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from foldwise.digest import digest
 from foldwise.errors import InputTypeError
+from foldwise.keys import Digester
+
+_PLAIN = (type(None), bool, int, float, complex, str, bytes)
+_SPARSE_PARTS = ("data", "indices", "indptr", "row", "col")
 
 
 def untouchable(values: Any) -> Any:
-    """Return values that can be used by one without being changed for another: read-only, or a copy that costs little."""
-    for array in _arrays(values):
-        array.flags.writeable = False
-    if hasattr(values, "iloc"):
-        return values.copy(deep=False)  # pandas copies what is written
-    return list(values) if type(values) is list else values
+    """Return values that can be used by one without being changed for another: an object of its own, read-only or copied.
+
+    Raises
+    ------
+    TypeError
+        If they are not shareable.
+    """
+    maker = _maker_for(values)
+    if maker is None:
+        raise TypeError(f"expected values that can be shared, got {type(values).__name__}")
+    return maker(values)
 
 
 def is_shareable(values: Any) -> bool:
-    """Tell whether `untouchable` keeps its promise for such values."""
-    return bool(_arrays(values)) or hasattr(values, "iloc")
+    """Tell whether `untouchable` takes such values."""
+    return _maker_for(values) is not None
 
 
 def n_bytes(values: Any) -> int:
-    """Return the size of an array, sparse matrix or frame, in bytes."""
-    if hasattr(values, "memory_usage"):
+    """Return the size of an array, sparse matrix or frame, in bytes; 0 of what has none that is known."""
+    if hasattr(values, "iloc"):
         usage = values.memory_usage(index=False)
         return int(usage.sum() if hasattr(usage, "sum") else usage)
-    return sum(array.nbytes for array in _arrays(values))
+    if hasattr(values, "estimated_size"):
+        return int(values.estimated_size())
+    return sum(array.nbytes for array in _arrays(values)) or int(getattr(values, "nbytes", 0))
 
 
-def content_name(values: Any) -> str | None:
-    """Name values by their content and layout, which decides the last bits of sums; None for what cannot be compared."""
+def content_name(values: Any, digester: Digester) -> str | None:
+    """Name values by their content; None for what cannot be shared or read."""
     if not is_shareable(values):
         return None
-    layout = [(array.flags.c_contiguous, array.flags.f_contiguous) for array in _arrays(values)]
     try:
-        return digest(type(values), layout, values)
+        return digester.digest(values)
     except InputTypeError:
         return None
+
+
+def _maker_for(values: Any) -> Callable[[Any], Any] | None:
+    kind = type(values)
+    if kind is np.ndarray:
+        return _array
+    module = kind.__module__.partition(".")[0]
+    if module == "scipy" and hasattr(values, "tocsr") and all(type(part) is np.ndarray for part in _arrays(values)):
+        return _sparse
+    if module == "pandas" and kind.__name__ in {"DataFrame", "Series"}:
+        return _frame
+    if module == "polars" and kind.__name__ in {"DataFrame", "Series"}:
+        return _polars
+    if kind is list and all(type(item) in _PLAIN for item in values):
+        return list
+    return None
+
+
+def _array(values: np.ndarray) -> np.ndarray:
+    values.flags.writeable = False
+    return values.view()  # whose shape may be set without setting that of others
+
+
+def _sparse(values: Any) -> Any:
+    for array in _arrays(values):
+        array.flags.writeable = False
+    return copy.copy(values)  # whose parts may be replaced; the parts themselves are read-only
+
+
+def _frame(values: Any) -> Any:
+    return values.copy(deep=False)  # pandas copies what is written
+
+
+def _polars(values: Any) -> Any:
+    return values.clone()
 
 
 def _arrays(values: Any) -> list[np.ndarray]:
     if isinstance(values, np.ndarray):
         return [values]
     if hasattr(values, "tocsr"):
-        parts = (getattr(values, name, None) for name in ("data", "indices", "indptr", "row", "col"))
+        parts = (getattr(values, name, None) for name in _SPARSE_PARTS)
         return [part for part in parts if isinstance(part, np.ndarray)]
     return []

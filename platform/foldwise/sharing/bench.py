@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
@@ -12,7 +12,7 @@ import numpy as np
 from sklearn.pipeline import Pipeline
 
 from foldwise.data import Dataset
-from foldwise.sharing.arrays import n_bytes, untouchable
+from foldwise.sharing.arrays import is_shareable, n_bytes, untouchable
 from foldwise.sharing.composites import lend, release
 from foldwise.sharing.memory import PrefixMemory
 
@@ -32,19 +32,24 @@ class Bench:
         The data.
     rows : mapping of str to array of int
         The plan's row sets.
+    handed : mapping of str to mapping
+        Of row sets: what the scorer is handed with them.
     train : str
         Key of the train rows.
-    estimator : estimator
-        The problem's, with the random states of fits on these rows.
     memory : PrefixMemory
         What fits share through.
     """
 
     def __init__(
-        self, dataset: Dataset, rows: Mapping[str, np.ndarray], train: str, estimator: Any, memory: PrefixMemory
+        self,
+        dataset: Dataset,
+        rows: Mapping[str, np.ndarray],
+        handed: Mapping[str, Mapping[str, Any]],
+        train: str,
+        memory: PrefixMemory,
     ) -> None:
-        self.train, self.estimator, self.memory = train, estimator, memory
-        self._dataset, self._rows = dataset, rows
+        self.train, self.memory = train, memory
+        self._dataset, self._rows, self._handed = dataset, rows, handed
         self._sliced: dict[tuple[str, bool], Rows] = {}
         self._seconds = 0.0
 
@@ -54,14 +59,32 @@ class Bench:
         return self._seconds + self.memory.seconds
 
     def take(self, key: str, *, pairwise: bool) -> Rows:
-        """Return rows, sliced once and not to be written into; ``pairwise`` cuts a precomputed kernel to the train columns."""
+        """Return rows, sliced once and not to be written into; ``pairwise`` cuts a precomputed kernel to the train columns.
+
+        What cannot be shared safely is sliced anew, and has no name by which transformers fitted to it are found.
+        """
         if (key, pairwise) not in self._sliced:
             clock = time.perf_counter()
             self._sliced[key, pairwise] = self.fresh(key, pairwise=pairwise)
             self._seconds += time.perf_counter() - clock
         X, y, fit_params = self._sliced[key, pairwise]
+        if not all(value is None or is_shareable(value) for value in (X, y, *self._by_row(fit_params))):
+            fresh_X, fresh_y, fit_params = self.fresh(key, pairwise=pairwise)
+            X, y = self._lend(X, f"{key}-{pairwise}", fresh_X), self._lend(y, f"{key}-y", fresh_y)
+            return X, y, fit_params
         lent_y = None if y is None else self.memory.lend(y, f"{key}-y")
-        return self.memory.lend(X, f"{key}-{pairwise}"), lent_y, {n: untouchable(v) for n, v in fit_params.items()}
+        lent_params = {name: untouchable(value) if is_shareable(value) else value for name, value in fit_params.items()}
+        return self.memory.lend(X, f"{key}-{pairwise}"), lent_y, lent_params
+
+    def handed(self, key: str) -> dict[str, Any]:
+        """Return what a scorer is handed with some rows."""
+        return self._dataset.take_of(self._handed[key], self._rows[key]) if key in self._handed else {}
+
+    def _lend(self, values: Any, name: str, fresh: Any) -> Any:
+        return self.memory.lend(values, name) if is_shareable(values) else fresh
+
+    def _by_row(self, params: Mapping[str, Any]) -> list[Any]:
+        return [value for name, value in params.items() if value is not self._dataset.fit_params[name]]
 
     def fresh(self, key: str, *, pairwise: bool) -> Rows:
         """Return rows of the caller's own."""
@@ -103,17 +126,19 @@ class Benches:
         The data.
     rows : mapping of str to array of int
         The plan's row sets.
+    handed : mapping of str to mapping
+        Of row sets: what the scorer is handed with them.
     """
 
-    def __init__(self, dataset: Dataset, rows: Mapping[str, np.ndarray]) -> None:
-        self._dataset, self._rows = dataset, rows
+    def __init__(self, dataset: Dataset, rows: Mapping[str, np.ndarray], handed: Mapping[str, Mapping[str, Any]]) -> None:
+        self._dataset, self._rows, self._handed = dataset, rows, handed
         self._memory = PrefixMemory()
         self._kept: OrderedDict[str, Bench] = OrderedDict()
 
-    def of(self, train: str, make_estimator: Callable[[], Any]) -> Bench:
+    def of(self, train: str) -> Bench:
         """Return the bench of some train rows; the rows of others are kept as far as they are few."""
         if train not in self._kept:
-            self._kept[train] = Bench(self._dataset, self._rows, train, make_estimator(), self._memory)
+            self._kept[train] = Bench(self._dataset, self._rows, self._handed, train, self._memory)
             while len(self._kept) > 1 and (len(self._kept) > _MOST_BENCHES or self._n_bytes > _MOST_BYTES):
                 self._kept.popitem(last=False)
         self._kept.move_to_end(train)

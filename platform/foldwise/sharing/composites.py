@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from sklearn import get_config
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import BaseEstimator
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.utils import get_tags
@@ -34,9 +34,12 @@ class Branch(BaseEstimator):  # type: ignore[misc]
         self.memory = memory
 
     def fit_transform(self, X: Any, y: Any = None, **params: Any) -> Any:
-        """Fit and transform; column transformers hand over columns that are new objects, so these are known by content."""
+        """Fit and transform; column transformers hand over columns that are new objects, so these are known by content.
+
+        The transformer itself is fitted, and no clone: who clones it is the composite, as it does without a memory.
+        """
         X = self.memory.lend_by_content(X)
-        Xt, self.fitted_ = self.memory.fit_transform(_fit_transform, clone(self.transformer), X, y, params=params)
+        Xt, self.fitted_ = self.memory.fit_transform(_fit_transform, self.transformer, X, y, params=params)
         return Xt
 
     def fit(self, X: Any, y: Any = None, **params: Any) -> Branch:

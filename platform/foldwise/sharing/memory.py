@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 import warnings
 from collections import OrderedDict
@@ -12,7 +13,8 @@ from typing import Any
 
 from sklearn.pipeline import Pipeline
 
-from foldwise.digest import derive_seed, digest
+from foldwise.errors import InputTypeError
+from foldwise.keys import Digester, derive_seed, label
 from foldwise.seeds import seeded
 from foldwise.sharing.arrays import content_name, is_shareable, n_bytes, untouchable
 
@@ -25,6 +27,11 @@ class _Kept:
     output: Any
     fitted: Any
     warned: list[warnings.WarningMessage]
+    is_own: bool = False
+
+
+class CannotShare(Exception):  # noqa: N818  (the fit runs again without sharing, and nobody hears of it)
+    """What is about to be shared would not be the same for the next one."""
 
 
 class PrefixMemory:
@@ -38,13 +45,15 @@ class PrefixMemory:
         Outputs that are kept, in bytes.
     """
 
-    location = "worker"  # a pipeline whose memory has a place clones its steps before it fits them
+    location = None  # a pipeline whose memory has a place clones its steps before it fits them; without a memory it does not
 
     def __init__(self, most_bytes: int = _MOST_BYTES) -> None:
         self._most_bytes, self._n_bytes = most_bytes, 0
         self._kept: OrderedDict[Any, _Kept] = OrderedDict()
         self._lent: dict[int, tuple[str, Any]] = {}
-        self._fitted: dict[int, str] = {}  # of what is kept, so that no other object can have its identity
+        self._fitted: dict[int, tuple[str, bool]] = {}  # of what is kept, so that no other object can have its identity
+        self._digester = Digester()
+        self._refused: set[type] = set()
         self.n_made = self.n_found = 0
         self.seconds = 0.0
         """Time that went into what is kept for later fits."""
@@ -61,7 +70,7 @@ class PrefixMemory:
         """Make values known by their content, unless they have a name; what cannot be compared gets none."""
         if values is None or id(values) in self._lent:
             return values
-        name = content_name(values)
+        name = content_name(values, self._digester)
         return values if name is None else self.lend(values, name)
 
     def forget_lent(self) -> None:
@@ -74,7 +83,7 @@ class PrefixMemory:
 
     # --- what is kept ---
 
-    def recall(self, key: Any, make: Callable[[], tuple[Any, Any]]) -> tuple[Any, Any]:
+    def recall(self, key: Any, make: Callable[[], tuple[Any, Any]], *, is_own: bool = False) -> tuple[Any, Any]:
         """Return the output and the fitted transformer, if any, that are kept for a key, or make them."""
         kept = self._kept.get(key)
         if kept is None:
@@ -82,7 +91,7 @@ class PrefixMemory:
             before, clock = self.seconds, time.perf_counter()
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always")
-                kept = _Kept(*make(), caught)
+                kept = _Kept(*make(), caught, is_own)
             self.seconds = before + time.perf_counter() - clock  # what was made within is part of it
             if is_shareable(kept.output):
                 self._keep(key, kept)
@@ -97,7 +106,7 @@ class PrefixMemory:
         self._kept[key] = kept
         self._n_bytes += n_bytes(kept.output)
         if kept.fitted is not None:
-            self._fitted[id(kept.fitted)] = key
+            self._fitted[id(kept.fitted)] = key, kept.is_own
         while len(self._kept) > 1 and (self._n_bytes > self._most_bytes or len(self._kept) > _MOST_KEPT):
             _, old = self._kept.popitem(last=False)
             self._n_bytes -= n_bytes(old.output)
@@ -110,26 +119,53 @@ class PrefixMemory:
         return partial(self.fit_transform, function)
 
     def fit_transform(self, function: Callable[..., Any], transformer: Any, X: Any, y: Any, *rest: Any, **options: Any) -> Any:
-        """Fit and transform, or return what is kept of an equal transformer that was given equal rows and targets."""
+        """Fit and transform, or return what is kept of an equal transformer that was given equal rows and targets.
+
+        Two transformers are equal if their whole states are, and their code as it is loaded; what cannot be read is not shared.
+        """
         names = self._name_of(X), self._name_of(y)  # targets of its own, as one-vs-rest makes them, have no name
-        if None in names or any((options.get("params") or {}).values()):
+        named = None
+        if None not in names and not any((options.get("params") or {}).values()) and type(transformer) not in self._refused:
+            with contextlib.suppress(InputTypeError):
+                named = self._digester.digest_and_tell(names, transformer)
+        if named is None:
             return function(transformer, X, y, *rest, **options)
-        output_name = digest(names, transformer)
+        output_name, is_own = named
 
         def make() -> tuple[Any, Any]:
             with seeded(derive_seed(output_name)):  # so that it draws alike whoever comes first, and takes no one's draws
                 return function(transformer, X, y, *rest, **options)  # type: ignore[no-any-return]
 
-        Xt, fitted = self.recall(output_name, make)
-        return self.lend(Xt, output_name), fitted
+        Xt, fitted = self.recall(output_name, make, is_own=is_own)
+        return self._lend_output(Xt, output_name), fitted
 
     def transform(self, transformer: Any, X: Any) -> Any:
-        """Transform, or return what is kept of a transformer that was fitted here, for rows that have a name."""
-        name, fitted_name = self._name_of(X), self._fitted.get(id(transformer))
+        """Transform, or return what is kept of a transformer that was fitted here, for rows that have a name.
+
+        Raises
+        ------
+        CannotShare
+            If a transformer of the user's own is not the same after it has transformed: whoever comes next would get another.
+        """
+        name = self._name_of(X)
+        fitted_name, is_own = self._fitted.get(id(transformer), (None, False))
         if name is None or fitted_name is None:
             return self._transform(transformer, X)
         key = f"{name} by {fitted_name}"
-        return self.lend(self.recall(key, lambda: (self._transform(transformer, X), None))[0], key)
+        make = self._watched if is_own else self._transform
+        return self._lend_output(self.recall(key, lambda: (make(transformer, X), None))[0], key)
+
+    def _lend_output(self, output: Any, name: str) -> Any:
+        return self.lend(output, name) if is_shareable(output) else output
+
+    def _watched(self, transformer: Any, X: Any) -> Any:
+        """Transform by code of the user's own, and see that it changes nothing of the transformer."""
+        before = label(transformer, self._digester)
+        output = self._transform(transformer, X)
+        if label(transformer, self._digester) != before or before.startswith("at "):
+            self._refused.add(type(transformer))
+            raise CannotShare(f"{type(transformer).__name__} is changed by its transform()")
+        return output
 
     def _transform(self, transformer: Any, X: Any) -> Any:
         """Transform; by a pipeline step by step, since others may share its first ones."""

@@ -13,10 +13,10 @@ from sklearn.datasets import load_iris
 from sklearn.tree import DecisionTreeClassifier
 
 from foldwise.data import Dataset
-from foldwise.digest import digest
 from foldwise.errors import NON_FINITE
 from foldwise.executors import Executor
 from foldwise.fit import Workshop
+from foldwise.keys import digest
 from foldwise.plan import Plan
 from foldwise.problem import make_problem
 from foldwise.search import Asker, Search, make_search

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 
-from foldwise.digest import digest
+from foldwise.keys import digest
 
 
 class FaultyEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]

@@ -17,8 +17,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from foldwise.digest import digest
 from foldwise.errors import TrackingError, without_password
+from foldwise.keys import digest
 from foldwise.tracking.entry import Entry
 
 UNTRACKED = Path(".foldwise", "untracked")

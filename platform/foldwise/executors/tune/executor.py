@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from foldwise.executors.base import ScheduledExecutor
+from foldwise.executors.code import SentCode
 from foldwise.executors.ray import RayExecutor, put_workshop
 from foldwise.executors.ray_session import SESSION
 from foldwise.executors.room import Room
@@ -111,6 +112,7 @@ class _Opened:
         self._ray, self._plan, self._n_jobs, self._storage = ray, plan, n_jobs, storage
         self._resources, self._limits = plan.problem.resources, plan.problem.limits
         self._tuner: Any = None
+        self._code = SentCode(ray)
         self._heard_at = 0.0
         self._files: dict[tuple[str, int], str] = {}
         self._noted: list[str] = []  # states of trials whose ends the run has, and may not have put into its ledger yet
@@ -150,6 +152,7 @@ class _Opened:
         self.desk.close()
         if self._tuner is not None:
             self._tuner.stop()
+        self._code.close()
         if self._tuner is not None and not self._files:  # what an earlier run has kept is left, unless this one went on from it
             self._storage.clear()
 
@@ -159,8 +162,10 @@ class _Opened:
 
         problem = self._plan.problem
         limit = self._limits.fit_seconds
-        workshop = replace(Workshop.of(self._plan), guard=FitGuard(limit, may_exit=True))
-        place = Place([put_workshop(self._ray, workshop)], added_import_paths(), self._resources, limit, self._storage)
+        digester = self._plan.identity.digester
+        world = self._code.agree(self._plan.world, digester.own_modules, added_import_paths())
+        workshop = replace(Workshop.of(self._plan), guard=FitGuard(limit, may_exit=True), world=world)
+        place = Place(put_workshop(self._ray, workshop), added_import_paths(), self._resources, limit, self._storage)
         grace = 1 if problem.schedule is None else problem.schedule.grace_epochs
         tuner = TunerThread(self.desk, Judges(judge_maker(self._plan), problem.seed, grace, self._n_jobs), place)
         tuner.start()

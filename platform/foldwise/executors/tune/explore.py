@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from foldwise.digest import digest
 from foldwise.dimension import Categorical, Dimension, Distribution, Float, Int
+from foldwise.keys import label
 from foldwise.space import SearchSpace
 from foldwise.trial import Params
 
@@ -94,4 +94,4 @@ def _contains(dimension: Dimension, value: Any) -> bool:
 
 
 def _is_same(one: Any, other: Any) -> bool:
-    return one is other or digest(one) == digest(other)
+    return one is other or label(one) == label(other)

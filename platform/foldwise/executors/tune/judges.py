@@ -20,10 +20,10 @@ from ray.tune.schedulers import (
     TrialScheduler,
 )
 
-from foldwise.digest import derive_seed
 from foldwise.epochs import changed
 from foldwise.executors.tune.explore import explore
 from foldwise.executors.tune.tasks import Task, TrialTask
+from foldwise.keys import derive_seed
 from foldwise.plan import Plan
 from foldwise.process import ONE_AT_A_TIME
 from foldwise.schedule import Schedule, changing

@@ -88,7 +88,7 @@ class Place:
     Parameters
     ----------
     boxed : list of ObjectRef
-        The run's workshop.
+        The run's world and its workshop.
     paths : sequence of str
         Folders that modules are imported from.
     resources : Resources
