@@ -1,5 +1,7 @@
 """What fits share changes no result: rows, prefixes, memories; nobody writes into what others read."""
 
+import copy
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,10 +12,11 @@ from sklearn.datasets import load_iris
 from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.feature_selection import SelectFromModel, SelectKBest
+from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
-from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 from sklearn.random_projection import GaussianRandomProjection
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
@@ -296,6 +299,110 @@ def test_what_is_lent_cannot_be_changed_for_others():
     assert (list(frame), frame["a"].tolist(), rows) == (["a"], [1, 2], [1, 2])
     assert is_shareable(scipy.sparse.csr_array(X))
     assert not is_shareable(object())
+
+
+@pytest.mark.parametrize(
+    "values",
+    [[[1], [2]], pd.Categorical(["a", "b"]), np.ma.array([1, 2]), np.array([1, 2]).view(np.matrix), pd.Index([1]), {"a": 1}],
+    ids=lambda values: type(values).__name__,
+)  # fmt: skip
+def test_what_is_not_known_to_the_last_detail_is_not_shared(values):
+    assert not is_shareable(values)
+    with pytest.raises(TypeError, match=f"got {type(values).__name__}"):
+        untouchable(values)
+
+
+def test_a_lent_object_is_its_users_own():
+    array, sparse = np.ones((2, 3)), scipy.sparse.csr_array(np.eye(3))
+    untouchable(array).shape = (3, 2)
+    lent = untouchable(sparse)
+    lent.data = np.log1p(lent.data)
+    assert array.shape == (2, 3)
+    assert sparse.data.tolist() == [1.0, 1.0, 1.0]
+    with pytest.raises(ValueError, match="WRITEABLE"):
+        untouchable(array).flags.writeable = True
+
+
+class Logarithms(TransformerMixin, BaseEstimator):
+    """Changes a sparse matrix as is often done: by other data in its place."""
+
+    def fit(self, X, y=None):
+        self.is_fitted_ = True
+        return self
+
+    def transform(self, X):
+        X.data = np.log1p(X.data)
+        return X
+
+
+TARGETS = np.array(["setosa", "versicolor", "virginica"])[Y]
+KNEIGHBORS = {"kneighborsclassifier__n_neighbors": [1, 5, 9]}
+
+
+@pytest.mark.parametrize(
+    ("data", "targets"),
+    [
+        (X, pd.Categorical(TARGETS)),
+        (X, pd.array(Y, dtype="Int64")),
+        (X, pd.Series(TARGETS, index=range(900, 1050), dtype="category")),
+        (X, list(TARGETS)),
+        (X.tolist(), Y),
+        (np.asfortranarray(X), Y),
+        (scipy.sparse.csr_matrix(X), Y),
+        (scipy.sparse.coo_array(X), Y),
+        (pd.DataFrame(X, index=np.repeat(["a", "b", "c"], 50)), pd.Series(Y)),
+        (pd.DataFrame(X).astype("Float64"), Y),
+    ],
+    ids=lambda values: type(values).__name__,
+)
+def test_any_form_of_rows_gives_the_scores_of_a_grid_search(data, targets):
+    import foldwise as fw
+
+    sparse = hasattr(data, "tocsr")
+    model = make_pipeline(Logarithms() if sparse else StandardScaler(), KNeighborsClassifier())
+    folds = StratifiedKFold(3, shuffle=True, random_state=0)
+    theirs = GridSearchCV(model, KNEIGHBORS, cv=folds).fit(copy.deepcopy(data), targets)  # whose refit writes into them
+    ours = fw.NestedSearchCV(model, KNEIGHBORS, search="grid", outer_cv=folds, executor="serial").fit(data, targets)
+    np.testing.assert_array_equal(ours.cv_results_["mean_test_score"], theirs.cv_results_["mean_test_score"])
+    assert ours.best_params_ == theirs.best_params_
+    assert not ours.report().warned
+
+
+def test_equal_columns_of_other_rows_keep_their_row_labels():
+    frame = pd.DataFrame({"number": X[:, 2], "arm": np.tile([0, 1], 75)})
+    columns = ColumnTransformer([("n", StandardScaler(), ["number"]), ("a", OneHotEncoder(sparse_output=False), ["arm"])])
+    plan = plan_of(make_pipeline(columns.set_output(transform="pandas"), SVC()), {"svc__C": [0.1, 1]}, X=frame)
+    assert all_results(plan, share=True) == all_results(plan, share=False)
+
+
+class CountsItself(Counted):
+    """Is another one after each transform."""
+
+    def transform(self, X):
+        self.factor_ = getattr(self, "factor_", 0) + 1
+        return super().transform(X) * self.factor_
+
+
+def test_a_transformer_that_changes_as_it_transforms_is_each_fits_own():
+    plan = plan_of(make_pipeline(CountsItself(), SVC()), {"svc__C": [0.1, 1, 10]}, return_train_score=True)
+    assert all_results(plan, share=True) == all_results(plan, share=False)
+
+
+def test_trouble_of_sharing_is_no_fits_failure(monkeypatch):
+    plan = plan_of(make_pipeline(StandardScaler(), SVC()), {"svc__C": [0.1, 1, 10]})
+    expected = all_results(plan, share=False)
+    monkeypatch.setattr(PrefixMemory, "lend", lambda *_: [].missing)
+    assert all_results(plan, share=True) == expected
+    (result,) = Workshop.of(plan).run([plan.fit({"svc__C": 1}, plan.studies[0].folds[0].train)])
+    assert result.warned[0][0] == "builtins:RuntimeWarning"
+    assert "ran without sharing, since they failed where they shared (AttributeError" in result.warned[0][1]
+
+
+def test_a_failure_of_the_fits_own_is_told_as_it_is():
+    plan = plan_of(make_pipeline(StandardScaler(), SVC(C=-1)), {"svc__kernel": ["linear"]})
+    (result,) = Workshop.of(plan).run([plan.fit({"svc__kernel": "linear"}, plan.studies[0].folds[0].train)])
+    assert result.error.kind == "InvalidParameterError"
+    assert not result.warned
 
 
 def test_memory_for_prefixes_is_bounded():

@@ -97,7 +97,7 @@ class Identity:
     def _of_value(self, name: str, value: Any) -> str | None:
         if type(value) in _PLAIN or isinstance(value, np.generic):
             return self.digester.digest(value)
-        if id(value) not in self._values:
+        if self._values.get(id(value), (None,))[0] is not value:
             self._values[id(value)] = value, self._read(name, value)
         return self._values[id(value)][1]
 

@@ -360,28 +360,37 @@ def _check_names(space: SearchSpace, estimator: BaseEstimator) -> None:
     known = estimator.get_params(deep=True)
     for sub in space.subspaces:
         for name, dimension in sub.items():
-            if name not in known and not _set_by_a_value(name, sub) and not _is_taken(name, dimension, estimator):
+            if name not in known and not _is_taken(name, dimension, sub, estimator):
                 raise SpaceError(
                     f"space.{name}",
                     f"expected a param of {type(estimator).__name__}, got {name!r}; {nearest(name, sorted(known))}",
                 )
 
 
-def _set_by_a_value(name: str, sub: Mapping[str, Any]) -> bool:
-    return any(
-        name.startswith(f"{owner}__") and name.removeprefix(f"{owner}__") in value.get_params(deep=True)
-        for owner, dimension in sub.items()
-        for value in getattr(dimension, "choices", ())
-        if hasattr(value, "get_params") and not isinstance(value, type)
-    )
+def _is_taken(name: Any, dimension: Any, sub: Mapping[str, Any], estimator: Any) -> bool:
+    """Try a name that ``get_params`` does not list: on the estimator, and on estimators that are values themselves.
 
-
-def _is_taken(name: str, dimension: Any, estimator: Any) -> bool:
-    """Try a name that ``get_params`` does not list, as some estimators have names by which only ``set_params`` knows params."""
+    Some estimators have names by which only ``set_params`` knows a param: aliases, and options that are handed on.
+    """
     if not isinstance(name, str):
         return False
+    owners = [(estimator, name)]
+    for owner, values in sub.items():
+        if name.startswith(f"{owner}__"):
+            estimators = (value for value in getattr(values, "choices", ()) if _is_estimator(value))
+            owners += [(value, name.removeprefix(f"{owner}__")) for value in estimators]
+    return any(_takes(owner, own_name, dimension.example()) for owner, own_name in owners)
+
+
+def _is_estimator(value: Any) -> bool:
+    return hasattr(value, "get_params") and not isinstance(value, type)
+
+
+def _takes(estimator: Any, name: str, value: Any) -> bool:
+    if name in estimator.get_params(deep=True):
+        return True
     try:
-        clone(estimator).set_params(**{name: clone(dimension.example(), safe=False)})
+        clone(estimator).set_params(**{name: clone(value, safe=False)})
     except Exception:  # whatever an estimator raises of a name that it does not know
         return False
     return True

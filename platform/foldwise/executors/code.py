@@ -1,4 +1,4 @@
-"""How the driver's own code reaches workers: by its name where they find the same there, else by value.
+"""How the driver's own code reaches workers, by its name where they find the same there, else by value; and models the driver.
 
 A worker imports a module from its file, which may be newer or older than what the driver has loaded, or missing. So a worker
 is asked first, and what it has not, or has otherwise, is sent as the driver has it.
@@ -7,13 +7,16 @@ is asked first, and what it has not, or has otherwise, is sent as the driver has
 from __future__ import annotations
 
 import contextlib
+import pickle
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
+from foldwise.fit import failure_of
 from foldwise.imports import add_import_paths
 from foldwise.keys.versions import owner_of
+from foldwise.trial import FitResult
 from foldwise.world import World
 
 
@@ -62,8 +65,35 @@ class SentCode:
         self._by_value.clear()
 
 
+@dataclass(frozen=True, slots=True)
+class PackedModel:
+    """A fitted estimator on its way to the driver: whole, since what Ray hands over by itself is read-only there."""
+
+    content: bytes
+
+
+def packed(result: FitResult) -> FitResult:
+    """Pack the model of a result, if it has one, on the worker that has fitted it."""
+    if result.model is None:
+        return result
+    from ray import cloudpickle  # lazily: this runs on workers, and the driver imports Ray late
+
+    return replace(result, model=PackedModel(cloudpickle.dumps(result.model)))  # type: ignore[no-untyped-call]
+
+
+def unpacked(result: FitResult, classes: Iterable[type]) -> FitResult:
+    """Unpack the model of a result, if it has one; the driver's own classes stay as they are."""
+    if not isinstance(result.model, PackedModel):
+        return result
+    try:
+        with _unchanged(classes):
+            return replace(result, model=pickle.loads(result.model.content))  # noqa: S301  (from a worker of the run's own)
+    except Exception as error:  # a model's own code may raise anything
+        return replace(result, model=None, error=failure_of(error))
+
+
 @contextlib.contextmanager
-def unchanged(classes: Iterable[type]) -> Iterator[None]:
+def _unchanged(classes: Iterable[type]) -> Iterator[None]:
     """Keep classes as they are while what workers send back is unpickled: a class that was sent by value comes back with it."""
     before = [(one, dict(vars(one))) for one in classes]
     try:

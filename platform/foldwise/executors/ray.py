@@ -13,7 +13,7 @@ from typing import Any
 from foldwise.errors import ClusterError
 from foldwise.executors.address import check_address
 from foldwise.executors.base import Executor
-from foldwise.executors.code import SentCode, unchanged
+from foldwise.executors.code import SentCode, packed, unpacked
 from foldwise.executors.devices import leave_process, run_until_spent, share_of
 from foldwise.executors.losses import Flight, Loss, after_loss
 from foldwise.executors.ray_session import SESSION, check_locally, waited_for
@@ -41,11 +41,11 @@ _opened: dict[str, Workshop] = {}
 
 def run_chunk(boxed: list[Any], paths: Sequence[str], chunk: Sequence[Fit]) -> list[FitResult]:
     """Run fits on a worker. The workshop's reference comes boxed, so that Ray does not fetch it again each time."""
-    return open_workshop(boxed, paths).run(chunk)
+    return [packed(result) for result in open_workshop(boxed, paths).run(chunk)]
 
 
 def open_workshop(boxed: list[Any], paths: Sequence[str]) -> Workshop:
-    """Return the workshop that boxed references name, if this process's world is the driver's; a worker keeps the last one open.
+    """Return the workshop that boxed references name, if this world is the driver's; a worker keeps the last one open.
 
     Raises
     ------
@@ -76,7 +76,7 @@ def run_on_gpu(boxed: list[Any], paths: Sequence[str], chunk: Sequence[Fit]) -> 
     """Run fits likewise, as far as the GPU's memory goes: a worker that ran out of it says so, and ends."""
     yield None
     results, is_spent = run_until_spent(open_workshop(boxed, paths), chunk)
-    yield results
+    yield [packed(result) for result in results]
     if is_spent:
         leave_process()
 
@@ -269,8 +269,7 @@ class RayExecutor(Executor):
     def _take(self, handle: Any) -> list[FitResult]:
         """Take what a chunk has to say: that it has begun, its results, or that its worker was lost."""
         try:
-            with unchanged(self._classes if any(fit.keep_model for fit in self._flights[handle].chunk) else ()):
-                said: list[FitResult] | None = self._ray.get(next(handle) if handle in self._watched else handle)
+            said: list[FitResult] | None = self._ray.get(next(handle) if handle in self._watched else handle)
         except self._ray.exceptions.RayError as error:
             return self._lose(handle, error)
         now = time.monotonic()
@@ -278,7 +277,7 @@ class RayExecutor(Executor):
         if said is None:
             self._watched[handle] = now
             return []
-        flight = self._forget(handle)
+        flight, said = self._forget(handle), [unpacked(result, self._classes) for result in said]
         if (left := flight.without(said)) is not None:
             self._waiting.appendleft(left)
         return flight.settle(said)

@@ -26,7 +26,7 @@ _DYNAMIC = {"globals", "eval", "exec", "__import__"}
 _SAYS_NOTHING = {
     "__dict__", "__weakref__", "__doc__", "__module__", "__qualname__", "__annotations__", "__annotate__", "__annotate_func__",
     "__annotations_cache__", "__abstractmethods__", "_abc_impl", "__firstlineno__", "__static_attributes__", "__orig_bases__",
-    "__parameters__", "__type_params__", "__dataclass_fields__",
+    "__parameters__", "__type_params__", "__dataclass_fields__", "__slotnames__",
 }  # fmt: skip
 """Attributes of a class that change nothing that it does, or that its methods hold, too."""
 

@@ -122,7 +122,7 @@ class Digester:
 
     def code_key(self, owner: Any) -> str:
         """Return the key of a class or function, as it is loaded."""
-        if id(owner) not in self._codes:
+        if self._codes.get(id(owner), (None,))[0] is not owner:
             outside, self._reaches_own = self._reaches_own, False
             walk = _Walk(self, {})
             walk.feed(owner)

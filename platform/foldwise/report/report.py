@@ -71,6 +71,8 @@ class Report:
         What a schedule did; None without one.
     best_lineage : tuple of Segment
         The epochs that the final model trained; empty without a schedule.
+    weighs_inner_only : bool
+        Whether the inner scores are weighted and the outer ones are not, so that optimism compares means of two kinds.
     """
 
     job: str
@@ -98,6 +100,7 @@ class Report:
     n_fits_found: int = 0
     training: TrainingReport | None = None
     best_lineage: Lineage = ()
+    weighs_inner_only: bool = False
 
     @property
     def is_deterministic(self) -> bool:
@@ -121,7 +124,8 @@ class Report:
         """Say which number to quote, or why none should be."""
         if self.is_quotable:
             score = self.scores[self.metric]
-            return text.sentence(score, self.n_params) + " " + text.optimism_words(score)
+            words = text.sentence(score, self.n_params) + " " + text.optimism_words(score)
+            return f"{words} {text.WEIGHTED}" if self.weighs_inner_only else words
         done = f"{len(self.outer)} of {self.n_folds} outer folds"
         why = "" if self.ended is None else f"; {self.ended}"
         return f"PARTIAL: {done} are complete, {self._missing()}{why}; do not quote these numbers."
@@ -278,6 +282,7 @@ def make_report(
         n_retries=counts.retries,
         training=training_report(plan, trials),
         best_lineage=() if final is None else final.lineage,
+        weighs_inner_only=bool(problem.handed.inner) and not problem.handed.outer,
     )
 
 

@@ -15,6 +15,10 @@ from foldwise.reduce import OuterResult
 from foldwise.report.metric import MetricReport, show
 
 _WIDTH = 120
+WEIGHTED = (
+    "Inner scores are weighted by sample_weight and outer scores are not, as in cross_validate around a search: the two are "
+    "means of different kinds."
+)
 
 
 def outer_table(outer: Sequence[OuterResult], metrics: Sequence[str], metric: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from foldwise.executors.base import ScheduledExecutor
-from foldwise.executors.code import SentCode
+from foldwise.executors.code import SentCode, unpacked
 from foldwise.executors.ray import RayExecutor, put_workshop
 from foldwise.executors.ray_session import SESSION
 from foldwise.executors.room import Room
@@ -81,7 +81,7 @@ class TuneExecutor(ScheduledExecutor):
 
     def results(self, timeout: float | None = None) -> list[FitResult]:  # noqa: D102
         self._now.look_after()
-        return self._now.desk.fetch_results(timeout)
+        return [unpacked(result, self._now.classes) for result in self._now.desk.fetch_results(timeout)]
 
     def trial_ends(self, timeout: float | None = None) -> list[TrialEnd]:  # noqa: D102
         self._now.look_after()
@@ -112,7 +112,7 @@ class _Opened:
         self._ray, self._plan, self._n_jobs, self._storage = ray, plan, n_jobs, storage
         self._resources, self._limits = plan.problem.resources, plan.problem.limits
         self._tuner: Any = None
-        self._code = SentCode(ray)
+        self._code, self.classes = SentCode(ray), plan.identity.digester.own_classes
         self._heard_at = 0.0
         self._files: dict[tuple[str, int], str] = {}
         self._noted: list[str] = []  # states of trials whose ends the run has, and may not have put into its ledger yet

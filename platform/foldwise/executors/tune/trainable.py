@@ -15,6 +15,7 @@ from ray import cloudpickle
 from ray.tune import PlacementGroupFactory, Trainable
 
 from foldwise.errors import Failure
+from foldwise.executors.code import packed
 from foldwise.executors.devices import is_out_of_gpu_memory, tell_share
 from foldwise.executors.ray import open_workshop
 from foldwise.executors.tune.states import Pace, Storage
@@ -93,7 +94,7 @@ class FoldTrainable(Trainable):
         if seconds is not None and task.fit.lineage:  # an epoch's time is limited, and it has many
             n_epochs = sum(segment.epochs for segment in task.fit.lineage)
             workshop = replace(workshop, guard=FitGuard(seconds * n_epochs, workshop.guard.may_exit))
-        (result,) = workshop.run((task.fit,))
+        (result,) = map(packed, workshop.run((task.fit,)))
         self._leave_if_spent(result.failure_on(*task.fit.held_out), result)
         return result
 
