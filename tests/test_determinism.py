@@ -10,7 +10,7 @@ from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.svm import SVC
 
 import foldwise as fw
-from foldwise.digest import digest
+from foldwise.keys import digest
 from foldwise.testing import ShuffledExecutor
 
 SEARCHES = {

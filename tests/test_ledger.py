@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from sklearn.base import clone
 from sklearn.svm import SVC
 
-from foldwise.digest import digest
+from foldwise.keys import digest
 from foldwise.errors import Failure, InputError, InputTypeError, LedgerError, MissingPackageError
 from foldwise.ledger import MemoryLedger, NoLedger, make_ledger
 from foldwise.ledger.claims import Claims

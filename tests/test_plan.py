@@ -15,7 +15,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, SVR
 
 from foldwise.data import Dataset
-from foldwise.digest import digest_rows
+from foldwise.keys import digest_rows
 from foldwise.dimension import Float
 from foldwise.plan import FINAL, Plan
 from foldwise.problem import make_problem

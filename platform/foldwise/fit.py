@@ -9,13 +9,12 @@ import threading
 import time
 import traceback
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 from threadpoolctl import ThreadpoolController
 
@@ -27,9 +26,16 @@ from foldwise.plan import Plan
 from foldwise.problem import with_params
 from foldwise.process import ONE_AT_A_TIME, peak_bytes
 from foldwise.scoring import Scoring
-from foldwise.seeds import is_random_state, kept_generators, seed_generators, seed_random_states, unset_random_states
+from foldwise.seeds import (
+    derive_seeds,
+    is_random_state,
+    kept_generators,
+    seed_generators,
+    seed_random_states,
+    unset_random_states,
+)
 from foldwise.sharing import Bench, Benches, CannotShare
-from foldwise.sharing.composites import last_step, release
+from foldwise.sharing.composites import can_share, last_step, release
 from foldwise.trial import Fit, FitResult, Params
 from foldwise.world import World
 
@@ -74,6 +80,7 @@ class Workshop:
     horizon: int = 0
     _benches: Benches | None = field(default=None, repr=False)
     _unset: tuple[str, ...] | None = field(default=None, repr=False)
+    _seeds: dict[int, dict[str, int]] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(cls, plan: Plan) -> Workshop:
@@ -98,12 +105,13 @@ class Workshop:
 
     def model_for(self, params: Params, seed: int) -> Any:
         """Make an estimator ready to be fitted: cloned, given its params, and a seed for each random state that is None."""
-        model = with_params(self.estimator, params)
         if self._unset is None:
             self._unset = tuple(unset_random_states(self.estimator))
-        if not self._unset and not any(is_random_state(n) or hasattr(v, "get_params") for n, v in params.items()):
-            return model
-        return seed_random_states(model, seed)
+        if _may_change_states(params, self._unset):
+            return seed_random_states(with_params(self.estimator, params), seed)
+        if seed not in self._seeds:
+            self._seeds[seed] = derive_seeds(self._unset, seed)
+        return with_params(self.estimator, params, self._seeds[seed])
 
     def _bench_for(self, fit: Fit) -> Bench:
         """Return the bench of the fit's train rows."""
@@ -130,60 +138,72 @@ class Workshop:
     def _attempt(self, fit: Fit, work: _Work) -> _Work:
         """Fit and score on what is shared or, if anything is raised there, apart: sharing is never the cause of a failure."""
         bench = self._bench_for(fit)
-        trouble: Exception | Failure | None = None
-        if self.share and not fit.keep_model and not fit.lineage:
-            before = bench.seconds
-            shared = _Work()
-            try:
-                shared.model = self.model_for(fit.params, fit.seed)
-                with bench.lending(shared.model):
-                    self._fit_and_score(fit, bench, shared, share=True)
-                trouble = next((one for one in shared.score_errors.values() if one.kind != NON_FINITE), None)
-            except Exception as error:
-                trouble = error
-            finally:
-                work.shared_seconds = shared.shared_seconds = bench.seconds - before
-            if trouble is None:
-                return shared
         work.model = self.model_for(fit.params, fit.seed)
-        self._fit_and_score(fit, bench, work, share=False)
-        if trouble is not None and not work.has_failed and not _is_expected(trouble):
+        if not self.share or fit.keep_model or fit.lineage or not can_share(work.model):
+            self._fit_and_score(fit, bench, work)
+            return work
+        shared, before = _Work(work.model), bench.seconds
+        trouble: Exception | Failure | None
+        try:
+            self._fit_and_score_shared(fit, bench, shared)
+            trouble = next((one for one in shared.score_errors.values() if one.kind != NON_FINITE), None)
+        except Exception as error:
+            trouble = error
+        work.shared_seconds = shared.shared_seconds = bench.seconds - before
+        if trouble is None:
+            return shared
+        work.model = self.model_for(fit.params, fit.seed)
+        self._fit_and_score(fit, bench, work)
+        if not work.has_failed and not _is_expected(trouble):
             shown = trouble if isinstance(trouble, Failure) else failure_of(trouble)
-            warnings.warn(
-                f"fits ran without sharing, since they failed where they shared ({shown})", RuntimeWarning, stacklevel=2
-            )
+            words = f"fits ran without sharing, since they failed where they shared ({shown})"
+            warnings.warn(words, RuntimeWarning, stacklevel=2)
         return work
 
-    def _fit_and_score(self, fit: Fit, bench: Bench, work: _Work, *, share: bool) -> None:
-        """Fit and score, on shared rows that must not be written into or on rows of the fit's own."""
+    def _fit_and_score(self, fit: Fit, bench: Bench, work: _Work) -> None:
+        """Fit and score on rows of the fit's own, as scikit-learn does: train rows are scored as the fit has left them."""
+        seed_generators(fit.seed)
+        clock = time.perf_counter()
+        pairwise = get_tags(work.model).input_tags.pairwise
+        X, y, fit_params = bench.fresh(fit.train, pairwise=pairwise)
+        if fit.lineage:
+            work.model = train_lineage(work.model, fit.lineage, X, y, fit_params, horizon=self.horizon, seed=fit.seed)
+        else:
+            work.model.fit(X, *(() if y is None else (y,)), **fit_params)
+        work.fit_seconds = time.perf_counter() - clock
+
+        def rows_of(held_out: str) -> tuple[Any, Any, Any]:
+            is_trained = self.rows[held_out] is self.rows[fit.train]
+            return (work.model, *((X, y) if is_trained else bench.fresh(held_out, pairwise=pairwise)[:2]))
+
+        self._score(fit, bench, work, rows_of)
+
+    def _fit_and_score_shared(self, fit: Fit, bench: Bench, work: _Work) -> None:
+        """Fit and score a pipeline whose transformers may have been fitted and applied for other fits on the same rows."""
         seed_generators(fit.seed)
         clock = time.perf_counter()
         model = work.model
         pairwise = get_tags(model).input_tags.pairwise
-        take = bench.take if share else bench.fresh
-        X, y, fit_params = take(fit.train, pairwise=pairwise)
-        if fit.lineage:
-            horizon = self.horizon
-            model = work.model = train_lineage(model, fit.lineage, X, y, fit_params, horizon=horizon, seed=fit.seed)
-        else:
-            model.fit(X, **fit_params) if y is None else model.fit(X, y, **fit_params)
-        work.fit_seconds = time.perf_counter() - clock
-        # Scorers that look at predictions only may be given the last step and what it gets; one of the user's own sees all.
-        by_step = share and type(model) is Pipeline and self.scoring.needs_only_predictions and not pairwise
-        by_step = by_step and not self.world.configuration["enable_metadata_routing"] and hasattr(last_step(model), "fit")
-        if share and not by_step:
-            release(model)
+        with bench.lending(model):
+            X, y, fit_params = bench.take(fit.train, pairwise=pairwise)
+            model.fit(X, *(() if y is None else (y,)), **fit_params)
+            work.fit_seconds = time.perf_counter() - clock
+            # Scorers that look at predictions only may be given the last step and what it gets; one of the user's own sees all.
+            by_step = self.scoring.needs_only_predictions and not pairwise and hasattr(last_step(model), "fit")
+            if by_step and not self.world.configuration["enable_metadata_routing"]:
+                self._score(fit, bench, work, lambda held_out: bench.before_last_step(model, held_out))
+            else:
+                release(model)
+                self._score(fit, bench, work, lambda held_out: (model, *bench.fresh(held_out, pairwise=pairwise)[:2]))
+
+    def _score(self, fit: Fit, bench: Bench, work: _Work, seen: Callable[[str], tuple[Any, Any, Any]]) -> None:
+        """Score on every held-out set; ``seen`` gives what the scorers see of one: an estimator, X and y."""
         for held_out in fit.held_out:
             before = time.perf_counter()
             work.scores[held_out] = {}
             seed_generators(fit.seed ^ int(held_out[:7], 16))  # so that no score depends on what else is scored
             try:
-                handed = bench.handed(held_out)
-                if by_step:
-                    scores, errors = self.scoring(*bench.before_last_step(model, held_out), handed)
-                else:
-                    X, y, _ = take(held_out, pairwise=pairwise)
-                    scores, errors = self.scoring(model, X, y, handed)
+                scores, errors = self.scoring(*seen(held_out), bench.handed(held_out))
                 work.scores[held_out] = scores
                 failure = self.failure_among(scores, errors, held_out)
             except Exception as raised:  # a scorer may raise anything; other rows may do
@@ -220,6 +240,16 @@ class _Work:
     def has_failed(self) -> bool:
         """Whether it raised, or a scorer did."""
         return self.error is not None or any(one.kind != NON_FINITE for one in self.score_errors.values())
+
+
+def _may_change_states(params: Params, unset: Sequence[str]) -> bool:
+    """Tell whether params may bring random states of their own, or take the place of parts that have some."""
+    return any(
+        is_random_state(name)
+        or not isinstance(value, int | float | str | np.generic | None)
+        or any(path.startswith(f"{name}__") for path in unset)
+        for name, value in params.items()
+    )
 
 
 def _is_expected(trouble: Exception | Failure) -> bool:

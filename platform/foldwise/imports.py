@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import operator
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,16 @@ def add_import_paths(*folders: Path | str) -> None:
             sys.path.insert(0, folder)
 
 
-def added_import_paths() -> tuple[str, ...]:
-    """Return the folders that were added."""
-    return tuple(_added)
+def import_paths() -> tuple[str, ...]:
+    """Return the folders that were added, and the others from which this process imports what is not installed."""
+    others = (Path(folder).resolve() for folder in sys.path)
+    installed = (Path(sys.prefix), Path(sys.base_prefix))
+    own = (str(one) for one in others if not any(one.is_relative_to(root) for root in installed))
+    return tuple(dict.fromkeys([*_added, *own]))
+
+
+def take_import_paths(folders: Iterable[str]) -> None:
+    """Let what another process can import be imported here: on its own machine its folders are here, too."""
+    for folder in folders:
+        if folder not in sys.path:
+            sys.path.append(folder)

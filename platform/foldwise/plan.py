@@ -147,12 +147,13 @@ class Plan:
     def held_out(self) -> Mapping[str, tuple[str, ...]]:
         """Train rows' key -> the row sets that any study wants a fit on them scored on."""
         wanted: dict[str, dict[str, None]] = {self.whole: {}}
+        trained: dict[str, dict[str, None]] = {}
         for fold in self._all_folds():
-            sets = wanted.setdefault(fold.train, {})
-            sets[fold.held_out] = None
+            wanted.setdefault(fold.train, {})[fold.held_out] = None
             if self.problem.return_train_score:
-                sets[fold.seen] = None
-        return {train: tuple(sets) for train, sets in wanted.items()}
+                trained.setdefault(fold.train, {})[fold.seen] = None
+        # Train rows come last, as in scikit-learn: an estimator may hold them, and write into what it is to predict.
+        return {train: (*sets, *trained.get(train, {})) for train, sets in wanted.items()}
 
     @cached_property
     def seeds(self) -> Mapping[str, int]:

@@ -242,7 +242,7 @@ def check_asked(
     _check_error_score(error_score)
     seed = make_seed(random_state)
     amounts, times, judge = Resources.of(resources), Limits.of(limits), Schedule.of(schedule)
-    scorers = make_scoring(estimator, scoring, refit)
+    scorers = make_scoring(clone(estimator), scoring, refit)
     n_asked = _placed_in("space", lambda: search.check(whole_space, n_trials))
     if judge is not None:
         judge.check_suits(estimator, whole_space, search, n_asked)
@@ -282,6 +282,11 @@ def _check_estimator(estimator: Any) -> None:
         raise InputTypeError("estimator", f"expected an estimator that inherits from BaseEstimator, got {error}") from error
     if type(estimator) is Pipeline:  # scikit-learn would say so in every fit
         _check_steps(estimator)
+    try:
+        clone(estimator)
+    except Exception as error:  # whatever its constructor raises
+        problem = f"expected an estimator that can be cloned, got {type(estimator).__name__} ({type(error).__name__}: {error})"
+        raise InputTypeError("estimator", f"{problem}; let __init__ store its arguments as they are") from error
 
 
 def _check_steps(pipeline: Pipeline) -> None:
@@ -396,6 +401,6 @@ def _takes(estimator: Any, name: str, value: Any) -> bool:
     return True
 
 
-def with_params(estimator: Any, params: Params) -> Any:
-    """Make an estimator ready to be fitted, as scikit-learn's searches do: cloned, then given clones of the params."""
-    return clone(estimator).set_params(**clone(dict(params), safe=False))
+def with_params(estimator: Any, params: Params, seeds: Mapping[str, int] | None = None) -> Any:
+    """Make an estimator ready to be fitted, as scikit-learn's searches do: cloned, then given clones of params, and seeds."""
+    return clone(estimator).set_params(**clone(dict(params), safe=False), **(seeds or {}))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -17,8 +17,13 @@ def seed_random_states(estimator: Any, seed: int) -> Any:
 
     The param's path is all that tells steps apart, so equal pipeline prefixes get equal seeds.
     """
-    unset = {name: derive_seed(seed, name) for name in unset_random_states(estimator)}
+    unset = derive_seeds(unset_random_states(estimator), seed)
     return estimator.set_params(**unset) if unset else estimator
+
+
+def derive_seeds(paths: Iterable[str], seed: int) -> dict[str, int]:
+    """Derive the seed of each random state from the fit's and its own path."""
+    return {path: derive_seed(seed, path) for path in paths}
 
 
 def unset_random_states(estimator: Any) -> list[str]:

@@ -24,7 +24,7 @@ def run(code, **environment):
 
 def test_importing_the_estimators_imports_no_tensorflow():
     script = (
-        "import sys, foldwise.models as m\nfrom foldwise.digest import digest\nm.MLPNetClassifier().get_params()\n"
+        "import sys, foldwise.models as m\nfrom foldwise.keys import digest\nm.MLPNetClassifier().get_params()\n"
         "digest(m.MLPNetClassifier())\nprint([n for n in ('tensorflow', 'keras') if n in sys.modules])"
     )
     assert run(["-c", script]) == ["[]"]

@@ -8,7 +8,7 @@ from sklearn.model_selection import GroupKFold, StratifiedKFold
 from sklearn.neighbors import KNeighborsClassifier
 
 import foldwise as fw
-from foldwise.digest import digest
+from foldwise.keys import digest
 from foldwise.fit import Workshop
 from foldwise.plan import FINAL
 from foldwise.run import Run

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
-from foldwise.digest import digest
+from foldwise.keys import digest
 from foldwise.dimension import Categorical, Float, Int
 from foldwise.errors import InputError, InputTypeError, MissingPackageError, SpaceError
 from foldwise.search import make_search

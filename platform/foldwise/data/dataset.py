@@ -141,15 +141,28 @@ class Dataset:
         if against is not None and (len(self.shape) != 2 or self.shape[0] != self.shape[1]):
             raise DataError("X", f"expected a square kernel matrix, got shape {self.shape}")
         if against is None:
-            X = take_rows(self.X, rows)
+            X = self._rows_of(self.X, rows)
         else:
             X = self.X.iloc[rows, against] if hasattr(self.X, "iloc") else self.X[np.ix_(rows, against)]
-        y = None if self.y is None else take_rows(self.y, rows)
+        y = None if self.y is None else self._rows_of(self.y, rows)
         return X, y, self.take_of(self.fit_params, rows)
 
     def take_of(self, params: Mapping[str, Any], rows: np.ndarray) -> dict[str, Any]:
         """Return some params for some rows: what has a value per row is sliced, the rest goes as it is."""
-        return {name: take_rows(value, rows) if self._is_by_row(value) else value for name, value in params.items()}
+        return {name: self._rows_of(value, rows) if self._is_by_row(value) else value for name, value in params.items()}
+
+    def _rows_of(self, values: Any, rows: np.ndarray) -> Any:
+        """Take rows; all of them as they lie in memory, since scikit-learn's searches fit the final model on the data."""
+        is_whole = len(rows) == self.n_rows and bool((rows == np.arange(self.n_rows)).all())
+        if is_whole and isinstance(values, np.ndarray):
+            return values.copy(order="K")
+        if (
+            is_whole
+            and hasattr(values, "shape")
+            and callable(copied := getattr(values, "copy", getattr(values, "clone", None)))
+        ):
+            return copied()
+        return take_rows(values, rows)
 
     def splits(
         self, splitter: Any, rows: np.ndarray | None = None, params: Mapping[str, Any] | None = None

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from foldwise.fit import failure_of
-from foldwise.imports import add_import_paths
+from foldwise.imports import take_import_paths
 from foldwise.keys.versions import owner_of
 from foldwise.trial import FitResult
 from foldwise.world import World
@@ -115,7 +115,7 @@ def _put_back(owner: type, attributes: dict[str, Any]) -> None:
 
 
 def _differing(world: World, paths: Sequence[str]) -> list[str]:
-    add_import_paths(*paths)
+    take_import_paths(paths)
     return world.differing()
 
 

@@ -22,7 +22,7 @@ from foldwise.executors.turns import Turns
 from foldwise.executors.wait import Wait
 from foldwise.fit import Workshop, failure_of
 from foldwise.guard import FitGuard
-from foldwise.imports import add_import_paths, added_import_paths
+from foldwise.imports import import_paths, take_import_paths
 from foldwise.limits import Limits
 from foldwise.plan import Plan
 from foldwise.resources import Resources
@@ -58,7 +58,7 @@ def open_workshop(boxed: list[Any], paths: Sequence[str]) -> Workshop:
     name = reference.hex()
     if name not in _opened:
         _opened.clear()
-        add_import_paths(*paths)
+        take_import_paths(paths)
         world: World = ray.get(surroundings)
         world.check_versions()
         world.check_code()
@@ -121,6 +121,7 @@ class RayExecutor(Executor):
         self._boxed: list[Any] = []
         self._code: SentCode | None = None
         self._classes: list[type] = []
+        self._paths: tuple[str, ...] = ()
         self._n_puts = 0
         self._waiting: deque[Flight] = deque()
         self._flights: dict[Any, Flight] = {}
@@ -153,7 +154,8 @@ class RayExecutor(Executor):
         if not (self._is_shared and self._limits.wait_seconds is not None):
             self._room.check()
         self._code, self._classes = SentCode(self._ray), plan.identity.digester.own_classes
-        world = self._code.agree(plan.world, plan.identity.digester.own_modules, added_import_paths())
+        self._paths = import_paths()
+        world = self._code.agree(plan.world, plan.identity.digester.own_modules, self._paths)
         guard = FitGuard(self._limits.fit_seconds, may_exit=True)
         self._workshop = replace(Workshop.of(plan), guard=guard, world=world)
         self._put()
@@ -243,7 +245,7 @@ class RayExecutor(Executor):
         # and all where other jobs may take it.
         may_hang = self._limits.fit_seconds is not None or self._room.resources.gpu > 0
         is_watched = may_hang or self._is_shared or not self._wait.has_begun
-        handle = self._tasks[is_watched].remote(self._boxed, added_import_paths(), flight.chunk)
+        handle = self._tasks[is_watched].remote(self._boxed, self._paths, flight.chunk)
         self._flights[handle] = flight
         if is_watched:
             self._watched[handle] = None

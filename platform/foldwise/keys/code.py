@@ -9,19 +9,25 @@ from __future__ import annotations
 
 import builtins
 import dis
+import functools
 import importlib
 import sys
 import types
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
-from foldwise.keys.versions import owner_of
+from foldwise.keys.versions import PYTHON, owner_of
 
 Owner: TypeAlias = type | types.FunctionType
 """What holds code."""
 
 _DYNAMIC = {"globals", "eval", "exec", "__import__"}
 """Builtins by which a function may reach whatever is in its module."""
+
+_PLAIN = (bool, int, float, complex, str, bytes, type(None))
+
+_BY_NAME = {"import_module", "modules", "__import__"}
+"""Names by which a function may reach modules that it names in text."""
 
 _SAYS_NOTHING = {
     "__dict__", "__weakref__", "__doc__", "__module__", "__qualname__", "__annotations__", "__annotate__", "__annotate_func__",
@@ -60,7 +66,7 @@ def is_found_by_name(owner: Any) -> bool:
 def home_of(owner: Any) -> str | None:
     """Return the distribution that a class's or function's code belongs to, whatever a decorator calls it; None: the user's."""
     module = owner.__globals__.get("__name__") if isinstance(owner, types.FunctionType) else owner.__module__
-    return owner_of(module)
+    return owner_of(module) if isinstance(module, str) else PYTHON  # some classes in C have none of their own to tell
 
 
 def parts_of_code(code: types.CodeType) -> list[Any]:
@@ -75,16 +81,23 @@ def attributes_of(owner: type) -> dict[str, Any]:
     return {name: value for name, value in vars(owner).items() if name not in _SAYS_NOTHING}
 
 
-def put_into(owner: type) -> dict[str, types.FunctionType]:
-    """Return the functions of the user's own that someone put into an installed class, or into one that it inherits from."""
+def changes_in(owner: type) -> dict[str, Any]:
+    """Return what may have been changed of an installed class since it was loaded, or of one that it inherits from.
+
+    That is whatever of the user's own was put into it, and the plain values among its attributes.
+    """
     return {
-        f"{one.__module__}.{one.__qualname__}.{name}": function
+        f"{one.__module__}.{one.__qualname__}.{name}": value
         for one in owner.__mro__[:-1]
         if home_of(one) is not None
-        for name, value in vars(one).items()
-        for function in _functions_in(value)
-        if home_of(function) is None
+        for name, value in attributes_of(one).items()
+        if (isinstance(value, _PLAIN) and not name.startswith("__")) or _is_own(value)
     }
+
+
+def is_replaceable(owner: Any) -> bool:
+    """Tell whether installed code is told by its name and version: what a decorator made of the user's own is not."""
+    return is_found_by_name(owner) and home_of(owner) == owner_of(owner.__module__)
 
 
 def references_of(function: types.FunctionType) -> dict[str, Any]:
@@ -100,9 +113,16 @@ def names_in(module: types.ModuleType) -> dict[str, Any]:
     return {name: value for name, value in vars(module).items() if not (name.startswith("__") and name.endswith("__"))}
 
 
-def _functions_in(value: Any) -> Iterator[types.FunctionType]:
-    parts = [value.fget, value.fset, value.fdel] if isinstance(value, property) else [getattr(value, "__func__", value)]
-    yield from (part for part in parts if isinstance(part, types.FunctionType))
+def _is_own(value: Any) -> bool:
+    """Tell whether an attribute of an installed class is, or holds, code of the user's own."""
+    if isinstance(value, property):
+        return any(_is_own(part) for part in (value.fget, value.fset, value.fdel))
+    if isinstance(value, functools.partial):
+        return _is_own(value.func)
+    value = getattr(value, "__func__", value)
+    if isinstance(value, types.FunctionType | type):
+        return home_of(value) is None
+    return home_of(type(value)) is None
 
 
 def _constant(value: Any) -> Any:
@@ -119,19 +139,22 @@ def _codes_in(code: types.CodeType) -> Iterator[types.CodeType]:
 def _references_in(code: types.CodeType, space: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     instructions = [one for one in dis.get_instructions(code) if one.opname not in {"CACHE", "EXTENDED_ARG", "PRECALL"}]
     for at, one in enumerate(instructions):
-        following = instructions[at + 1 :]
         if one.opname in {"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"}:
             if one.argval in space:
-                yield _read(one.argval, space[one.argval], following)
+                yield _read(one.argval, space[one.argval], instructions[at + 1 :])
             elif one.argval in _DYNAMIC:
                 yield from ((name, value) for name, value in space.items() if not name.startswith("__"))
             elif not hasattr(builtins, one.argval):
                 yield one.argval, Missing(one.argval)
         elif one.opname == "IMPORT_NAME":
-            level = next((before.argval for before in instructions[at - 2 : at] if isinstance(before.argval, int)), 0)
+            level, names = (before.argval for before in instructions[at - 2 : at])
             name = _absolute(one.argval, level, space)
-            names = [step.argval for step in following[: _n_imported(following)]]
-            yield from _imported(name, names)
+            yield from _imported_names(name, names) if names else _imported_module(name, code, instructions[at + 1 :])
+    if _BY_NAME & set(code.co_names):
+        named = [one for one in code.co_consts if isinstance(one, str)]
+        if "__name__" in code.co_names:
+            named.append(str(space.get("__name__")))
+        yield from ((f"import {name}", sys.modules[name]) for name in named if name in sys.modules and owner_of(name) is None)
 
 
 def _read(name: str, value: Any, following: list[dis.Instruction]) -> tuple[str, Any]:
@@ -145,28 +168,59 @@ def _read(name: str, value: Any, following: list[dis.Instruction]) -> tuple[str,
     return name, value
 
 
-def _n_imported(following: list[dis.Instruction]) -> int:
-    """Count the IMPORT_FROM instructions behind an IMPORT_NAME, each with the STORE that follows it."""
-    n = 0
-    while n + 1 < len(following) and following[n].opname == "IMPORT_FROM":
-        n += 2
-    return n
+def _imported_names(name: str, names: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
+    """Yield what ``from name import names`` inside a function brings.
 
-
-def _imported(name: str, names: list[str]) -> Iterator[tuple[str, Any]]:
-    """Yield what an import inside a function brings: the named things, or the whole module."""
-    if owner_of(name) is not None:
-        yield f"import {name}", Missing(name) if name not in sys.modules else sys.modules[name]
-        return
-    try:
-        module = importlib.import_module(name)
-    except Exception:  # a user's module may raise anything; the function that imports it will say so
-        yield f"import {name}", Missing(name)
-        return
-    if not names[::2]:
+    The user's own modules are imported now, as the function would: what it refers to is the same before and after it has run.
+    """
+    module = _module(name)
+    if isinstance(module, Missing) or owner_of(name) is not None:
         yield f"import {name}", module
-    for one in names[::2]:
-        yield f"import {name}.{one}", getattr(module, one, Missing(one))
+        return
+    for one in names:
+        found = getattr(module, one, None) if hasattr(module, one) else _module(f"{name}.{one}")
+        yield f"import {name}.{one}", module if one == "*" else found
+
+
+def _imported_module(name: str, code: types.CodeType, following: list[dis.Instruction]) -> Iterator[tuple[str, Any]]:
+    """Yield what is read of a module that is imported inside a function; all of one that is imported for its effects."""
+    is_renamed = False
+    bound: Any = None
+    for one in following:
+        is_renamed |= one.opname == "IMPORT_FROM"
+        if one.opname.startswith("STORE_"):
+            bound = one.argval
+            break
+    deepest = _module(name)
+    value = deepest if is_renamed else _module(name.partition(".")[0])
+    used = list(_uses_of(bound, value, code))
+    yield from used or [(f"import {name}", deepest)]
+
+
+def _uses_of(bound: Any, value: Any, code: types.CodeType) -> Iterator[tuple[str, Any]]:
+    """Yield what is read of a value that a local name is bound to, in a function and in those inside it."""
+    for inner in _codes_in(code):
+        instructions = [one for one in dis.get_instructions(inner) if one.opname not in {"CACHE", "EXTENDED_ARG", "PRECALL"}]
+        for at, one in enumerate(instructions):
+            if not one.opname.startswith("LOAD_") or one.opname == "LOAD_CONST":
+                continue
+            if one.argval == bound and not one.opname.startswith(("LOAD_ATTR", "LOAD_METHOD", "LOAD_CLOSURE")):
+                name, found = _read(f"import {bound}", value, instructions[at + 1 :])
+                yield name, found
+            elif isinstance(one.argval, tuple) and bound in one.argval:  # two at once, which are handed on
+                yield f"import {bound}", value
+
+
+def _module(name: str) -> Any:
+    """Return a module: loaded if it is the user's own; one that is installed only where it is loaded already."""
+    if name in sys.modules:
+        return sys.modules[name]
+    if owner_of(name) is not None:
+        return Missing(name)
+    try:
+        return importlib.import_module(name)
+    except Exception:  # a user's module may raise anything; the function that imports it will say so
+        return Missing(name)
 
 
 def _absolute(name: str, level: int, space: Mapping[str, Any]) -> str:

@@ -135,12 +135,15 @@ class Digester:
         self._reaches_own |= is_own
         return key
 
-    def meet(self, distribution: str | None) -> None:
-        """Note whose code was met; None: the user's own."""
-        if distribution is None:
+    def meet(self, distribution: str) -> None:
+        """Note that code of a distribution was met."""
+        self.distributions.add(distribution)
+
+    def meet_own(self, module: str) -> None:
+        """Note that code of the user's own was met; that of a checkout of foldwise is read likewise, and is nobody's own."""
+        if module.partition(".")[0] != "foldwise":
             self._reaches_own = True
-        else:
-            self.distributions.add(distribution)
+            self.own_modules.add(module)
 
 
 # --- one writer per kind of value -------------------------------------------------------------------------------------
@@ -251,14 +254,17 @@ def _feed_set(walk: _Walk, value: Iterable[Any]) -> None:
 
 def _feed_array(walk: _Walk, value: np.ndarray) -> None:
     if type(value) is not np.ndarray:
-        walk.tag("kind", f"{type(value).__module__}.{type(value).__qualname__}".encode())
+        walk.feed(type(value))
+        walk.feed(
+            {name: one for name, one in getattr(value, "__dict__", {}).items() if not name.startswith(("_mask", "_fill"))}
+        )
     if isinstance(value, np.ma.MaskedArray):
         walk.tag("masked")
         walk.feed([np.ma.getmaskarray(value), value.fill_value])
         value = np.ma.getdata(value)
     if value.dtype.names:
         walk.tag(f"array-fields{value.shape}")
-        walk.feed({name: value[name] for name in value.dtype.names})
+        walk.feed([(name, value[name]) for name in value.dtype.names])
         return
     if value.ndim > 1:  # which decides the last bits of sums
         walk.tag("layout", _layout(value))
@@ -275,8 +281,13 @@ def _feed_array(walk: _Walk, value: np.ndarray) -> None:
     walk.sink.update(contiguous.view(np.uint8).reshape(-1).data if contiguous.size else b"")
 
 
+_OF_MASKED = {"_mask", "_fill_value", "_sharedmask", "_isfield", "_baseclass", "_optinfo", "_basedict", "_hardmask"}
+"""What NumPy's masked arrays attach to themselves."""
+
+
 def _layout(value: np.ndarray) -> bytes:
-    return bytes([value.flags.c_contiguous, value.flags.f_contiguous])
+    """Tell columns first from rows first, which rows that are taken have of what is neither."""
+    return b"F" if value.flags.f_contiguous and not value.flags.c_contiguous else b"C"
 
 
 def _feed_scalar(walk: _Walk, value: np.generic) -> None:
@@ -305,17 +316,19 @@ def _feed_class(walk: _Walk, value: type) -> None:
     for package in vars(value).get("_foldwise_depends_on", ()):  # which our own estimators import late
         walk.mark(owner_of(package) or package)
     home = code.home_of(value)
-    if home is not None and code.is_found_by_name(value):
+    if home is not None and (code.is_found_by_name(value) or not isinstance(value.__module__, str)):
         walk.mark(home)
-        put_there = code.put_into(value)
-        if put_there:
-            walk.feed_names(put_there)
+        walk.feed_names(code.changes_in(value))
         return
-    walk.digester.meet(None)
-    walk.digester.own_modules.add(value.__module__)
-    walk.digester.own_classes.append(value)
+    if home is None:
+        walk.digester.meet_own(value.__module__)
+        walk.digester.own_classes.append(value)
+    else:
+        walk.digester.meet(home)
     walk.feed([type(value), *value.__bases__])
     walk.feed_names(code.attributes_of(value))
+    _feed_annotations(walk, vars(value))
+    walk.feed({name: one.metadata for name, one in vars(value).get("__dataclass_fields__", {}).items()})
 
 
 def _feed_function(walk: _Walk, value: types.FunctionType) -> None:
@@ -328,15 +341,30 @@ def _feed_function(walk: _Walk, value: types.FunctionType) -> None:
     home = code.home_of(value)
     if home is not None:
         walk.mark(home)
-        if code.is_found_by_name(value):
+        if code.is_replaceable(value):
             return
+        if "registry" in vars(value):  # a generic function, whose closure is a cache
+            walk.feed(["generic", value.__wrapped__, value.registry])  # type: ignore[attr-defined]
+            return
+        walk.feed(code.parts_of_code(value.__code__))
     else:
-        walk.digester.meet(None)
-        walk.digester.own_modules.add(str(value.__globals__.get("__name__")))
+        walk.digester.meet_own(str(value.__globals__.get("__name__")))
         walk.feed(code.parts_of_code(value.__code__))
         walk.feed_names(code.references_of(value))
+        _feed_annotations(walk, {"__annotations__": value.__annotations__})
     walk.feed([value.__defaults__, value.__kwdefaults__, [_content_of(cell) for cell in value.__closure__ or ()]])
     walk.feed_names(vars(value))
+
+
+def _feed_annotations(walk: _Walk, attributes: Mapping[str, Any]) -> None:
+    """Feed what types are said to be, which code may read as it runs; what cannot be read of them is left out."""
+    before, annotations = walk.saved(), attributes.get("__annotations__")
+    if not isinstance(annotations, dict):
+        return
+    try:
+        walk.feed(annotations)
+    except InputTypeError:
+        walk.restore(before)
 
 
 def _content_of(cell: Any) -> Any:
@@ -353,8 +381,7 @@ def _feed_module(walk: _Walk, value: types.ModuleType) -> None:
         walk.mark(home)
     elif walk.met is None or walk.meets(value):
         inner = walk if walk.met is not None else _Walk(walk.digester, {id(value): 0})
-        walk.digester.meet(None)
-        walk.digester.own_modules.add(value.__name__)
+        walk.digester.meet_own(value.__name__)
         inner.feed_names(code.names_in(value))
         if inner is not walk:
             walk.tag("content", inner.sink.hexdigest().encode())
@@ -371,7 +398,7 @@ def _feed_compiled(walk: _Walk, value: Any) -> None:
     if home is not None:
         walk.mark(home)
     elif module:
-        walk.digester.meet(None)
+        walk.digester.meet_own(module)
         walk.tag("file", file_key(module).encode())
     if owner is not None and not isinstance(owner, types.ModuleType):
         walk.feed(owner)
@@ -398,20 +425,25 @@ def _feed_descriptor(walk: _Walk, value: Any) -> None:
 
 def _feed_frame(walk: _Walk, value: Any) -> None:
     """Feed a frame of pandas': its columns, their values, its row labels, and what is attached to it."""
-    walk.tag(f"frame{value.shape}", f"{type(value).__module__}.{type(value).__qualname__}".encode())
+    walk.tag(f"frame{value.shape}")
+    _feed_attached(walk, value)
     walk.feed([value.columns, value.index])
     for position in range(value.shape[1]):
         _feed_values(walk, value.iloc[:, position])
-    if value.attrs:
-        walk.feed(value.attrs)
 
 
 def _feed_series(walk: _Walk, value: Any) -> None:
-    walk.tag("series", f"{type(value).__module__}.{type(value).__qualname__}".encode())
+    walk.tag("series")
+    _feed_attached(walk, value)
     walk.feed([value.name, value.index])
     _feed_values(walk, value)
-    if value.attrs:
-        walk.feed(value.attrs)
+
+
+def _feed_attached(walk: _Walk, value: Any) -> None:
+    """Feed the class, and what is attached to a frame or a series beside its values."""
+    walk.feed(type(value))
+    named = {name: getattr(value, name, None) for name in type(value)._metadata}
+    walk.feed([value.attrs, value.flags.allows_duplicate_labels, named])
 
 
 def _feed_index(walk: _Walk, value: Any) -> None:
@@ -444,7 +476,8 @@ def _feed_values(walk: _Walk, value: Any) -> None:
 
 def _feed_polars(walk: _Walk, value: Any) -> None:
     columns = value.get_columns() if hasattr(value, "get_columns") else [value]
-    walk.tag(f"polars-{type(value).__qualname__}{value.shape}")
+    walk.tag(f"polars{value.shape}")
+    walk.feed(type(value))
     for column in columns:
         walk.tag("dtype", repr(column.dtype).encode())
         walk.feed([column.name, column.is_null().to_list()])
@@ -485,13 +518,18 @@ def _feed_estimator(walk: _Walk, value: Any) -> None:
 
 
 def _state_of(value: Any) -> dict[str, Any]:
-    slots = (name for one in type(value).__mro__ for name in _names_of_slots(vars(one).get("__slots__", ())))
-    return {**{name: getattr(value, name) for name in slots if hasattr(value, name)}, **getattr(value, "__dict__", {})}
+    slots = (name for one in type(value).__mro__ for name in _names_of_slots(one.__name__, vars(one).get("__slots__", ())))
+    hidden = {"__dict__", "__weakref__"}
+    return {
+        **{name: getattr(value, name) for name in slots if name not in hidden and hasattr(value, name)},
+        **getattr(value, "__dict__", {}),
+    }
 
 
-def _names_of_slots(slots: Any) -> Iterable[str]:
+def _names_of_slots(owner: str, slots: Any) -> Iterable[str]:
     names = [slots] if isinstance(slots, str) else list(slots)
-    return (name for name in names if not name.startswith("__"))
+    private = f"_{owner.lstrip('_')}"
+    return (f"{private}{name}" if name.startswith("__") and not name.endswith("__") else name for name in names)
 
 
 def _has_own_getstate(value: Any) -> bool:
@@ -505,6 +543,8 @@ def _feed_frozen(walk: _Walk, value: Any) -> None:
 
 def _feed_object(walk: _Walk, value: Any) -> None:
     """Feed what an object hands over when it is copied: its class, arguments and state."""
+    if "_foldwise_adds_nothing" in vars(type(value)):  # to the key of what holds it
+        return
     if not walk.enter(value):
         return
     try:
@@ -526,6 +566,9 @@ def _feed_object(walk: _Walk, value: Any) -> None:
         walk.feed(part)
     for part in state:
         walk.feed(list(part) if isinstance(part, Iterator) else part)
+    is_shared = walk.met is not None or "__deepcopy__" in vars(type(value))  # it is not copied for each fit
+    if is_shared and _has_own_getstate(value) and code.home_of(type(value)) is None:
+        walk.feed_names(_state_of(value))  # what it leaves out when it is copied, too
     walk.leave()
 
 
@@ -534,13 +577,17 @@ def _feed_global(walk: _Walk, value: Any, name: str) -> None:
     module = getattr(value, "__module__", None) or type(value).__module__
     walk.tag("global", f"{module}.{name}".encode())
     if hasattr(value, "__wrapped__"):
-        walk.feed([type(value), value.__wrapped__])
+        walk.feed([type(value), value.__wrapped__, getattr(value, "cache_parameters", dict)()])
+        return
+    if code.home_of(type(value)) is None:
+        walk.feed(type(value))
+        walk.feed_names(_state_of(value))
         return
     home = owner_of(module)
     if home is not None:
         walk.mark(home)
     else:
-        walk.digester.meet(None)
+        walk.digester.meet_own(module)
         walk.tag("file", file_key(module).encode())
 
 
@@ -577,7 +624,7 @@ _WRITERS: dict[type, _Writer] = {
     frozenset: _feed_set,
     np.ndarray: _feed_array,
     np.random.RandomState: _feed_random_state,
-    functools.partial: lambda walk, value: walk.feed(["partial", value.func, value.args, value.keywords]),
+    functools.partial: lambda walk, value: walk.feed(["partial", value.func, value.args, value.keywords, vars(value)]),
     types.FunctionType: _feed_function,
     types.MethodType: lambda walk, value: walk.feed(["method", value.__func__, value.__self__]),
     types.BuiltinFunctionType: _feed_compiled,

@@ -44,7 +44,7 @@ def owner_of(module: str | None) -> str | None:
     top = (module or "").partition(".")[0]
     if not top or top == "__main__":
         return None
-    if top in sys.stdlib_module_names or top in sys.builtin_module_names:
+    if top in sys.stdlib_module_names or top in sys.builtin_module_names or top.startswith("_cython_"):
         return PYTHON
     return _installed(top, _file_of(top))
 

@@ -33,6 +33,28 @@ def untouchable(values: Any) -> Any:
     return maker(values)
 
 
+def own_copy(values: Any) -> Any:
+    """Return a copy of shareable values that may be written into, laid out in memory as they are."""
+    if isinstance(values, np.ndarray):
+        return values.copy(order="K")
+    if hasattr(values, "iloc"):
+        return values.copy(deep=True)
+    return values.clone() if hasattr(values, "clone") else values.copy()
+
+
+def is_unchanged(used: Any, values: Any) -> bool:
+    """Tell whether a copy that someone has used is still equal to the shareable values that it was made of, to the last bit."""
+    if isinstance(values, np.ndarray):
+        return used.shape == values.shape and used.dtype == values.dtype and _bytes_of(used) == _bytes_of(values)
+    if hasattr(values, "tocsr"):
+        pairs = zip(_arrays(used), _arrays(values), strict=False)
+        return used.shape == values.shape and all(is_unchanged(one, other) for one, other in pairs)
+    if isinstance(values, list):
+        return bool(used == values)
+    same = used.equals(values)
+    return bool(same) and getattr(used, "name", None) == getattr(values, "name", None)
+
+
 def is_shareable(values: Any) -> bool:
     """Tell whether `untouchable` takes such values."""
     return _maker_for(values) is not None
@@ -74,8 +96,12 @@ def _maker_for(values: Any) -> Callable[[Any], Any] | None:
     return None
 
 
+def _bytes_of(values: np.ndarray) -> bytes:
+    return values.tobytes(order="K")
+
+
 def _array(values: np.ndarray) -> np.ndarray:
-    values.flags.writeable = False
+    _protect(values)
     return values.view()  # whose shape may be set without setting that of others
 
 
@@ -86,7 +112,18 @@ def _sparse(values: Any) -> Any:
 
 
 def _frame(values: Any) -> Any:
-    return values.copy(deep=False)  # pandas copies what is written
+    # pandas copies what is written into a frame, and scikit-learn writes into the arrays behind it all the same.
+    columns = [values] if values.ndim == 1 else (values.iloc[:, place] for place in range(values.shape[1]))
+    for column in columns:
+        if isinstance(column.dtype, np.dtype):
+            _protect(column.to_numpy())
+    return values.copy(deep=False)
+
+
+def _protect(array: Any) -> None:
+    while isinstance(array, np.ndarray):
+        array.flags.writeable = False
+        array = array.base
 
 
 def _polars(values: Any) -> Any:

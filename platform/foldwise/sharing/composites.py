@@ -80,6 +80,14 @@ def lend(estimator: Any, memory: PrefixMemory) -> None:
         _replace(estimator, lambda part: _branch(part, memory))
 
 
+def can_share(estimator: Any) -> bool:
+    """Tell whether fits of an estimator can share more than their rows: those of a pipeline that transforms."""
+    if type(estimator) is not Pipeline or estimator.memory is not None:
+        return False
+    before = [step for _, step in estimator.steps[:-1]]
+    return any(step is not None and step != "passthrough" for step in before) or can_share(estimator.steps[-1][1])
+
+
 def release(estimator: Any) -> None:
     """Take the memory out of an estimator again, fitted or not."""
     if type(estimator) is Pipeline:

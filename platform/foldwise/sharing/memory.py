@@ -16,7 +16,7 @@ from sklearn.pipeline import Pipeline
 from foldwise.errors import InputTypeError
 from foldwise.keys import Digester, derive_seed, label
 from foldwise.seeds import seeded
-from foldwise.sharing.arrays import content_name, is_shareable, n_bytes, untouchable
+from foldwise.sharing.arrays import content_name, is_shareable, is_unchanged, n_bytes, own_copy, untouchable
 
 _MOST_BYTES = 256 * 2**20
 _MOST_KEPT = 1000
@@ -45,6 +45,7 @@ class PrefixMemory:
         Outputs that are kept, in bytes.
     """
 
+    _foldwise_adds_nothing = True  # to the key of the estimator that it is lent to
     location = None  # a pipeline whose memory has a place clones its steps before it fits them; without a memory it does not
 
     def __init__(self, most_bytes: int = _MOST_BYTES) -> None:
@@ -123,18 +124,23 @@ class PrefixMemory:
 
         Two transformers are equal if their whole states are, and their code as it is loaded; what cannot be read is not shared.
         """
+        self._check_allowed(transformer)
         names = self._name_of(X), self._name_of(y)  # targets of its own, as one-vs-rest makes them, have no name
         named = None
-        if None not in names and not any((options.get("params") or {}).values()) and type(transformer) not in self._refused:
+        if None not in names and not any((options.get("params") or {}).values()):
             with contextlib.suppress(InputTypeError):
                 named = self._digester.digest_and_tell(names, transformer)
+
+        def fit(X: Any) -> tuple[Any, Any]:
+            return function(transformer, X, y, *rest, **options)  # type: ignore[no-any-return]
+
         if named is None:
-            return function(transformer, X, y, *rest, **options)
+            return self._on_a_copy(transformer, X, fit)
         output_name, is_own = named
 
         def make() -> tuple[Any, Any]:
             with seeded(derive_seed(output_name)):  # so that it draws alike whoever comes first, and takes no one's draws
-                return function(transformer, X, y, *rest, **options)  # type: ignore[no-any-return]
+                return self._on_a_copy(transformer, X, fit)  # type: ignore[no-any-return]
 
         Xt, fitted = self.recall(output_name, make, is_own=is_own)
         return self._lend_output(Xt, output_name), fitted
@@ -147,13 +153,37 @@ class PrefixMemory:
         CannotShare
             If a transformer of the user's own is not the same after it has transformed: whoever comes next would get another.
         """
+        self._check_allowed(transformer)
         name = self._name_of(X)
         fitted_name, is_own = self._fitted.get(id(transformer), (None, False))
         if name is None or fitted_name is None:
             return self._transform(transformer, X)
         key = f"{name} by {fitted_name}"
         make = self._watched if is_own else self._transform
-        return self._lend_output(self.recall(key, lambda: (make(transformer, X), None))[0], key)
+
+        def on_a_copy() -> tuple[Any, None]:
+            return self._on_a_copy(transformer, X, lambda X: make(transformer, X)), None
+
+        return self._lend_output(self.recall(key, on_a_copy)[0], key)
+
+    def _on_a_copy(self, transformer: Any, X: Any, function: Callable[[Any], Any]) -> Any:
+        """Call a function of a transformer and rows: what was lent is never handed on, and a copy must be as it was afterwards.
+
+        A transformer that writes into its rows, or would if they were not read-only, gives later steps, and the scores on
+        train rows, other rows than they would otherwise see.
+        """
+        if id(X) not in self._lent or type(transformer) is Pipeline:  # whose steps are handed copies themselves
+            return function(X)
+        own = own_copy(X)
+        result = function(own)
+        if not is_unchanged(own, X):
+            self._refused.add(type(transformer))
+            raise CannotShare(f"{type(transformer).__name__} writes into the rows that it is given")
+        return result
+
+    def _check_allowed(self, transformer: Any) -> None:
+        if type(transformer) in self._refused:
+            raise CannotShare(f"{type(transformer).__name__} was seen to change what it is given, or itself")
 
     def _lend_output(self, output: Any, name: str) -> Any:
         return self.lend(output, name) if is_shareable(output) else output
@@ -176,7 +206,7 @@ class PrefixMemory:
                 X = self.transform(step, X)
         return X
 
-    # A memory is the same one in every copy of the estimator that it is lent to, and adds nothing to its key.
+    # A memory is the same one in every copy of the estimator that it is lent to.
     def __deepcopy__(self, memo: Any) -> PrefixMemory:
         return self
 

@@ -18,7 +18,7 @@ from foldwise.executors.tune.tasks import FitTask, Task, TrialTask
 from foldwise.executors.wait import Wait
 from foldwise.fit import Workshop
 from foldwise.guard import FitGuard
-from foldwise.imports import added_import_paths
+from foldwise.imports import import_paths
 from foldwise.limits import Limits
 from foldwise.lockstep import fits_of
 from foldwise.plan import Plan
@@ -163,9 +163,9 @@ class _Opened:
         problem = self._plan.problem
         limit = self._limits.fit_seconds
         digester = self._plan.identity.digester
-        world = self._code.agree(self._plan.world, digester.own_modules, added_import_paths())
+        world = self._code.agree(self._plan.world, digester.own_modules, import_paths())
         workshop = replace(Workshop.of(self._plan), guard=FitGuard(limit, may_exit=True), world=world)
-        place = Place(put_workshop(self._ray, workshop), added_import_paths(), self._resources, limit, self._storage)
+        place = Place(put_workshop(self._ray, workshop), import_paths(), self._resources, limit, self._storage)
         grace = 1 if problem.schedule is None else problem.schedule.grace_epochs
         tuner = TunerThread(self.desk, Judges(judge_maker(self._plan), problem.seed, grace, self._n_jobs), place)
         tuner.start()

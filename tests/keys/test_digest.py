@@ -5,15 +5,18 @@ import copy
 import datetime
 import decimal
 import functools
+import importlib
 import math
 import os
 import pathlib
 import pickle
+import re
 import subprocess
 import sys
 import threading
 import time
 import types
+import weakref
 
 import numpy as np
 import pandas as pd
@@ -21,10 +24,11 @@ import pytest
 import scipy.sparse as sp
 import scipy.special
 import scipy.stats
+import sklearn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from optuna.samplers import TPESampler
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import check_scoring, f1_score, make_scorer
 from sklearn.model_selection import GridSearchCV
@@ -32,44 +36,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from foldwise.digest import derive_seed, digest, digest_rows
 from foldwise.errors import InputTypeError
-from foldwise.versions import code_version
-
-ONE_PROCESS_EACH = """
-import numpy as np, pandas as pd, scipy.sparse, scipy.stats, functools
-from sklearn.ensemble import RandomForestClassifier
-from sklearn.metrics import check_scoring
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, StandardScaler
-from sklearn.svm import SVC
-from foldwise.digest import derive_seed, digest
-frame = pd.DataFrame({"a": [1, 2, None], "b": ["x", None, "y"], "c": pd.Categorical(["u", "v", "u"]),
-                      "d": pd.to_datetime(["2020-01-01"] * 3), "e": pd.array([1, None, 3], dtype="Int64")})
-pipe = make_pipeline(StandardScaler(), FunctionTransformer(np.log1p), SVC(random_state=np.random.RandomState(3)))
-print(digest({"b": 1, "a": {"z", "y", "x"}, 3: None, (1, "k"): True}), digest(frame), digest(pipe),
-      digest(scipy.sparse.random(9, 4, 0.5, random_state=0)), digest(scipy.stats.loguniform(1e-3, 1)),
-      digest(check_scoring(SVC(), ["accuracy", "f1_macro"])), digest(RandomForestClassifier()),
-      digest(lambda x: x in {"p", "q", "r", "s"}), digest(functools.partial(max, key=len)),
-      derive_seed(7, "outer"))
-"""
-
-
-def test_keys_are_equal_in_every_process():
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", ONE_PROCESS_EACH],
-            env={**environment, "PYTHONHASHSEED": seed},
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for seed in "12"
-    ]
-    first, second = (process.communicate()[0].split() for process in processes)
-    assert len(first) == 10
-    assert first == second
-
+from foldwise.keys import derive_seed, digest, digest_rows
+from foldwise.keys.versions import PYTHON, owner_of, version_of, versions_of
 
 # --- equal ------------------------------------------------------------------------------------------------------------
 
@@ -79,12 +48,8 @@ def test_keys_are_equal_in_every_process():
     [
         ({"a": 1, "b": 2}, {"b": 2, "a": 1}),
         ({1, 2, 3}, frozenset([3, 2, 1])),
-        (np.float64(0.1), 0.1),
-        (np.int64(3), 3),
-        (np.str_("rbf"), "rbf"),
-        (np.bool_(True), True),
+        (np.float64(0.1), np.float64(0.1)),
         (math.nan, float("nan")),
-        (np.arange(6).reshape(2, 3), np.asfortranarray(np.arange(6).reshape(2, 3))),
         (np.arange(10)[::2], np.array([0, 2, 4, 6, 8])),
         (sp.coo_array(([1, 2], ([0, 0], [0, 1])), shape=(1, 2)), sp.coo_array(([2, 1], ([0, 0], [1, 0])), shape=(1, 2))),
         (SVC(C=1), SVC(C=1)),
@@ -93,14 +58,20 @@ def test_keys_are_equal_in_every_process():
         (TPESampler(seed=1), TPESampler(seed=1)),
         (np.random.RandomState(1), np.random.RandomState(1)),
         (np.random.default_rng(1), np.random.default_rng(1)),
+        (slice(0, 3), slice(0, 3)),
+        (threading.Lock(), threading.Lock()),
+        (pd.DataFrame({"a": [1]}), pd.DataFrame(np.array([[1]]), columns=["a"])),
     ],
 )
 def test_equal_content_has_an_equal_key(one, other):
     assert digest(one) == digest(other)
 
 
-def test_a_fitted_estimator_has_the_key_of_its_params(iris):
-    assert digest(SVC().fit(*iris)) == digest(SVC())
+def test_an_estimator_is_taken_as_it_is_fitted_or_not(iris):
+    fitted = SVC().fit(*iris)
+    assert digest(fitted) != digest(SVC())
+    assert digest(fitted) == digest(pickle.loads(pickle.dumps(fitted)))
+    assert digest(clone(fitted)) == digest(SVC())
 
 
 def test_a_scipy_distribution_does_not_bring_the_global_generator():
@@ -110,14 +81,10 @@ def test_a_scipy_distribution_does_not_bring_the_global_generator():
     assert digest(frozen) == before
 
 
-def test_a_frames_row_labels_and_index_do_not_matter():
-    frame = pd.DataFrame({"a": [1, 2], "b": ["x", "y"]})
-    assert digest(frame) == digest(frame.set_index(pd.Index([7, 9])))
-
-
 # --- different --------------------------------------------------------------------------------------------------------
 
 AN_OBJECT_ARRAY = np.array([1, "a"], dtype=object)
+WIDE = np.arange(6).reshape(2, 3)
 
 
 class Mine(BaseEstimator):
@@ -128,6 +95,14 @@ class Mine(BaseEstimator):
 class Yours(BaseEstimator):
     def __init__(self, depth=1, of=None):
         self.depth, self.of = depth, of
+
+
+class Deaf:
+    def __init__(self, value):
+        self.value = value
+
+    def __reduce__(self):
+        raise TypeError("not to be copied")
 
 
 @pytest.mark.parametrize(
@@ -142,10 +117,15 @@ class Yours(BaseEstimator):
         (("ab", "c"), ("a", "bc")),
         ({"a": 1}, {"a": 2}, {"b": 1}, {"a": 1, "b": 1}, [("a", 1)]),
         ({"a": 1}, {"a": True}, {"a": np.float64(1)}),
+        (1, np.int64(1), np.int32(1), True, np.True_),
+        (0.1, np.float64(0.1), np.float32(0.1)),
+        ("rbf", np.str_("rbf")),
+        (WIDE, np.asfortranarray(WIDE), WIDE.astype(">i8")),
         (np.zeros(4), np.zeros(4, np.float32), np.zeros((2, 2)), np.zeros((1, 4)), np.zeros(4, int), [0.0] * 4),
         (np.array(["a", "b"]), np.array(["a", "c"]), np.array(["a", "b"], dtype=object)),
         (np.array([1, 2], "datetime64[s]"), np.array([1, 2], "datetime64[ms]"), np.array([1, 2])),
         (np.zeros(2, [("a", "f8")]), np.zeros(2, [("b", "f8")]), np.zeros(2, [("a", "i8")])),
+        (np.zeros(2, [("a", "f8"), ("b", "f8")]), np.zeros(2, [("b", "f8"), ("a", "f8")])),
         (np.ma.array([1, 2], mask=[0, 1]), np.ma.array([1, 2], mask=[0, 0]), np.array([1, 2])),
         (AN_OBJECT_ARRAY, AN_OBJECT_ARRAY[::-1], AN_OBJECT_ARRAY.reshape(2, 1)),
         (SVC(), SVC(C=2), SVC(C=True), SVC(random_state=0), SVC(random_state=1), SVC(kernel="linear")),
@@ -159,6 +139,9 @@ class Yours(BaseEstimator):
         (np.log1p, np.log, scipy.special.log1p, math.log1p),
         (np.sum, np.mean),
         (functools.partial(max, key=len), functools.partial(max, key=abs), functools.partial(min, key=len)),
+        (re.compile("a"), re.compile("b"), re.compile("a", re.I)),
+        (slice(0, 3), slice(0, 4), slice(0, 3, 2)),
+        ({}.get, {"a": 1}.get),
         (datetime.date(2020, 1, 1), datetime.date(2020, 1, 2)),
         (pathlib.PurePosixPath("a"), pathlib.PurePosixPath("b"), "a"),
         (SVC().fit, SVC(C=2).fit, SVC().score),
@@ -202,6 +185,11 @@ def whole_frame():
     )
 
 
+def attached(frame, name, value):
+    frame.attrs[name] = value
+    return frame
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -218,6 +206,13 @@ def whole_frame():
         lambda f: f.assign(whole=pd.array([1, 2, 3], dtype="Int64")),
         lambda f: f.iloc[::-1],
         lambda f: f.iloc[:2],
+        lambda f: f.set_index(pd.Index([7, 8, 9])),
+        lambda f: f.set_axis(pd.Index([0, 1, 2])),  # a range otherwise
+        lambda f: f.rename_axis("row"),
+        lambda f: f.rename_axis("column", axis=1),
+        lambda f: f.assign(when=f.when.dt.tz_localize("UTC")),
+        lambda f: f.assign(when=f.when.astype("datetime64[ms]")),
+        lambda f: attached(f, "unit", "m"),
     ],
 )
 def test_a_changed_frame_has_another_key(change):
@@ -238,6 +233,14 @@ def test_a_changed_sparse_matrix_has_another_key(form):
     assert digest(form(dense)) == digest(form(dense))
     assert digest(form(dense)) != digest(form(changed))
     assert digest(form(dense)) != digest(form(dense.astype("float32")))
+
+
+def test_a_sparse_matrix_is_keyed_as_it_is_stored():
+    rows = sp.csr_array(([1.0, 2.0], [0, 1], [0, 2]), shape=(1, 2))
+    unsorted = sp.csr_array(([2.0, 1.0], [1, 0], [0, 2]), shape=(1, 2))
+    short = rows.copy()
+    short.indices, short.indptr = rows.indices.astype(np.int32), rows.indptr.astype(np.int32)
+    assert len({digest(one) for one in (rows, unsorted, short, rows.tocsc(), sp.csr_matrix(rows))}) == 5
 
 
 def test_an_estimator_that_is_cloned_with_what_it_learned_is_keyed_by_it(iris):
@@ -290,6 +293,17 @@ def test_a_decorated_function_is_keyed_by_what_it_wraps():
     assert digest(cached) != digest(functools.lru_cache(two_locals))
 
 
+def test_a_function_may_refer_to_itself():
+    def again(step):
+        def count(n):
+            return count(n - step) if n > 0 else n
+
+        return count
+
+    assert digest(again(1)) == digest(again(1))
+    assert digest(again(1)) != digest(again(2))
+
+
 MODULES = {
     "base.py": "class Base:\n    def __init__(self): self.a = 1\n    def f(self): return 1\n",
     "mine/__init__.py": "",
@@ -299,7 +313,7 @@ MODULES = {
     "other.py": "y = 1\n",
     "site-packages/lib/__init__.py": "class Theirs:\n    def __init__(self): self.a = 1\n",
     "site-packages/lib-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: lib\nVersion: 1.0\n",
-    "script.py": "import lib, other\nfrom foldwise.digest import digest\nfrom mine.model import Mine\nprint(digest(Mine()), digest(lib.Theirs()))\n",
+    "script.py": "import lib, other\nfrom foldwise.keys import digest\nfrom mine.model import Mine\nprint(digest(Mine()), digest(lib.Theirs()))\n",
 }  # fmt: skip
 
 
@@ -325,6 +339,9 @@ def printed(tmp_path):
 def test_a_changed_module_of_the_users_changes_the_keys_of_its_classes(printed):
     mine, theirs = printed(MODULES)
     assert printed(MODULES, ("other.py", "1", "2"), ("script.py", "print(", "print( ")) == [mine, theirs]
+    beside = [("mine/tools.py", "def h", "def unused():\n    return 1\n\n\n# said in passing\ndef h"),
+              ("mine/model.py", "import tools\n", "import tools\nimport other\n"), ("mine/__init__.py", "", "import other\n")]  # fmt: skip
+    assert printed(MODULES, *beside) == [mine, theirs]  # what is not referred to
     changes = [("base.py", "return 1", "return 2"), ("mine/model.py", "h()", "h() + 1"), ("mine/tools.py", ".x", ".x + 1"),
                ("late.py", "x = 1", "x = 2")]  # fmt: skip
     keys = [printed(MODULES, change) for change in changes]  # what it inherits, is and imports, and what that imports
@@ -335,14 +352,14 @@ def test_a_changed_module_of_the_users_changes_the_keys_of_its_classes(printed):
 def test_the_version_of_a_distribution_that_is_used_changes_the_key(printed):
     mine, theirs = printed(MODULES)
     newer = printed(MODULES, ("site-packages/lib-1.0.dist-info/METADATA", "Version: 1.0", "Version: 1.1"))
-    assert newer[0] != mine
+    assert newer[0] == mine  # which refers to a number beside the import of it
     assert newer[1] != theirs
     assert printed(MODULES, ("site-packages/lib/__init__.py", "= 1", "= 2"))[0] == mine  # installed code is told by its version
 
 
 SCRIPT = {
     "script.py": """
-from foldwise.digest import digest
+from foldwise.keys import digest
 SCALE = 2
 def helper(x):
     return SCALE * x
@@ -380,12 +397,45 @@ def test_code_that_has_no_file_is_keyed_by_itself():
     assert digest(class_of(source)) != digest(class_of(source.replace("return 1", "return 2")))
 
 
-def test_the_version_of_installed_code_is_its_distributions():
-    import sklearn
+INSTALLED = """
+PAIR = lambda x: x + 1, lambda x: x - 1
+def make(up):
+    if up:
+        def local(x): return x + 1
+    else:
+        def local(x): return x - 1
+    return local
+"""
 
-    assert code_version(f1_score) == f"scikit-learn=={sklearn.__version__}"
-    assert code_version(SVC) == code_version(f1_score)
-    assert code_version(copy.deepcopy) == "python"
+
+def test_installed_functions_that_share_a_name_are_told_apart(tmp_path, monkeypatch):
+    place = tmp_path / "site-packages"
+    (place / "alike_lib").mkdir(parents=True)
+    (place / "alike_lib" / "__init__.py").write_text(INSTALLED)
+    (place / "alike_lib-1.0.dist-info").mkdir()
+    (place / "alike_lib-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: alike_lib\nVersion: 1.0\n")
+    monkeypatch.syspath_prepend(str(place))
+    lib = importlib.import_module("alike_lib")
+    assert owner_of("alike_lib") == "alike_lib"
+    assert digest(lib.PAIR[0]) != digest(lib.PAIR[1])
+    assert digest(lib.make(True)) != digest(lib.make(False))
+
+
+def test_code_belongs_to_a_distribution_or_to_the_user():
+    assert owner_of(f1_score.__module__) == owner_of("sklearn") == "scikit-learn"
+    assert owner_of(copy.deepcopy.__module__) == owner_of("sys") == PYTHON
+    assert owner_of(__name__) is owner_of("__main__") is owner_of("a_module_that_is_not_there") is owner_of(None) is None
+
+
+def test_installed_code_is_told_by_the_version_that_is_loaded(monkeypatch):
+    known = digest(SVC), digest(np.log1p), digest(copy.deepcopy)
+    assert versions_of([]) == {name: version_of(name) for name in ("foldwise", "numpy", "python", "scikit-learn", "scipy")}
+    assert version_of("scikit-learn") == sklearn.__version__
+    assert version_of("a-distribution-that-is-not-there") == "none"
+    monkeypatch.setattr(sklearn, "__version__", "0.1")
+    assert version_of("scikit-learn") == versions_of([])["scikit-learn"] == "0.1"
+    assert digest(SVC) != known[0]
+    assert (digest(np.log1p), digest(copy.deepcopy)) == known[1:]
 
 
 # --- what has no key --------------------------------------------------------------------------------------------------
@@ -409,19 +459,6 @@ def an_array_in_itself():
     return values
 
 
-def a_function_in_itself():
-    def again(n):
-        return again(n - 1)
-
-    return again
-
-
-def an_object_in_itself():
-    one = Mine()
-    one.of = [one]
-    return one
-
-
 def a_deep_list():
     values = []
     for _ in range(100_000):
@@ -431,7 +468,7 @@ def a_deep_list():
 
 @pytest.mark.parametrize(
     "make",
-    [a_list_in_itself, a_dict_in_itself, an_array_in_itself, a_function_in_itself, an_object_in_itself, a_deep_list],
+    [a_list_in_itself, a_dict_in_itself, an_array_in_itself, a_deep_list],
 )
 def test_a_value_that_contains_itself_is_refused(make):
     with pytest.raises(InputTypeError, match="contain itself"):
@@ -443,13 +480,36 @@ def test_the_same_value_may_stand_twice():
     assert digest([one, one]) == digest([[1], [1]])
 
 
+def test_an_estimator_that_contains_itself_is_keyed_by_its_state():
+    def itself(depth):
+        one = Mine(depth)
+        one.of = [one]
+        return one
+
+    assert digest(itself(1)) == digest(itself(1))
+    assert digest(itself(1)) != digest(itself(2))
+
+
 @pytest.mark.parametrize(
-    "make", [threading.Lock, lambda: (i for i in [1]), lambda: sys, lambda: np.frompyfunc(abs, 1, 1), lambda: type.__dict__]
+    "make",
+    [
+        lambda: (i for i in [1]),
+        lambda: np.frompyfunc(abs, 1, 1),
+        lambda: memoryview(b"a"),
+        lambda: weakref.ref(Mine),
+        lambda: Deaf(1),
+    ],
+    ids=["a generator", "a ufunc of its own", "a memoryview", "a weak reference", "an object that cannot be copied"],
 )
 def test_what_cannot_be_compared_is_refused_by_its_type(make):
     value = make()
     with pytest.raises(InputTypeError, match=rf"^{type(value).__name__}: expected "):
         digest({"a": value})
+
+
+def test_an_open_file_is_refused(tmp_path):
+    with (tmp_path / "file").open("w") as file, pytest.raises(InputTypeError, match=r"^TextIOWrapper: expected "):
+        digest(file)
 
 
 # --- properties -------------------------------------------------------------------------------------------------------
