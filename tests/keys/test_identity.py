@@ -976,7 +976,7 @@ AFTERWARDS = {
 
 def newer(monkeypatch, distribution, *, everywhere=False):
     known = versions.version_of
-    for module in [versions, *([sys.modules["foldwise.keys.digest"]] if everywhere else [])]:
+    for module in [versions, *([sys.modules["foldwise.keys.walk"]] if everywhere else [])]:
         monkeypatch.setattr(module, "version_of", lambda name: "99" if name == distribution else known(name))
 
 
