@@ -51,7 +51,10 @@ def test_a_module_imports_only_from_above_it(path):
 @pytest.mark.parametrize(
     ("library", "homes"),
     [
-        ("ray", {"executors/ray.py", "executors/ray_session.py", "executors/tune/", "cluster/jobs_api.py"}),
+        (
+            "ray",
+            {"executors/ray.py", "executors/ray_session.py", "executors/code.py", "executors/tune/", "cluster/jobs_api.py"},
+        ),
         ("mlflow", {"tracking"}),
         ("optuna", {"search/optuna.py"}),
         ("tensorflow", {"models"}),

@@ -40,6 +40,7 @@ def keys_of(estimator=None, *, X=X, y=Y, params=None, weights=WEIGHTS, groups=No
         {"X": changed(X, (140, 2), 9.0)},
         {"X": X.astype(np.float32)},
         {"X": X[:, ::-1]},
+        {"X": np.asfortranarray(X)},
         {"X": pd.DataFrame(X)},
         {"y": changed(Y, 0, 2)},
         {"weights": changed(WEIGHTS, 3, 5.0)},
@@ -68,7 +69,6 @@ def test_rows_that_a_fold_leaves_out_change_the_keys_too_since_data_is_one():
     "change",
     [
         {"estimator": SVC(C=1.0, kernel="rbf")},  # its defaults, written out
-        {"X": np.asfortranarray(X)},
         {"X": X.copy()},
         {"groups": None},
         {"search": "random", "n_trials": 3},

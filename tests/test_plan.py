@@ -15,8 +15,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, SVR
 
 from foldwise.data import Dataset
-from foldwise.keys import digest_rows
 from foldwise.dimension import Float
+from foldwise.keys import digest_rows
 from foldwise.plan import FINAL, Plan
 from foldwise.problem import make_problem
 from foldwise.search import GridSearch, RandomSearch

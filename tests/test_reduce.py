@@ -154,7 +154,7 @@ def test_failed_fits_score_as_in_scikit_learn(error_score):
 
 # --- reduce -----------------------------------------------------------------------------------------------------------
 
-FOLDS = [PlannedFold("t0", "h0"), PlannedFold("t1", "h1"), PlannedFold("t2", "h2")]
+FOLDS = [PlannedFold(f"t{i}", f"h{i}", f"t{i}") for i in range(3)]
 
 
 def result(number, score=0.5, **changes):

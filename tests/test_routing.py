@@ -55,7 +55,9 @@ def test_weights_reach_the_scores_that_choose_and_not_those_that_judge(scoring):
         ours.outer_scores_["score"] = ours.outer_scores_["accuracy"]
     assert_same(ours, flat, judged, scoring if isinstance(scoring, list) else ("score",))
     plain = fw.NestedSearchCV(MODEL, GRID, search="grid", outer_cv=4, inner_cv=3, executor="serial", **options).fit(X, Y)
-    assert any(not np.array_equal(ours.cv_results_[name], plain.cv_results_[name]) for name in plain.cv_results_ if "test" in name)
+    assert any(
+        not np.array_equal(ours.cv_results_[name], plain.cv_results_[name]) for name in plain.cv_results_ if "test" in name
+    )
 
 
 def test_shared_folds_are_weighted_in_both_loops_by_the_same_fits():

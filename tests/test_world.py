@@ -115,8 +115,7 @@ def test_a_worker_refuses_other_versions(monkeypatch):
     try:
         executor.submit([fresh.fit({"max_depth": 1}, fresh.whole)])
         with pytest.raises(ClusterError, match=rf"scikit-learn 0\.1, got {sklearn.__version__}"):
-            while True:
-                executor.results(timeout=1.0)
+            list(iter(lambda: executor.results(timeout=1.0), None))
     finally:
         executor.close()
 

@@ -12,11 +12,11 @@ from sklearn.preprocessing import StandardScaler
 
 import foldwise as fw
 from foldwise.data import Dataset
-from foldwise.keys import digest
 from foldwise.epochs import changeable
+from foldwise.keys import digest
+from foldwise.keys.versions import code_version
 from foldwise.models import KerasClassifier, MLPNetClassifier, WideDeepClassifier
 from foldwise.tracking.model import requirements, save_model
-from foldwise.keys.versions import code_version
 
 ROOT = Path(__file__).parents[2]
 SMALL = {"units": 8, "epochs": 2, "learning_rate": 0.05}

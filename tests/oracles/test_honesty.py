@@ -8,8 +8,8 @@ from sklearn.model_selection import GroupKFold, StratifiedKFold
 from sklearn.neighbors import KNeighborsClassifier
 
 import foldwise as fw
-from foldwise.keys import digest
 from foldwise.fit import Workshop
+from foldwise.keys import digest
 from foldwise.plan import FINAL
 from foldwise.run import Run
 from foldwise.search.base import Asker, Search

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
-from foldwise.keys import digest
 from foldwise.dimension import Categorical, Float, Int
 from foldwise.errors import InputError, InputTypeError, MissingPackageError, SpaceError
+from foldwise.keys import digest
 from foldwise.search import make_search
 from foldwise.search.optuna import OptunaSearch
 from foldwise.space import SearchSpace
