@@ -2,15 +2,18 @@
 
 import copy
 import importlib.util
+import tempfile
 import warnings
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import scipy.sparse
+from hypothesis import HealthCheck, assume
 from hypothesis import strategies as st
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.compose import ColumnTransformer, TransformedTargetRegressor, make_column_selector
@@ -800,10 +803,10 @@ def cases():
 
 
 def _case(random):
-    kind = _one_of(random, "dense", "dense", "sparse", "gaps", "dense", "mixed")
+    kind = _one_of(random, *["dense"] * 7, *["sparse"] * 2, *["gaps"] * 2, "mixed")
     regression = _rarely(random, 3)
     several_targets = regression and _rarely(random)
-    n = random.randint(24, 60)
+    n = random.randint(24, 48)
     seed = random.randint(0, 99)
     noise = np.random.RandomState(seed)
     n_classes = _one_of(random, 2, 3)
@@ -816,21 +819,21 @@ def _case(random):
     index = X.index if hasattr(X, "iloc") and _one_of(random, True, False) else _index(random, n)
     target = codes + 0.5 * noise.normal(size=n)
     y = _numbers(random, target, index, several=several_targets) if regression else _classes(random, codes, index)
-    frames = kind != "sparse" and _rarely(random)
+    frames = kind != "sparse" and _rarely(random, 6)
     builder = _Builder(random, names, values.shape[1], regression, several_targets, frames, hasattr(X, "iloc"))
     estimator, tunable, at = builder.whole(kind=kind)
     if frames:
         _set_output(random, estimator, builder.parts)
     swaps = builder.models(sparse=kind == "sparse") if at else []
     slow = kind == "mixed" or frames
-    grid = _grid(random, tunable, swaps, at, _one_of(random, *((2, 1) if slow else (2, 2, 1, 1, 3, 4))))
+    grid = _grid(random, tunable, swaps, at, _one_of(random, *((2, 1) if slow else (2, 2, 2, 1, 1, 1, 3, 4))))
     scoring, refit = _scoring(random, regression=regression, several_targets=several_targets, binary=n_classes == 2)
     return Case(
         estimator,
         grid,
         X,
         y,
-        _folds(random, n, None if regression else codes, seed, 3 if slow else _one_of(random, 3, 3, 4)),
+        _folds(random, n, None if regression else codes, seed, 3 if slow else _one_of(random, *[3] * 7, 4)),
         _weights(random, estimator, at, grid if isinstance(grid, list) else [grid], n, index),
         scoring,
         refit,
@@ -839,6 +842,22 @@ def _case(random):
 
 
 # --- the comparison -----------------------------------------------------------------------------------------------------
+
+
+CHECKS = {
+    "derandomize": True, "deadline": None, "database": None, "print_blob": True,
+    "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much, HealthCheck.large_base_example],
+}  # fmt: skip
+"""Settings of tests that draw cases."""
+
+
+def check(case, executor="serial"):
+    """Compare a drawn case with scikit-learn, if this has something to compare with."""
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            assert_equals_scikit_learn(case, Path(folder), executor)
+        except NotComparable:
+            assume(False)
 
 
 class NotComparable(Exception):

@@ -1,31 +1,29 @@
 """Generated searches give scikit-learn's numbers, to the last bit."""
 
-import tempfile
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse
 from generated import (
     CACHE,
+    CHECKS,
     ByLabel,
     Case,
     Derived,
     Framed,
     Lifted,
-    NotComparable,
     Plain,
     Typed,
     Writer,
     assert_equals_scikit_learn,
     cases,
+    check,
     first_good,
     halve,
     n_right,
     widen,
 )
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import given, settings
 from sklearn.compose import ColumnTransformer, TransformedTargetRegressor, make_column_selector
 from sklearn.datasets import load_diabetes, load_iris
 from sklearn.decomposition import PCA
@@ -51,34 +49,15 @@ from sklearn.preprocessing import (
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
-_CHECKS = {
-    "derandomize": True, "deadline": None, "database": None, "print_blob": True,
-    "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much, HealthCheck.large_base_example],
-}  # fmt: skip
 
-
-def check(case, executor="serial"):
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            assert_equals_scikit_learn(case, Path(folder), executor)
-        except NotComparable:
-            assume(False)
-
-
-@settings(max_examples=300, **_CHECKS)
+@settings(max_examples=300, **CHECKS)
 @given(cases())
 def test_serial(case):
     check(case)
 
 
-@settings(max_examples=100, **_CHECKS)
-@given(cases())
-def test_on_ray(case):
-    check(case, "ray")
-
-
 @pytest.mark.slow
-@settings(max_examples=3000, **_CHECKS)
+@settings(max_examples=3000, **CHECKS)
 @given(cases())
 def test_serial_at_length(case):
     check(case)
