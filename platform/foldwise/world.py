@@ -21,7 +21,7 @@ import sklearn
 from foldwise.errors import ClusterError
 from foldwise.keys import Digester
 from foldwise.keys.code import found_by_name
-from foldwise.keys.versions import differences, owner_of
+from foldwise.keys.versions import differences
 
 _SHOWN_ONLY = {"print_changed_only", "display"}
 """scikit-learn's settings that change how an estimator is shown, and nothing that it does."""
@@ -41,12 +41,15 @@ class World:
         Of Python and of the distributions whose code the fits run.
     own : mapping of str to str
         ``module:qualname`` -> key of the user's own classes and functions, as they are loaded in the driver.
+    modules : tuple of str
+        The user's own modules that these reach.
     """
 
     configuration: Mapping[str, Any]
     floating: Mapping[str, Any]
     versions: Mapping[str, str] = field(default_factory=dict)
     own: Mapping[str, str] = field(default_factory=dict)
+    modules: tuple[str, ...] = ()
 
     @classmethod
     def here(cls) -> World:
@@ -62,7 +65,7 @@ class World:
     def naming(self, digester: Digester, versions: Mapping[str, str]) -> World:
         """Return it with what has to be the same on workers: versions, and the code of its own that a digester met."""
         own = {name: key for name, key in digester.own.items() if _can_be_found(name)}
-        return replace(self, versions=dict(versions), own=own)
+        return replace(self, versions=dict(versions), own=own, modules=tuple(sorted(digester.own_modules)))
 
     @contextlib.contextmanager
     def applied(self) -> Iterator[None]:
@@ -93,8 +96,8 @@ class World:
         different = [name for name, key in self.own.items() if _key_here(digester, name) != key]
         if not different:
             return []
-        for module in {name.partition(":")[0] for name in self.own}:
-            if owner_of(module) is None and not module.startswith("foldwise"):
+        for module in self.modules:
+            if module != "__main__":
                 sys.modules.pop(module, None)
         digester = Digester()
         return [name for name, key in self.own.items() if _key_here(digester, name) != key]

@@ -19,6 +19,8 @@ from foldwise.keys.versions import owner_of
 from foldwise.trial import FitResult
 from foldwise.world import World
 
+_PATIENCE = 60.0  # seconds in which a worker should answer
+
 
 class SentCode:
     """What of the driver's own code is sent by value, until it is closed.
@@ -33,29 +35,33 @@ class SentCode:
         self._ray = ray
         self._by_value: list[Any] = []
 
-    def agree(self, world: World, modules: Iterable[str], paths: Sequence[str]) -> World:
+    def agree(self, world: World, paths: Sequence[str]) -> World:
         """Ask a worker which code it lacks, send that by value from now on, and return what workers are to check.
 
         Parameters
         ----------
         world : World
             With the driver's own code.
-        modules : iterable of str
-            All of the driver's own modules whose code a fit may run.
         paths : sequence of str
             Folders that workers import from.
         """
-        sendable = {name for name in modules if _is_sendable(name)}
-        if not sendable or not world.own:
-            return world
-        ask = self._ray.remote(_differing).options(num_cpus=0, max_retries=2)
-        if not self._ray.get(ask.remote(world, tuple(paths))):
+        sendable = {name for name in world.modules if _is_sendable(name)}
+        if not sendable or not world.own or not self._differing(world, paths):
             return world
         for name in sorted(sendable):
             module = sys.modules[name]
             self._ray.cloudpickle.register_pickle_by_value(module)
             self._by_value.append(module)
         return replace(world, own={name: key for name, key in world.own.items() if name.partition(":")[0] not in sendable})
+
+    def _differing(self, world: World, paths: Sequence[str]) -> list[str]:
+        """Ask a worker what differs there; without an answer nothing is said to, and each worker will look for itself."""
+        ask = self._ray.remote(_differing_here).options(num_cpus=0, max_retries=2)
+        try:
+            differing: list[str] = self._ray.get(ask.remote(world, tuple(paths)), timeout=_PATIENCE)
+        except self._ray.exceptions.RayError:
+            return []
+        return differing
 
     def close(self) -> None:
         """Send code by its name again."""
@@ -114,7 +120,7 @@ def _put_back(owner: type, attributes: dict[str, Any]) -> None:
                 setattr(owner, name, value)
 
 
-def _differing(world: World, paths: Sequence[str]) -> list[str]:
+def _differing_here(world: World, paths: Sequence[str]) -> list[str]:
     take_import_paths(paths)
     return world.differing()
 

@@ -155,7 +155,7 @@ class RayExecutor(Executor):
             self._room.check()
         self._code, self._classes = SentCode(self._ray), plan.identity.digester.own_classes
         self._paths = import_paths()
-        world = self._code.agree(plan.world, plan.identity.digester.own_modules, self._paths)
+        world = self._code.agree(plan.world, self._paths)
         guard = FitGuard(self._limits.fit_seconds, may_exit=True)
         self._workshop = replace(Workshop.of(plan), guard=guard, world=world)
         self._put()

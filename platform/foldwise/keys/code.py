@@ -95,7 +95,7 @@ def changes_in(owner: type) -> dict[str, Any]:
     }
 
 
-def is_replaceable(owner: Any) -> bool:
+def is_told_by_version(owner: Any) -> bool:
     """Tell whether installed code is told by its name and version: what a decorator made of the user's own is not."""
     return is_found_by_name(owner) and home_of(owner) == owner_of(owner.__module__)
 

@@ -52,7 +52,7 @@ def feed_function(walk: Walk, value: types.FunctionType) -> None:
     home = code.home_of(value)
     if home is not None:
         walk.mark(home)
-        if code.is_replaceable(value):
+        if code.is_told_by_version(value):
             return
         if "registry" in vars(value):  # a generic function, whose closure is a cache
             walk.feed(["generic", value.__wrapped__, value.registry])  # type: ignore[attr-defined]
