@@ -193,9 +193,10 @@ def test_a_frame_that_a_transformer_adds_columns_to_is_each_fits_own():
     assert list(frame) == list("abcd")
 
 
-def test_draws_from_the_global_generator_do_not_depend_on_the_chunk():
+def test_draws_from_the_global_generator_are_each_fits_own():
     plan = plan_of(make_pipeline(Drawing(), KNeighborsClassifier()), {"kneighborsclassifier__n_neighbors": [1, 5, 9]})
-    assert all_results(plan, share=True) == all_results(plan, share=True, chunk=1)
+    alone = all_results(plan, share=False)
+    assert all_results(plan, share=True) == all_results(plan, share=True, chunk=1) == alone
 
 
 def test_an_equal_prefix_is_fitted_and_applied_once_per_chunk():
@@ -250,7 +251,8 @@ def test_every_fit_that_shares_a_prefix_hears_of_its_warnings():
 
 def test_what_is_fitted_with_a_memory_has_none_of_it_afterwards():
     columns = ColumnTransformer([("p", make_pipeline(StandardScaler(), PCA(1)), [0, 1]), ("k", SelectKBest(k=1), [2, 3])])
-    model = make_pipeline(FeatureUnion([("c", columns), ("s", TruncatedSVD(2))]), make_pipeline(StandardScaler(), SVC()))
+    svd = TruncatedSVD(2, random_state=0)
+    model = make_pipeline(FeatureUnion([("c", columns), ("s", svd)]), make_pipeline(StandardScaler(), SVC()))
     plain = clone(model).fit(X, Y)
     memory = PrefixMemory()
     lend(model, memory)
@@ -373,6 +375,31 @@ def test_equal_columns_of_other_rows_keep_their_row_labels():
     columns = ColumnTransformer([("n", StandardScaler(), ["number"]), ("a", OneHotEncoder(sparse_output=False), ["arm"])])
     plan = plan_of(make_pipeline(columns.set_output(transform="pandas"), SVC()), {"svc__C": [0.1, 1]}, X=frame)
     assert all_results(plan, share=True) == all_results(plan, share=False)
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        [StandardScaler(copy=False)],
+        [make_pipeline(StandardScaler(copy=False))],
+        [FunctionTransformer(), StandardScaler(copy=False)],
+        [FeatureUnion([("s", StandardScaler(copy=False)), ("n", "passthrough")])],
+        ["passthrough", StandardScaler(copy=False), PCA(2)],
+    ],
+    ids=["a step", "within a step", "behind nothing", "beside the raw rows", "between"],
+)
+@pytest.mark.parametrize("form", [np.array, pd.DataFrame])
+def test_what_is_changed_in_place_is_changed_as_it_would_be_without_sharing(steps, form):
+    import foldwise as fw
+
+    model, data = make_pipeline(*steps, KNeighborsClassifier()), X * [1, 5, 1, 0.2]
+    folds = StratifiedKFold(3, shuffle=True, random_state=0)
+    theirs = GridSearchCV(model, KNEIGHBORS, cv=folds, return_train_score=True).fit(form(data), Y)
+    ours = fw.NestedSearchCV(model, KNEIGHBORS, search="grid", outer_cv=folds, executor="serial", return_train_score=True)
+    ours.fit(form(data), Y)
+    for name in ("mean_test_score", "mean_train_score"):
+        np.testing.assert_array_equal(ours.cv_results_[name], theirs.cv_results_[name])
+    np.testing.assert_array_equal(ours.predict(form(data)), theirs.predict(form(data)))
 
 
 class CountsItself(Counted):

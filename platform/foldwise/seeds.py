@@ -59,3 +59,9 @@ def seeded(seed: int) -> Iterator[None]:
     with kept_generators():
         seed_generators(seed)
         yield
+
+
+def drawn_so_far() -> tuple[object, ...]:
+    """Return what tells whether someone has drawn from the global generators since."""
+    legacy = np.random.get_state(legacy=False)["state"]  # noqa: NPY002
+    return random.getstate(), legacy["key"].tobytes(), legacy["pos"]

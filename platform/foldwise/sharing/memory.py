@@ -9,13 +9,13 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 
 from sklearn.pipeline import Pipeline
 
 from foldwise.errors import InputTypeError
-from foldwise.keys import Digester, derive_seed, label
-from foldwise.seeds import seeded
+from foldwise.keys import Digester, label
+from foldwise.seeds import drawn_so_far
 from foldwise.sharing.arrays import content_name, is_shareable, is_unchanged, n_bytes, own_copy, untouchable
 
 _MOST_BYTES = 256 * 2**20
@@ -139,8 +139,7 @@ class PrefixMemory:
         output_name, is_own = named
 
         def make() -> tuple[Any, Any]:
-            with seeded(derive_seed(output_name)):  # so that it draws alike whoever comes first, and takes no one's draws
-                return self._on_a_copy(transformer, X, fit)  # type: ignore[no-any-return]
+            return self._on_a_copy(transformer, X, fit)  # type: ignore[no-any-return]
 
         Xt, fitted = self.recall(output_name, make, is_own=is_own)
         return self._lend_output(Xt, output_name), fitted
@@ -170,20 +169,27 @@ class PrefixMemory:
         """Call a function of a transformer and rows: what was lent is never handed on, and a copy must be as it was afterwards.
 
         A transformer that writes into its rows, or would if they were not read-only, gives later steps, and the scores on
-        train rows, other rows than they would otherwise see.
+        train rows, other rows than they would otherwise see; one that draws from the global generators takes others' draws.
         """
-        if id(X) not in self._lent or type(transformer) is Pipeline:  # whose steps are handed copies themselves
+        if id(X) not in self._lent:
             return function(X)
         own = own_copy(X)
+        self._lent[id(own)] = self._lent[id(X)][0], own  # parts of a composite find it by the same name
+        before = drawn_so_far()
         result = function(own)
+        if drawn_so_far() != before:
+            self._refuse(transformer, "draws from the global generators")
         if not is_unchanged(own, X):
-            self._refused.add(type(transformer))
-            raise CannotShare(f"{type(transformer).__name__} writes into the rows that it is given")
+            self._refuse(transformer, "writes into the rows that it is given")
         return result
+
+    def _refuse(self, transformer: Any, why: str) -> NoReturn:
+        self._refused.add(type(transformer))
+        raise CannotShare(f"{type(transformer).__name__} {why}")
 
     def _check_allowed(self, transformer: Any) -> None:
         if type(transformer) in self._refused:
-            raise CannotShare(f"{type(transformer).__name__} was seen to change what it is given, or itself")
+            raise CannotShare(f"{type(transformer).__name__} was seen to do what cannot be shared")
 
     def _lend_output(self, output: Any, name: str) -> Any:
         return self.lend(output, name) if is_shareable(output) else output
@@ -193,8 +199,7 @@ class PrefixMemory:
         before = label(transformer, self._digester)
         output = self._transform(transformer, X)
         if label(transformer, self._digester) != before or before.startswith("at "):
-            self._refused.add(type(transformer))
-            raise CannotShare(f"{type(transformer).__name__} is changed by its transform()")
+            self._refuse(transformer, "is changed by its transform()")
         return output
 
     def _transform(self, transformer: Any, X: Any) -> Any:
