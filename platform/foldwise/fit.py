@@ -161,7 +161,7 @@ class Workshop:
         return work
 
     def _fit_and_score(self, fit: Fit, bench: Bench, work: _Work) -> None:
-        """Fit and score on rows of the fit's own, as scikit-learn does: train rows are scored as the fit has left them."""
+        """Fit and score on rows of the fit's own, as scikit-learn does: train rows are scored as a plain fit has left them."""
         seed_generators(fit.seed)
         clock = time.perf_counter()
         pairwise = get_tags(work.model).input_tags.pairwise
@@ -173,7 +173,7 @@ class Workshop:
         work.fit_seconds = time.perf_counter() - clock
 
         def rows_of(held_out: str) -> tuple[Any, Any, Any]:
-            is_trained = self.rows[held_out] is self.rows[fit.train]
+            is_trained = self.rows[held_out] is self.rows[fit.train] and not fit.lineage
             return (work.model, *((X, y) if is_trained else bench.fresh(held_out, pairwise=pairwise)[:2]))
 
         self._score(fit, bench, work, rows_of)

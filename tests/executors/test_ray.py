@@ -156,9 +156,9 @@ def test_data_that_is_lost_is_put_again():
     try:
         executor.submit(fits_of(small_plan(FaultyEstimator(), {"bias": [0.0, 0.1]})))
         (handle,) = executor._flights
-        before = executor._reference
+        before = executor._boxed
         assert executor._lose(handle, ray.exceptions.OwnerDiedError("00" * 28, b"", "")) == []
-        assert executor._reference != before
+        assert executor._boxed != before
         results = all_results(executor, 2)
     finally:
         executor.close()

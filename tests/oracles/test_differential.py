@@ -60,7 +60,7 @@ def test_serial(case):
 @settings(max_examples=3000, **CHECKS)
 @given(cases())
 def test_serial_at_length(case):
-    check(case)
+    check(case, n_outer=None)
 
 
 # --- named cases --------------------------------------------------------------------------------------------------------

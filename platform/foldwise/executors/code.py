@@ -127,5 +127,4 @@ def _differing_here(world: World, paths: Sequence[str]) -> list[str]:
 
 def _is_sendable(module: str) -> bool:
     """Tell whether a module is the user's own, and not one that is sent by value anyway."""
-    is_own = owner_of(module) is None and module.partition(".")[0] not in {"__main__", "foldwise"}
-    return is_own and module in sys.modules
+    return owner_of(module) is None and module != "__main__" and module in sys.modules

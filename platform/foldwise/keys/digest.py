@@ -156,10 +156,9 @@ class Digester:
         return _WRITERS.get(type(value)) or _writer_by_kind(value)
 
     def meet_own(self, module: str) -> None:
-        """Note that code of the user's own was met; that of a checkout of foldwise is read likewise, and is nobody's own."""
-        if module.partition(".")[0] != "foldwise":
-            self._reaches_own = True
-            self.own_modules.add(module)
+        """Note that code of the user's own was met."""
+        self._reaches_own = True
+        self.own_modules.add(module)
 
 
 _WRITERS: dict[type, Writer] = {

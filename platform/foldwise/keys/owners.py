@@ -23,7 +23,7 @@ def feed_class(walk: Walk, value: type) -> None:
     if not walk.meets(value):
         return
     walk.tag("class", code.name_of(value).encode())
-    for package in vars(value).get("_foldwise_depends_on", ()):  # which our own estimators import late
+    for package in getattr(value, "_foldwise_depends_on", ()):  # which our own estimators import late
         walk.mark(owner_of(package) or package)
     home = code.home_of(value)
     if home is not None and (code.is_found_by_name(value) or not isinstance(value.__module__, str)):

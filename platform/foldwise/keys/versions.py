@@ -21,7 +21,8 @@ _MODULES = {distribution: module for module, distribution in _DISTRIBUTIONS.item
 PYTHON = "python"
 """Stands for the interpreter and its standard library."""
 
-ALWAYS = ("foldwise", "numpy", "scikit-learn", "scipy")
+ITSELF = "foldwise"
+ALWAYS = (ITSELF, "numpy", "scikit-learn", "scipy")
 """Distributions whose code every fit runs."""
 
 _RUNS_ON = {"keras": ("tensorflow", "jax", "torch")}
@@ -44,6 +45,8 @@ def owner_of(module: str | None) -> str | None:
     top = (module or "").partition(".")[0]
     if not top or top == "__main__":
         return None
+    if top == ITSELF:
+        return ITSELF
     if top in sys.stdlib_module_names or top in sys.builtin_module_names or top.startswith("_cython_"):
         return PYTHON
     return _installed(top, _file_of(top))
@@ -66,6 +69,8 @@ def version_of(distribution: str) -> str:
     """Return the version that is loaded here or, if it is not loaded, the one that is installed; "none" if it is not."""
     if distribution == PYTHON:
         return f"{platform.python_implementation()} {platform.python_version()}"
+    if distribution == ITSELF:
+        return _own_version()
     module = sys.modules.get(_module_of(distribution))
     loaded = getattr(module, "__version__", None)
     return loaded if isinstance(loaded, str) else _metadata_version(distribution) or "none"
@@ -89,7 +94,11 @@ def differences(expected: Mapping[str, str]) -> list[str]:
     []
     """
     here = {name: _version_as(name, version) for name, version in expected.items()}
-    return [f"{name} {version}, got {here[name]}" for name, version in expected.items() if here[name] != version]
+    return [
+        f"{name} {version}, got {here[name]}"
+        for name, version in expected.items()
+        if here[name].partition("+")[0] != version.partition("+")[0] or (here[name] != version and name != ITSELF)
+    ]
 
 
 def _version_as(distribution: str, expected: str) -> str:
@@ -102,6 +111,19 @@ def _version_as(distribution: str, expected: str) -> str:
 
 def _module_of(distribution: str) -> str:
     return _MODULES.get(distribution, distribution.replace("-", "_"))
+
+
+@functools.cache
+def _own_version() -> str:
+    """Return foldwise's version; of a checkout, whose files may change under one version, with a digest of these."""
+    folder = Path(__file__).parents[1]
+    version = _metadata_version(ITSELF) or "none"
+    if {"site-packages", "dist-packages"} & set(folder.parts):
+        return version
+    sink = hashlib.blake2b(digest_size=8)
+    for file in sorted(folder.rglob("*.py")):
+        sink.update(file.read_bytes())
+    return f"{version}+{sink.hexdigest()}"
 
 
 @functools.lru_cache(maxsize=4096)
