@@ -91,8 +91,10 @@ class Identity:
     def _of(self, params: Params) -> str | None:
         if self.whole is None:
             return None
+        if all(type(value) in _PLAIN for value in params.values()):
+            return self.digester.digest(self.whole, params)
         keys = {name: self._of_value(name, value) for name, value in params.items()}
-        return None if None in keys.values() else digest(self.whole, keys)
+        return None if None in keys.values() else self.digester.digest(self.whole, "read", keys)
 
     def _of_value(self, name: str, value: Any) -> str | None:
         if type(value) in _PLAIN or isinstance(value, np.generic):

@@ -207,7 +207,7 @@ class Plan:
             names, params = self._names(lineage), lineage[0].params
         else:
             names = self.identity.of(params)
-        key = self.identity.alone() if names is None else digest(self._rows_and_seeds[train], names)
+        key = self.identity.alone() if names is None else self.identity.digester.digest(self._rows_and_seeds[train], names)
         return Fit(key, train, self.held_out[train], params, self.seeds[train], keep_model, lineage)
 
     def _names(self, lineage: Lineage) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
@@ -12,7 +12,7 @@ import numpy as np
 from sklearn.pipeline import Pipeline
 
 from foldwise.data import Dataset
-from foldwise.sharing.arrays import is_shareable, n_bytes, untouchable
+from foldwise.sharing.arrays import is_shareable, n_bytes, own_copy, untouchable
 from foldwise.sharing.composites import lend, release
 from foldwise.sharing.memory import PrefixMemory
 
@@ -20,6 +20,7 @@ Rows: TypeAlias = tuple[Any, Any, dict[str, Any]]
 """X, y and fit params."""
 
 _MOST_BENCHES = 4
+_QUICKLY_COPIED = 2**23  # bytes of data of which a worker keeps slices to be copied
 _MOST_BYTES = 256 * 2**20
 
 
@@ -51,6 +52,7 @@ class Bench:
         self.train, self.memory = train, memory
         self._dataset, self._rows, self._handed = dataset, rows, handed
         self._sliced: dict[tuple[str, bool], Rows] = {}
+        self._is_shareable: dict[tuple[str, bool], bool] = {}
         self._seconds = 0.0
 
     @property
@@ -63,32 +65,45 @@ class Bench:
 
         What cannot be shared safely is sliced anew, and has no name by which transformers fitted to it are found.
         """
-        if (key, pairwise) not in self._sliced:
-            clock = time.perf_counter()
-            self._sliced[key, pairwise] = self.fresh(key, pairwise=pairwise)
-            self._seconds += time.perf_counter() - clock
-        X, y, fit_params = self._sliced[key, pairwise]
-        if not all(value is None or is_shareable(value) for value in (X, y, *self._by_row(fit_params))):
-            fresh_X, fresh_y, fit_params = self.fresh(key, pairwise=pairwise)
-            X, y = self._lend(X, f"{key}-{pairwise}", fresh_X), self._lend(y, f"{key}-y", fresh_y)
-            return X, y, fit_params
+        X, y, fit_params = self._slices(key, pairwise=pairwise)
+        if not self._is_shareable[key, pairwise]:
+            fresh_X, fresh_y, fresh_params = self._sliced_anew(key, pairwise=pairwise)
+            X = self.memory.lend(X, f"{key}-{pairwise}") if is_shareable(X) else fresh_X
+            return X, self.memory.lend(y, f"{key}-y") if is_shareable(y) else fresh_y, fresh_params
         lent_y = None if y is None else self.memory.lend(y, f"{key}-y")
-        lent_params = {name: untouchable(value) if is_shareable(value) else value for name, value in fit_params.items()}
-        return self.memory.lend(X, f"{key}-{pairwise}"), lent_y, lent_params
+        return self.memory.lend(X, f"{key}-{pairwise}"), lent_y, self._each(untouchable, fit_params)
+
+    def fresh(self, key: str, *, pairwise: bool) -> Rows:
+        """Return rows of the caller's own; small ones are copied, which is quicker than slicing them again."""
+        if n_bytes(self._dataset.X) > _QUICKLY_COPIED:
+            return self._sliced_anew(key, pairwise=pairwise)
+        X, y, fit_params = self._slices(key, pairwise=pairwise)
+        if not self._is_shareable[key, pairwise]:
+            return self._sliced_anew(key, pairwise=pairwise)
+        return own_copy(X), None if y is None else own_copy(y), self._each(own_copy, fit_params)
 
     def handed(self, key: str) -> dict[str, Any]:
         """Return what a scorer is handed with some rows."""
         return self._dataset.take_of(self._handed[key], self._rows[key]) if key in self._handed else {}
 
-    def _lend(self, values: Any, name: str, fresh: Any) -> Any:
-        return self.memory.lend(values, name) if is_shareable(values) else fresh
+    def _slices(self, key: str, *, pairwise: bool) -> Rows:
+        """Return rows that are sliced once; nobody is handed these."""
+        if (key, pairwise) not in self._sliced:
+            clock = time.perf_counter()
+            X, y, fit_params = self._sliced[key, pairwise] = self._sliced_anew(key, pairwise=pairwise)
+            parts = [X, *([] if y is None else [y]), *self._by_row(fit_params).values()]
+            self._is_shareable[key, pairwise] = all(is_shareable(part) for part in parts)
+            self._seconds += time.perf_counter() - clock
+        return self._sliced[key, pairwise]
 
-    def _by_row(self, params: Mapping[str, Any]) -> list[Any]:
-        return [value for name, value in params.items() if value is not self._dataset.fit_params[name]]
-
-    def fresh(self, key: str, *, pairwise: bool) -> Rows:
-        """Return rows of the caller's own."""
+    def _sliced_anew(self, key: str, *, pairwise: bool) -> Rows:
         return self._dataset.take(self._rows[key], self._rows[self.train] if pairwise else None)
+
+    def _by_row(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in params.items() if value is not self._dataset.fit_params[name]}
+
+    def _each(self, change: Callable[[Any], Any], params: Mapping[str, Any]) -> dict[str, Any]:
+        return {**params, **{name: change(value) for name, value in self._by_row(params).items()}} if params else {}
 
     @property
     def n_bytes(self) -> int:
