@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from foldwise.errors import TrackingError, without_password
 from foldwise.tracking.connect import prepare_mlflow, sqlite_file
 from foldwise.tracking.entry import JOB, STUDY
 from foldwise.tracking.store import cause
+
+_LOOK = 0.2  # seconds between looks at the server's process
 
 
 def find_report(uri: str, name: str, artifact: str = "report.txt") -> str:
@@ -119,7 +122,9 @@ def serve_ui(uri: str, port: int, say: Callable[[str], object] = print) -> int:
     environment = {**os.environ, "MLFLOW_BACKEND_STORE_URI": uri}
     process = subprocess.Popen([*command, "--workers", "1"], env=environment)  # noqa: S603  (our own command)
     try:
-        return process.wait()
+        while process.poll() is None:  # by looking, since some libraries let no signal end a wait: polars, which MLflow imports
+            time.sleep(_LOOK)
+        return process.returncode
     except KeyboardInterrupt:
         process.terminate()
         process.wait(timeout=15)
