@@ -407,7 +407,7 @@ class Plan:
 
     def _lines_of_prefixes(self) -> list[str]:
         steps = self.prefixes.transformers
-        if not steps or self.is_scheduled:
+        if not steps or self.is_scheduled or self._reads_nothing:
             return []
         names = ", ".join(step.path for step in steps)
         if self.n_transformer_fits is None:
