@@ -402,6 +402,31 @@ def test_what_is_changed_in_place_is_changed_as_it_would_be_without_sharing(step
     np.testing.assert_array_equal(ours.predict(form(data)), theirs.predict(form(data)))
 
 
+class Relabels(TransformerMixin, BaseEstimator):
+    """Writes into the targets, which the steps behind it then learn from."""
+
+    def fit(self, X, y):
+        if isinstance(y, pd.Series):
+            y.iloc[:20] = 0
+        else:
+            y[:20] = [0] * 20
+        self.n_columns_ = np.shape(X)[1]
+        return self
+
+    def transform(self, X):
+        return X
+
+
+@pytest.mark.parametrize("form", [np.array, pd.Series, list])
+def test_targets_that_a_step_writes_into_are_those_that_the_next_one_sees(form):
+    import foldwise as fw
+
+    model, folds = make_pipeline(Relabels(), KNeighborsClassifier()), StratifiedKFold(3, shuffle=True, random_state=0)
+    theirs = GridSearchCV(model, KNEIGHBORS, cv=folds).fit(X, form(Y.tolist()))
+    ours = fw.NestedSearchCV(model, KNEIGHBORS, search="grid", outer_cv=folds, executor="serial").fit(X, form(Y.tolist()))
+    np.testing.assert_array_equal(ours.cv_results_["mean_test_score"], theirs.cv_results_["mean_test_score"])
+
+
 class CountsItself(Counted):
     """Is another one after each transform."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import pickle
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,6 +21,8 @@ from foldwise.trial import FitResult
 from foldwise.world import World
 
 _PATIENCE = 60.0  # seconds in which a worker should answer
+_senders: Counter[str] = Counter()
+"""How many searches of this process, side by side, send a module by value."""
 
 
 class SentCode:
@@ -52,6 +55,7 @@ class SentCode:
             module = sys.modules[name]
             self._ray.cloudpickle.register_pickle_by_value(module)
             self._by_value.append(module)
+            _senders[name] += 1
         return replace(world, own={name: key for name, key in world.own.items() if name.partition(":")[0] not in sendable})
 
     def _differing(self, world: World, paths: Sequence[str]) -> list[str]:
@@ -66,7 +70,8 @@ class SentCode:
     def close(self) -> None:
         """Send code by its name again."""
         for module in self._by_value:
-            with contextlib.suppress(ValueError):  # registered twice, by two searches side by side
+            _senders[module.__name__] -= 1
+            if not _senders[module.__name__]:
                 self._ray.cloudpickle.unregister_pickle_by_value(module)
         self._by_value.clear()
 

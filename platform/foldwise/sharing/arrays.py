@@ -16,6 +16,7 @@ from foldwise.errors import InputTypeError
 from foldwise.keys import Digester
 
 _PLAIN = (type(None), bool, int, float, complex, str, bytes)
+_SPARSE_FORMATS = {"csr", "csc", "coo", "bsr"}  # whose content is arrays alone, and all of them known
 _SPARSE_PARTS = ("data", "indices", "indptr", "row", "col")
 
 
@@ -85,7 +86,7 @@ def _maker_for(values: Any) -> Callable[[Any], Any] | None:
     if kind is np.ndarray:
         return _array
     module = kind.__module__.partition(".")[0]
-    if module == "scipy" and hasattr(values, "tocsr") and all(type(part) is np.ndarray for part in _arrays(values)):
+    if module == "scipy" and getattr(values, "format", None) in _SPARSE_FORMATS:
         return _sparse
     if module == "pandas" and kind.__name__ in {"DataFrame", "Series"}:
         return _frame

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, NoReturn
 
+import numpy as np
 from sklearn.pipeline import Pipeline
 
 from foldwise.errors import InputTypeError
@@ -132,7 +133,12 @@ class PrefixMemory:
                 named = self._digester.digest_and_tell(names, transformer)
 
         def fit(X: Any) -> tuple[Any, Any]:
-            return function(transformer, X, y, *rest, **options)  # type: ignore[no-any-return]
+            may_be_written = id(y) in self._lent and not isinstance(y, np.ndarray)  # an array is read-only
+            targets = own_copy(y) if may_be_written else None
+            made = function(transformer, X, y, *rest, **options)
+            if may_be_written and not is_unchanged(y, targets):
+                self._refuse(transformer, "writes into the targets that it is given")
+            return made  # type: ignore[no-any-return]
 
         if named is None:
             return self._on_a_copy(transformer, X, fit)
