@@ -407,9 +407,9 @@ class Relabels(TransformerMixin, BaseEstimator):
 
     def fit(self, X, y):
         if isinstance(y, pd.Series):
-            y.iloc[:20] = 0
+            y.iloc[:20] = 2
         else:
-            y[:20] = [0] * 20
+            y[:20] = [2] * 20
         self.n_columns_ = np.shape(X)[1]
         return self
 
