@@ -21,6 +21,7 @@ from foldwise.plan import FINAL, Plan
 from foldwise.problem import make_problem
 from foldwise.search import GridSearch, RandomSearch
 from foldwise.search.optuna import OptunaSearch
+from foldwise.testing import small_plan
 
 X, Y = load_iris(return_X_y=True)
 SIX = {"C": [1, 10, 100], "gamma": [0.01, 0.1]}
@@ -311,3 +312,14 @@ def test_a_grid_of_a_million_params_is_never_materialised():
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 5e6
+
+
+def test_a_plan_says_that_a_scorers_scores_are_not_found_again():
+    stream = (line for line in "ab")
+
+    def scorer(estimator, X, y):
+        return estimator.score(X, y) if stream else 0.0
+
+    said = small_plan(scoring=scorer).explain()
+    assert "not shared the scorer cannot be read by content" in said
+    assert "not shared" not in small_plan().explain()

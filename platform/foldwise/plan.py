@@ -400,10 +400,15 @@ class Plan:
         )
 
     def _lines_of_the_unread(self) -> list[str]:
-        return [
+        lines = [
             f"not shared {what} cannot be read by content ({why}); its fits share nothing, and no ledger finds them again"
             for what, why in self.unread.items()
         ]
+        try:
+            digest(self.problem.scoring.scorer)
+        except InputTypeError as error:
+            lines.append(f"not shared the scorer cannot be read by content ({error.problem}); no ledger finds its scores again")
+        return lines
 
     def _lines_of_prefixes(self) -> list[str]:
         steps = self.prefixes.transformers
