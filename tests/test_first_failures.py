@@ -26,7 +26,7 @@ def good(one):
 def hear(first, fits, result=bad):
     for one in fits:
         first.begin([one])
-        first.hear(one, result(one))
+        first.hear(one, result(one), "score")
 
 
 def test_twenty_failures_of_a_kind_whatever_the_params_are_enough():
@@ -66,20 +66,20 @@ def test_slow_fits_that_began_before_are_waited_for():
     later = fit(500)
     first.begin([later])  # not one of those that are waited for
     with pytest.raises(StudyFailedError, match="the first 41 fits"):
-        first.hear(slow, bad(slow))
+        first.hear(slow, bad(slow), "score")
 
 
 def test_scores_that_are_all_nan_are_a_cause_and_one_good_fold_is_none():
     nan = Failure("NonFiniteScore", "score is nan")
 
     def scoreless(one):
-        return FitResult(one.key, {"held": {}}, 0.0, score_errors={"held": nan})
+        return FitResult(one.key, {"held": {}}, 0.0, score_errors={"held": {"score": nan}})
 
     with pytest.raises(StudyFailedError, match="NonFiniteScore"):
         hear(FirstFailures(SPACE), [fit(i, "ab"[i % 2]) for i in range(20)], scoreless)
 
     def half(one):
-        return FitResult(one.key, {"held": {}, "other": {"score": 1.0}}, 0.0, score_errors={"held": nan})
+        return FitResult(one.key, {"held": {}, "other": {"score": 1.0}}, 0.0, score_errors={"held": {"score": nan}})
 
     twice = [Fit(one.key, one.train, ("held", "other"), one.params, 0) for one in (fit(i, "ab"[i % 2]) for i in range(100))]
     hear(FirstFailures(SPACE), twice, half)

@@ -104,7 +104,7 @@ def test_a_metric_that_fails_fails_the_fit_and_keeps_the_others():
     scoring = {"accuracy": "accuracy", "broken": make_scorer(broken)}
     result = run_one(Doing(lambda: 1), scoring=scoring)
     assert result.error is None
-    assert {str(error) for error in result.score_errors.values()} == {"ZeroDivisionError: broken: no rows"}
+    assert {str(error) for error in result.failures} == {"ZeroDivisionError: broken: no rows"}
     assert all(set(scores) == {"accuracy"} for scores in result.scores.values())
 
 

@@ -82,7 +82,7 @@ def test_every_finite_or_infinite_score_comes_back_bit_by_bit(ledger, score):
 
 def test_a_score_that_is_no_number_comes_back_with_its_reason(ledger):
     fit = fit_of()
-    why = {fit.held_out[0]: Failure("NonFiniteScore", "score is nan")}
+    why = {fit.held_out[0]: {"score": Failure("NonFiniteScore", "score is nan")}}
     entries = ledger.open(PLAN)
     entries.put([(fit, result_of(fit, math.nan, score_errors=why))])
     (found,) = entries.find([fit]).values()
@@ -106,7 +106,7 @@ def test_rows_that_could_not_be_scored_are_found_with_the_reason(ledger):
     first, *rest = fit.held_out
     scores = {first: {}, **{key: {"score": 1.0} for key in rest}}
     result = FitResult(
-        fit.key, scores, 1.7e9, 0.5, dict.fromkeys(fit.held_out, 0.1), score_errors={first: Failure("E", "m", "t")}
+        fit.key, scores, 1.7e9, 0.5, dict.fromkeys(fit.held_out, 0.1), score_errors={first: {None: Failure("E", "m", "t")}}
     )
     entries = ledger.open(PLAN)
     entries.put([(fit, result)])
@@ -356,7 +356,9 @@ def test_pruning_needs_to_know_what_and_where(tmp_path):
 def test_forgetting_failures_forgets_those_of_this_plan_only(address):
     failed, fine, theirs, half = fit_of(1), fit_of(2), fit_of(3, plan=small_plan(random_state=1)), fit_of(4)
     first, *_ = half.held_out
-    result = replace(result_of(half), score_errors={first: Failure("E", "m")}, scores={**result_of(half).scores, first: {}})
+    result = replace(
+        result_of(half), score_errors={first: {None: Failure("E", "m")}}, scores={**result_of(half).scores, first: {}}
+    )
     ledger = SqlLedger(address)
     entries = ledger.open(PLAN)
     failure = FitResult("", {}, 0.0, error=Failure("E", "m"))

@@ -79,18 +79,24 @@ def test_distinct_fits_are_counted(changes):
     assert made.n_fits == len(listed(made, asked(made)))
     n_outer = len(made.studies) - 1
     n_inner = sum(len(study.folds) for study in made.studies[:-1])
-    assert made.n_fits_plain == made.n_trials * (n_inner + n_outer) + n_outer + made.problem.refit
+    n_final = len(made.studies[-1].folds)
+    assert made.n_fits_plain == made.n_trials * (n_inner + n_final) + n_outer + made.problem.refit
 
 
-def test_independent_inner_folds_share_the_outer_fits_only():
+def test_inner_folds_of_a_splitters_own_share_no_fits():
     made = plan(inner_cv=StratifiedKFold(3, shuffle=True))
-    assert made.n_fits == 6 * (5 * 3 + 5) + 1
-    assert made.n_fits_plain == 6 * (5 * 3 + 5) + 5 + 1
+    assert made.n_fits == made.n_fits_plain == 6 * (5 * 3 + 3) + 5 + 1
+
+
+def test_inner_folds_that_are_the_outer_ones_share_the_outer_refits():
+    made = plan(outer_cv=5, inner_cv=StratifiedKFold(5))
+    assert made.studies[-1].folds == tuple(study.judged for study in made.studies[:-1])
+    assert made.n_fits < made.n_fits_plain - 5
 
 
 def test_inner_folds_that_happen_to_learn_from_the_same_rows_share_their_fits():
     # without shuffling, leaving out rows 0-9 and then 10-23 of a class leaves what 10-19 and then 0-9 and 20-23 leave
-    assert plan(inner_cv=3).n_fits == 6 * (5 * 3 + 5 - 2) + 1
+    assert plan(inner_cv=3).n_fits == 6 * (5 * 3 - 2 + 3) + 5 + 1
 
 
 def test_repeats_share_within_themselves():
@@ -119,6 +125,13 @@ def test_many_trials_are_taken_to_differ():
 
 
 # --- studies ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_final_study_splits_all_rows_as_the_inner_splitter_does():
+    made = plan(outer_cv=3, inner_cv=StratifiedKFold(4))
+    found = [(made.rows[fold.train].tolist(), made.rows[fold.held_out].tolist()) for fold in made.studies[-1].folds]
+    assert found == [(train.tolist(), held_out.tolist()) for train, held_out in StratifiedKFold(4).split(X, Y)]
+    assert "a final one over the inner splitter's folds of all rows" in made.explain()
 
 
 def test_there_is_a_study_per_outer_fold_and_a_final_one_over_the_outer_folds():
@@ -175,7 +188,6 @@ def key(params=None, **changes):
         {"scoring": "f1_macro"},
         {"search": RandomSearch(), "n_trials": 3},
         {"space": {"C": [1]}},
-        {"inner_cv": 3},
         {"return_train_score": True},
         {"refit": False},
         {"error_score": 0},
@@ -216,7 +228,6 @@ def test_rows_in_another_order_are_another_fit():
     folds = [(a, b) for a, b in StratifiedKFold(3).split(X, Y)]
     turned = [(a[::-1], b) for a, b in folds]
     assert key(outer_cv=folds) != key(outer_cv=turned)
-    assert plan(outer_cv=turned, inner_cv=3).n_fits == plan(outer_cv=folds, inner_cv=3).n_fits
 
 
 def test_keeping_the_model_is_no_other_fit():
@@ -262,7 +273,7 @@ def test_a_plan_says_what_an_adapting_search_may_run():
     assert "search     optuna, 10 trials per study over 1 params, asked 8 at a time" in text
     assert "5 outer; 3 inner, from a splitter of their own" in text
     assert "scoring    accuracy, f1_macro; a function chooses" in text
-    assert "fits       at most 206; what studies ask alike runs once" in text
+    assert "fits       at most 186; what studies ask alike runs once" in text
 
 
 def test_a_plan_says_that_groups_are_held_together():
@@ -273,7 +284,7 @@ def test_a_plan_says_that_groups_are_held_together():
 def test_uneven_inner_loops_are_told():
     folds = [(np.arange(60), np.arange(60, 80)), (np.arange(80), np.arange(80, 100)), (np.arange(100), np.arange(100, 150))]
     regress = plan({"epsilon": [1]}, dataset=Dataset(X, X[:, 0]), estimator=SVR(), outer_cv=folds, inner_cv=TimeSeriesSplit(4))
-    assert [len(study.folds) for study in regress.studies] == [4, 4, 4, 3]
+    assert [len(study.folds) for study in regress.studies] == [4, 4, 4, 4]
     assert "3 outer; 4 inner" in regress.explain()
 
 

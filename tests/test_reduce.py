@@ -129,12 +129,12 @@ def test_types_and_masks_are_those_of_scikit_learn(both):
 def test_the_choice_is_that_of_scikit_learn(both):
     expected, trials, single = both
     refit = expected.refit if isinstance(expected.refit, str) else next(iter(trials[0].scores))
-    assert choose(trials, refit, single=single).number == expected.best_index_
-    assert choose(trials, refit).value == expected.best_score_
+    assert choose(trials, refit, single=single).trial.number == expected.best_index_
+    assert choose(trials, refit).trial.value == expected.best_score_
     by_rank = choose(
         trials, lambda results: int(next(v for k, v in results.items() if k.startswith("rank_")).argmin()), single=single
     )
-    assert by_rank.number == next(v for k, v in expected.cv_results_.items() if k.startswith("rank_")).argmin()
+    assert by_rank.trial.number == next(v for k, v in expected.cv_results_.items() if k.startswith("rank_")).argmin()
 
 
 @pytest.mark.parametrize("error_score", [math.nan, 0.0, -3])
@@ -147,9 +147,11 @@ def test_failed_fits_score_as_in_scikit_learn(error_score):
     found = cv_results(trials, single=single)
     for name in ("mean_test_score", "std_test_score", "rank_test_score", "split0_test_score"):
         np.testing.assert_array_equal(found[name], expected.cv_results_[name])
-    assert [trial.state for trial in trials] == [TrialState.COMPLETE, TrialState.FAILED, TrialState.COMPLETE]
+    judged = TrialState.FAILED if math.isnan(error_score) else TrialState.COMPLETE
+    assert [trial.state for trial in trials] == [TrialState.COMPLETE, judged, TrialState.COMPLETE]
+    assert [trial.has_scores for trial in trials] == [True, False, True]
     assert trials[1].error.kind == "InvalidParameterError"
-    assert choose(trials, "score").number == expected.best_index_
+    assert choose(trials, "score").trial.number == expected.best_index_
 
 
 # --- reduce -----------------------------------------------------------------------------------------------------------
@@ -190,10 +192,11 @@ def test_the_objective_is_what_the_search_hears_of():
 
 
 @pytest.mark.parametrize("error_score", [math.nan, 0.0])
-def test_one_failed_fold_fails_the_trial_with_its_cause(error_score):
+def test_a_trial_with_a_failed_fold_has_failed_unless_a_number_stands_for_it(error_score):
     cause = Failure("ValueError", "gamma must be positive")
     trial = reduced([result(0), result(1, scores={}, error=cause), result(2)], error_score=error_score)
-    assert (trial.state, trial.error) == (TrialState.FAILED, cause)
+    state = TrialState.FAILED if math.isnan(error_score) else TrialState.COMPLETE
+    assert (trial.state, trial.error, trial.n_scored) == (state, cause, 2)
     np.testing.assert_equal(trial.scores["acc"].held_out, (0.5, error_score, 0.5))
     np.testing.assert_equal(trial.value, np.mean([0.5, error_score, 0.5]))
 
@@ -219,7 +222,7 @@ def trial_of(number, score, *, metric="acc", state=TrialState.COMPLETE):
 
 def chosen(*scores):
     best = choose([trial_of(number, score) for number, score in enumerate(scores)], "acc")
-    return None if best is None else best.number
+    return None if best is None else best.trial.number
 
 
 @pytest.mark.parametrize(
@@ -251,8 +254,8 @@ def test_the_choice_is_the_first_of_the_best(scores):
 
 def test_a_callable_chooses_by_the_columns_it_knows_from_scikit_learn():
     trials = [trial_of(0, 0.9), trial_of(1, 0.1)]
-    assert choose(trials, lambda results: results["mean_test_acc"].argmin()).number == 1
-    assert choose(trials, lambda results: int(results["mean_test_score"].argmin()), single=True).number == 1
+    assert choose(trials, lambda results: results["mean_test_acc"].argmin()).trial.number == 1
+    assert choose(trials, lambda results: int(results["mean_test_score"].argmin()), single=True).trial.number == 1
 
 
 @pytest.mark.parametrize("index", [2, -1, 0.0, None, True, "0"])

@@ -174,8 +174,8 @@ def test_stopped_trials_rank_behind_all_that_can_win():
     assert results["rank_test_score"].tolist() == [3, 2, 1, 4, 5]
     assert results["mean_test_score"].tolist()[:4] == [0.9, 0.5, 0.7, 0.8]
     assert results["epochs"].tolist() == [1, 3, 3, 2, 0]
-    assert choose(trials, "score") is trials[2]
-    assert choose(trials, lambda columns: int(np.argmax(columns["mean_test_score"]))) is trials[2]
+    assert choose(trials, "score").trial is trials[2]
+    assert choose(trials, lambda columns: int(np.argmax(columns["mean_test_score"]))).trial is trials[2]
     assert choose([trials[0]], "score") is None
     assert choose([trials[0]], lambda columns: 0) is None
     with pytest.raises(InputError, match="an index from 0 to 1"):  # of those that it was handed

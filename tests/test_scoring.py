@@ -8,13 +8,27 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.datasets import load_diabetes, load_iris
 from sklearn.ensemble import IsolationForest
 from sklearn.linear_model import LinearRegression, LogisticRegression
-from sklearn.metrics import accuracy_score, f1_score, get_scorer, make_scorer, r2_score, roc_auc_score
+from sklearn.metrics import (
+    accuracy_score,
+    balanced_accuracy_score,
+    cohen_kappa_score,
+    f1_score,
+    fbeta_score,
+    get_scorer,
+    get_scorer_names,
+    make_scorer,
+    mean_squared_error,
+    r2_score,
+    roc_auc_score,
+    zero_one_loss,
+)  # fmt: skip
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
 from foldwise.errors import InputError, InputTypeError
+from foldwise.metrics import metric_of
 from foldwise.scoring import make_scoring
 
 X, Y = load_iris(return_X_y=True)
@@ -237,7 +251,14 @@ class OwnScore(RegressorMixin, BaseEstimator):
         (SVC(), "balanced_accuracy", set()),
         (SVC(), ["f1_macro", "accuracy"], {"accuracy"}),
         (SVC(), {"a": "accuracy", "b": "f1_macro", "accuracy": make_scorer(f1_score)}, {"a"}),
-        (SVC(), get_scorer("accuracy"), set()),  # what a callable computes is not known
+        (SVC(), get_scorer("accuracy"), {"score"}),
+        (
+            SVC(),
+            {"made": make_scorer(accuracy_score), "wrong": make_scorer(zero_one_loss, greater_is_better=False)},
+            {"made", "wrong"},
+        ),
+        (SVC(), {"n": make_scorer(accuracy_score, normalize=False), "loss": make_scorer(zero_one_loss)}, set()),
+        (SVC(), two_metrics, set()),  # what a callable computes is not known
         (LinearRegression(), None, set()),
         (OwnScore(), None, set()),
     ],
@@ -258,7 +279,14 @@ def test_means_of_right_and_wrong_rows_are_known(estimator, scoring, zero_one):
         (LinearRegression(), None, (-math.inf, 1)),
         (LinearRegression(), "r2", (-math.inf, 1)),
         (LinearRegression(), "neg_root_mean_squared_error", (-math.inf, 0)),
-        (OwnScore(), None, (-math.inf, math.inf)),
+        (SVC(), make_scorer(accuracy_score), (0, 1)),
+        (SVC(), make_scorer(accuracy_score, normalize=False), (0, math.inf)),
+        (SVC(), make_scorer(zero_one_loss, greater_is_better=False), (-1, 0)),
+        (SVC(), make_scorer(fbeta_score, beta=2, average="macro"), (0, 1)),
+        (SVC(), make_scorer(cohen_kappa_score), (-1, 1)),
+        (SVC(), make_scorer(balanced_accuracy_score, adjusted=True), (-1, 1)),
+        (LinearRegression(), make_scorer(mean_squared_error, greater_is_better=False), (-math.inf, 0)),
+        (LinearRegression(), make_scorer(mean_squared_error), (0, math.inf)),
     ],
 )
 def test_the_range_of_a_metric_is_known(estimator, scoring, limits):
@@ -268,6 +296,15 @@ def test_the_range_of_a_metric_is_known(estimator, scoring, limits):
 
 def test_a_callables_range_is_not_known():
     assert make_scoring(SVC(), two_metrics, "f1").ranges == {}
+    assert make_scoring(OwnScore(), None, True).ranges == {}
+
+
+@pytest.mark.parametrize("name", sorted(get_scorer_names()))
+def test_every_metric_that_scikit_learn_names_has_a_range(name):
+    unbounded = {"positive_likelihood_ratio", "neg_negative_likelihood_ratio"}
+    low, high = metric_of(get_scorer(name)).limits
+    assert math.isinf(low) and math.isinf(high) if name in unbounded else min(abs(low), abs(high)) <= 2
+    assert not name.startswith("neg_") or name in unbounded or high == 0
 
 
 @pytest.mark.parametrize(

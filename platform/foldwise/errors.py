@@ -130,6 +130,12 @@ def _printable(text: str) -> str:
 NON_FINITE = "NonFiniteScore"
 """Kind of the failure that nobody raised."""
 
+_OF_SURROUNDINGS = {
+    "TimeLimitExceeded", "WorkerLost", "OutOfMemory", "NodeLost", "DataLost", "MemoryError", "_ArrayMemoryError",
+    "ResourceExhaustedError", "OutOfMemoryError",
+}  # fmt: skip
+"""Kinds of failures that say something of the time and the machine that a fit had, and nothing of the fit."""
+
 
 @dataclass(frozen=True, slots=True)
 class Failure:
@@ -144,11 +150,19 @@ class Failure:
         Its first words; never empty.
     traceback : str
         The remote traceback; empty where there is none.
+    is_own : bool
+        Whether foldwise's own code raised it.
     """
 
     kind: str
     message: str
     traceback: str = ""
+    is_own: bool = False
+
+    @property
+    def is_answer(self) -> bool:
+        """Whether the fit itself is the cause, so that it would fail again; else the next run tries it again."""
+        return not self.is_own and self.kind not in _OF_SURROUNDINGS
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.message}"

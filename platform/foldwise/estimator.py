@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from sklearn import get_config
 from sklearn.base import BaseEstimator, MetaEstimatorMixin
+from sklearn.exceptions import FitFailedWarning
 from sklearn.utils import Tags, get_tags
 from sklearn.utils.metadata_routing import MetadataRouter, process_routing
 from sklearn.utils.metaestimators import available_if
@@ -28,10 +29,11 @@ from foldwise.report import Report
 from foldwise.report.frames import outer_frame, trials_frame
 from foldwise.report.progress import ProgressLines
 from foldwise.routing import router_of
-from foldwise.run import Run, native_studies
+from foldwise.run import Interrupted, Run, native_studies
 from foldwise.schedule import Schedule
 from foldwise.scoring import make_scoring, scorers_by_name
 from foldwise.search import make_search
+from foldwise.unfinished import Unfinished
 
 _OF_THE_FINAL_STUDY = (
     "best_estimator_", "best_score_", "refit_time_", "feature_names_in_", "best_params_", "best_index_", "cv_results_",
@@ -81,7 +83,7 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
     return_train_score : bool, default=False
         Whether to score on train rows too.
     error_score : float or "raise", default=nan
-        Score of a fit that fails.
+        Score of a fit that fails; "raise" ends the search by the first one.
     n_jobs : int, optional
         At most so many fits at once; None and -1: as many as there is room for.
     verbose : int, default=0
@@ -102,7 +104,8 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
         MLflow experiment; None: that of the run that is active in the caller, else "foldwise".
     ledger : str, path or Ledger, optional
         Where finished fits are kept and found again: a file's path or a database's URL (SQLite or PostgreSQL). None: they
-        are forgotten after the call.
+        are forgotten after the call; those of a call that is interrupted, or raises, are kept in memory by this object
+        until the next one, which goes on from there if it is given the same.
     random_state : int, RandomState or None
         Every seed derives from it. None: one is drawn and kept as ``seed_``.
 
@@ -115,7 +118,8 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
     interval_ : (float, float) or None
         95 % interval of ``nested_score_``; the report says why there is none.
     optimism_ : float
-        Best mean of the final study minus ``nested_score_``.
+        Mean inner score of the final study's choice minus ``nested_score_``; the choice has the best mean, unless a callable
+        ``refit`` chose otherwise.
     outer_results_ : DataFrame
         Per outer fold: fold, scores, inner_best, params, n_train, n_test, seconds.
     trials_ : DataFrame
@@ -209,6 +213,9 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
         InputError
             If an argument is wrong.
         """
+        return self._planned(X, y, groups, fit_params, self.random_state)
+
+    def _planned(self, X: Any, y: Any, groups: Any, fit_params: Mapping[str, Any], random_state: Any) -> Plan:
         given = {name: value for name, value in fit_params.items() if value is not None}
         problem = make_problem(
             Dataset(X, y, groups, given),
@@ -226,7 +233,7 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
             schedule=self.schedule,
             resources=self.resources,
             limits=self.limits,
-            random_state=self.random_state,
+            random_state=random_state,
             name=self.experiment or DEFAULT_EXPERIMENT,
         )
         return Plan.of(problem)
@@ -258,6 +265,8 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
             If no trial of a study finished, or the first fits all failed alike; it is also of the causes' common type.
         FitFailedError
             If a fit failed and ``error_score="raise"``.
+        KeyboardInterrupt
+            If it is interrupted. What is complete is on this object, in a report that is marked as partial.
         """
         if not is_integer(self.verbose) or self.verbose < 0:
             raise InputTypeError("verbose", f"expected an integer >= 0, got {self.verbose!r}")
@@ -268,20 +277,44 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
             check_tracking(self.tracking, self.experiment)
         executor = make_executor(self.executor, scheduled=self.schedule is not None)
         ledger = make_ledger(self.ledger)
-        plan = self.plan(X, y, groups=groups, **fit_params)
+        unfinished: Unfinished | None = self.__dict__.pop("_unfinished", None)
+        seed = None if unfinished is None else unfinished.seed_for(self.random_state)
+        plan = self._planned(X, y, groups, fit_params, self.random_state if seed is None else seed)
+        if ledger is None:
+            kept = unfinished or Unfinished()
+            ledger = kept.open(plan, self.random_state)
+            self._unfinished = kept
         listeners = [ProgressLines(verbose=int(self.verbose))] if self.verbose else []
-        run, report, run_id = run_plan(
-            plan, executor, n_jobs=n_jobs, listeners=listeners, tracking=self.tracking, experiment=self.experiment,
-            ledger=ledger,
-        )  # fmt: skip
+        try:
+            run, report, run_id = run_plan(
+                plan, executor, n_jobs=n_jobs, listeners=listeners, tracking=self.tracking, experiment=self.experiment,
+                ledger=ledger,
+            )  # fmt: skip
+        except Interrupted as interrupted:
+            self._keep(interrupted.run, interrupted.report, None)
+            raise
+        self.__dict__.pop("_unfinished", None)
         self._keep(run, report, run_id)
-        if report.ended is not None:
-            warnings.warn(report.summary(), RuntimeWarning, stacklevel=2)
-        if report.model_error is not None:
-            warnings.warn(f"the final model could not be fitted: {report.model_error}", RuntimeWarning, stacklevel=2)
-        for one in report.warned:
-            warnings.warn(f"{one.text} ({one.n_fits} of {report.n_fits} fits)", _category(one.category), stacklevel=2)
+        self._warn(report)
         return self
+
+    def __getstate__(self) -> Any:
+        state = super().__getstate__()
+        return {name: value for name, value in state.items() if name != "_unfinished"}
+
+    def _warn(self, report: Report) -> None:
+        """Warn of what the report holds."""
+        if report.ended is not None:
+            warnings.warn(report.summary(), RuntimeWarning, stacklevel=3)
+        if report.model_error is not None:
+            warnings.warn(f"the final model could not be fitted: {report.model_error}", RuntimeWarning, stacklevel=3)
+        if failures := report.failures():
+            given = "" if isinstance(self.error_score, str) else f"; their score is {self.error_score}"
+            warnings.warn(f"{failures}{given}", FitFailedWarning, stacklevel=3)
+        for remark in report.remarks:
+            warnings.warn(remark, UserWarning, stacklevel=3)
+        for one in report.warned:
+            warnings.warn(f"{one.text} ({one.n_fits} of {report.n_fits} fits)", _category(one.category), stacklevel=3)
 
     def _keep(self, run: Run, report: Report, run_id: str | None) -> None:
         """Keep what was learned."""

@@ -45,8 +45,8 @@ class FirstFailures:
         if not self._is_over:
             self._out.update(fit.key for fit in fits)
 
-    def hear(self, fit: Fit, result: FitResult) -> None:
-        """Hear of a result.
+    def hear(self, fit: Fit, result: FitResult, objective: str) -> None:
+        """Hear of a result, which the objective judges: no other metric's failure counts.
 
         Raises
         ------
@@ -56,7 +56,7 @@ class FirstFailures:
         if self._is_over:
             return
         self._out.discard(fit.key)
-        cause = _whole_failure(fit, result)
+        cause = _whole_failure(fit, result, objective)
         if cause is None or (self._causes and cause.kind != self._causes[0].kind):
             self._is_over = True
             return
@@ -84,11 +84,11 @@ class FirstFailures:
         )
 
 
-def _whole_failure(fit: Fit, result: FitResult) -> Failure | None:
-    """Return why a fit gave no score at all; None if it gave one."""
+def _whole_failure(fit: Fit, result: FitResult, objective: str) -> Failure | None:
+    """Return why a fit gave no score of the objective at all; None if it gave one."""
     if result.error is not None or not fit.held_out:
         return result.error
-    failures = [result.failure_on(key) for key in fit.held_out]
+    failures = [result.failure_on(key, metric=objective) for key in fit.held_out]
     return failures[0] if all(failures) else None
 
 

@@ -11,6 +11,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -146,7 +147,7 @@ class Workshop:
         trouble: Exception | Failure | None
         try:
             self._fit_and_score_shared(fit, bench, shared)
-            trouble = next((one for one in shared.score_errors.values() if one.kind != NON_FINITE), None)
+            trouble = next((one for one in shared.score_failures if one.kind != NON_FINITE), None)
         except Exception as error:
             trouble = error
         work.shared_seconds = shared.shared_seconds = bench.seconds - before
@@ -205,22 +206,25 @@ class Workshop:
             try:
                 scores, errors = self.scoring(*seen(held_out), bench.handed(held_out))
                 work.scores[held_out] = scores
-                failure = self.failure_among(scores, errors, held_out)
+                failures = self.failures_among(scores, errors, held_out)
             except Exception as raised:  # a scorer may raise anything; other rows may do
-                failure = failure_of(raised)
-            if failure is not None:
-                work.score_errors[held_out] = failure
+                failures = {None: failure_of(raised)}
+            if failures:
+                work.score_errors[held_out] = failures
             work.score_seconds[held_out] = time.perf_counter() - before
 
-    def failure_among(self, scores: Mapping[str, float], errors: Mapping[str, str], held_out: str) -> Failure | None:
-        """Return the first failure among the scores on some rows: a scorer that raised, or a score that is not finite."""
+    def failures_among(
+        self, scores: Mapping[str, float], errors: Mapping[str, str], held_out: str
+    ) -> dict[str | None, Failure]:
+        """Map metrics to what failed on some rows: their scorer raised, or their score is not finite."""
+        failures: dict[str | None, Failure] = {}
         for name, trace in errors.items():
             kind, _, message = trace.strip().splitlines()[-1].partition(": ")
-            return Failure(kind.rpartition(".")[2], f"{name}: {message}"[:_LONGEST_MESSAGE], trace)
+            failures[name] = Failure(kind.rpartition(".")[2], f"{name}: {message}"[:_LONGEST_MESSAGE], trace)
         for name, score in scores.items():
             if not np.isfinite(score):
-                return Failure(NON_FINITE, f"{name} is {score} on {len(self.rows[held_out])} rows")
-        return None
+                failures[name] = Failure(NON_FINITE, f"{name} is {score} on {len(self.rows[held_out])} rows")
+        return failures
 
 
 @dataclass
@@ -231,15 +235,19 @@ class _Work:
     fit_seconds: float | None = None
     scores: dict[str, dict[str, float]] = field(default_factory=dict)
     score_seconds: dict[str, float] = field(default_factory=dict)
-    score_errors: dict[str, Failure] = field(default_factory=dict)
+    score_errors: dict[str, dict[str | None, Failure]] = field(default_factory=dict)
     error: Failure | None = None
-
     shared_seconds: float = 0.0
+
+    @property
+    def score_failures(self) -> list[Failure]:
+        """What went wrong as it was scored."""
+        return [failure for by_metric in self.score_errors.values() for failure in by_metric.values()]
 
     @property
     def has_failed(self) -> bool:
         """Whether it raised, or a scorer did."""
-        return self.error is not None or any(one.kind != NON_FINITE for one in self.score_errors.values())
+        return self.error is not None or any(one.kind != NON_FINITE for one in self.score_failures)
 
 
 def _may_change_states(params: Params, unset: Sequence[str]) -> bool:
@@ -301,4 +309,20 @@ def _controller(n_modules: int) -> ThreadpoolController:
 def failure_of(error: BaseException) -> Failure:
     """Describe an exception as plain data."""
     message = " ".join(str(error).split())[:_LONGEST_MESSAGE] or "no message"
-    return Failure(type(error).__name__, message, "".join(traceback.format_exception(error)))
+    return Failure(type(error).__name__, message, "".join(traceback.format_exception(error)), _is_own(error))
+
+
+_PACKAGE = Path(__file__).parent
+_OF_FITS = ("models", "testing", "epochs.py", "scoring.py")
+"""What of this package raises in a fit's name: estimators, and checks of what estimators and scorers do."""
+
+
+def _is_own(error: BaseException) -> bool:
+    """Tell whether an exception was raised by this package's own code, and not by what it calls."""
+    innermost = error.__traceback__
+    while innermost is not None and innermost.tb_next is not None:
+        innermost = innermost.tb_next
+    if innermost is None:
+        return False
+    raised_in = Path(innermost.tb_frame.f_code.co_filename)
+    return raised_in.is_relative_to(_PACKAGE) and raised_in.relative_to(_PACKAGE).parts[0] not in _OF_FITS

@@ -146,7 +146,7 @@ class FitMap(TrialMap):
 
     def _hear(self, fit: Fit, result: FitResult) -> None:
         self._account.hear(fit, result)
-        self._first.hear(fit, result)
+        self._first.hear(fit, result, self._account.scoring.objective)
 
     def _answer(self, result: FitResult) -> None:
         for waiter in self._queue.settle(result):

@@ -48,7 +48,7 @@ class Fold:
 
 @dataclass(frozen=True)
 class NestedFolds:
-    """The outer folds and, for each of them, the inner folds within its train rows.
+    """The outer folds, for each of them the inner folds within its train rows, and those of all rows.
 
     Parameters
     ----------
@@ -56,18 +56,27 @@ class NestedFolds:
         In the splitter's order.
     inner : tuple of tuple of Fold
         One tuple per outer fold.
+    final : tuple of Fold
+        The folds by which the final study chooses: the inner splitter's of all rows or, where inner folds are shared, the
+        outer folds. So the final model comes from the procedure that was judged.
     shared : bool
         Whether the inner folds are the other outer folds.
     """
 
     outer: tuple[Fold, ...]
     inner: tuple[tuple[Fold, ...], ...]
+    final: tuple[Fold, ...]
     shared: bool
 
     @property
     def are_time_ordered(self) -> bool:
         """Whether every fold is judged on rows that come after those it learned from."""
         return all(fold.train.max() < fold.held_out.min() for fold in self.outer)
+
+    @property
+    def choosing(self) -> tuple[Fold, ...]:
+        """All folds by which some study chooses."""
+        return (*(fold for study in self.inner for fold in study), *self.final)
 
 
 def nested_folds(
@@ -127,12 +136,14 @@ def _nest(
     if isinstance(inner_cv, str):
         if inner_cv != "shared":
             raise FoldsError("inner_cv", f"expected 'shared', a number of folds or a splitter, got {inner_cv!r}")
-        return NestedFolds(outer, _shared(outer, dataset.n_rows), shared=True)
-    inner = tuple(
-        _split(dataset, _inner_splitter(dataset, inner_cv, stratify, seed, fold.train), fold.train, "inner_cv", requested)
-        for fold in outer
-    )
-    return NestedFolds(outer, inner, shared=False)
+        return NestedFolds(outer, _shared(outer, dataset.n_rows), outer, shared=True)
+
+    def split(rows: np.ndarray) -> tuple[Fold, ...]:
+        splitter = _inner_splitter(dataset, inner_cv, stratify, seed, rows)
+        return _split(dataset, splitter, rows, "inner_cv", requested)
+
+    inner = tuple(split(fold.train) for fold in outer)
+    return NestedFolds(outer, inner, split(np.arange(dataset.n_rows)), shared=False)
 
 
 # --- splitters --------------------------------------------------------------------------------------------------------
@@ -304,6 +315,12 @@ def _repeats(outer: Sequence[Fold], n_rows: int) -> list[list[Fold]]:
         runs[-1].append(fold)
         taken[fold.held_out] = True
     sizes = {len(run) for run in runs}
+    if len(sizes) > 1:
+        counts = ", ".join(str(len(run)) for run in runs)
+        raise FoldsError(
+            "outer_cv",
+            f"expected repeats of equal numbers of folds to share them, got {counts}; use a Repeated* splitter, or {fix}",
+        )
     parts = {digest_rows(np.sort(np.concatenate([fold.held_out for fold in run]))) for run in runs}
     if len(parts) > 1:
         raise FoldsError(
@@ -338,10 +355,9 @@ def _check_every_class(
     dataset: Dataset, folds: NestedFolds, outer_cv: Any, inner_cv: Any, seed: int, repeats: int, requested: Requested
 ) -> None:
     labels = _labels(dataset)
-    inner = tuple(fold for study in folds.inner for fold in study)
     lacking, place = _lacking_class(labels, folds.outer), "outer_cv"
     if lacking is None:
-        lacking, place = _lacking_class(labels, inner), "outer_cv" if folds.shared else "inner_cv"
+        lacking, place = _lacking_class(labels, folds.choosing), "outer_cv" if folds.shared else "inner_cv"
     if lacking is None:
         return
     label = np.unique(np.asarray(dataset.y).ravel()).tolist()[lacking]
@@ -353,7 +369,7 @@ def _check_every_class(
             tried = _nest(dataset, outer, inner, True, seed, repeats, requested)
         except FoldsError:
             return False
-        return _lacking_class(labels, (*tried.outer, *(fold for study in tried.inner for fold in study))) is None
+        return _lacking_class(labels, (*tried.outer, *tried.choosing)) is None
 
     raise FoldsError(
         place,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -96,11 +97,22 @@ def run_plan(
         report = run.execute()
     finally:
         if tracker is not None:
-            if tracker.n_waiting > _WORTH_A_WORD:
-                for listener in listeners:
-                    listener(RunWaits(f"waiting for MLflow to take {tracker.n_waiting} more trials"))
-            tracker.close(timeout=60)
+            _close(tracker, listeners, run.trouble)
+    for trouble in run.trouble:
+        shown = f"{type(trouble).__name__}: {trouble}"
+        warnings.warn(f"the search is done, and what it found is here; but it could not be closed: {shown}", RuntimeWarning, 2)
     if tracker is None:
         return run, report, None
     tracked = replace(report, mlflow_run_id=tracker.run_id, mlflow_address=tracker.address, mlflow_missing=tracker.missing)
     return run, tracked, tracker.run_id
+
+
+def _close(tracker: Any, listeners: Sequence[Listener], trouble: list[Exception]) -> None:
+    """Let a tracker finish; what goes wrong with it does not undo the run."""
+    if tracker.n_waiting > _WORTH_A_WORD:
+        for listener in listeners:
+            listener(RunWaits(f"waiting for MLflow to take {tracker.n_waiting} more trials"))
+    try:
+        tracker.close(timeout=60)
+    except Exception as error:  # the tracker's storage may be anything
+        trouble.append(error)

@@ -139,7 +139,7 @@ class _Fold:
     fit_seconds: float = 0.0
     scores: dict[str, dict[str, float]] = field(default_factory=dict)
     score_seconds: dict[str, float] = field(default_factory=dict)
-    score_errors: dict[str, Failure] = field(default_factory=dict)
+    score_errors: dict[str, dict[str | None, Failure]] = field(default_factory=dict)
     error: Failure | None = None
     warned: dict[tuple[str, str], None] = field(default_factory=dict)
     _rows: dict[str, Rows] = field(default_factory=dict)
@@ -191,11 +191,11 @@ class _Fold:
                 handed = workshop.dataset.take_of(workshop.handed.get(held_out, {}), workshop.rows[held_out])
                 seed_generators(self.fit.seed ^ int(held_out[:7], 16))
                 self.scores[held_out], errors = workshop.scoring(model, X, y, handed)
-                failure = workshop.failure_among(self.scores[held_out], errors, held_out)
+                failures = workshop.failures_among(self.scores[held_out], errors, held_out)
             except Exception as raised:  # a scorer may raise anything; other rows may do
-                failure = failure_of(raised)
-            if failure is not None:
-                self.score_errors[held_out] = failure
+                failures = {None: failure_of(raised)}
+            if failures:
+                self.score_errors[held_out] = failures
             self.score_seconds[held_out] = self.score_seconds.get(held_out, 0.0) + time.perf_counter() - clock
 
     def _seen_by_scorers(self, workshop: Workshop, trainer: EpochTrainer, held_out: str) -> tuple[Any, Any, Any]:
@@ -246,7 +246,7 @@ def _is_pairwise(model: Any) -> bool:
 def _mean_of(results: Sequence[FitResult], fits: Sequence[Fit], scoring: Scoring) -> float:
     """Compute the mean of the metric that chooses as the reduce does; NaN where a fold has none."""
     pairs = list(zip(results, fits, strict=True))
-    if any(result.failure_on(*fit.held_out) is not None for result, fit in pairs):
+    if any(result.error is not None for result in results):
         return math.nan
     scores = [result.scores.get(fit.held_out[0], {}) for result, fit in pairs]
     if not scoring.metrics:  # a callable names its metrics with its first scores

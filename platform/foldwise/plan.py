@@ -137,7 +137,7 @@ class Plan:
             Study(f"outer-{number}", tuple(sets.fold(fold, inner) for fold in folds), judged[number])
             for number, folds in enumerate(problem.folds.inner)
         ]
-        final = Study(FINAL, tuple(sets.fold(fold, inner) for fold in problem.folds.outer), None)
+        final = Study(FINAL, tuple(sets.fold(fold, inner) for fold in problem.folds.final), None)
         whole = sets.key_of(np.arange(problem.dataset.n_rows))
         return cls(problem, sets.rows, (*outer_studies, final), whole, sets.handed)
 
@@ -148,7 +148,7 @@ class Plan:
         """Train rows' key -> the row sets that any study wants a fit on them scored on."""
         wanted: dict[str, dict[str, None]] = {self.whole: {}}
         trained: dict[str, dict[str, None]] = {}
-        for fold in self._all_folds():
+        for fold in self.all_folds():
             wanted.setdefault(fold.train, {})[fold.held_out] = None
             if self.problem.return_train_score:
                 trained.setdefault(fold.train, {})[fold.seen] = None
@@ -245,7 +245,7 @@ class Plan:
             return None
         if self.unread:
             return self.n_fits_plain if self._reads_nothing else None
-        return self._n_distinct_params * self.n_train_sets + self.problem.refit
+        return self._n_distinct_params * self.n_train_sets + self._n_refits_apart + self.problem.refit
 
     @property
     def n_fits_at_most(self) -> int:
@@ -299,7 +299,8 @@ class Plan:
         plain, shared = self.prefixes.count_fits(self._asked())
         of_one = sum(transformer.present for transformer in self.prefixes.transformers)
         n_refits = len(self.studies) - 1 + self.problem.refit
-        return plain * self._n_folds + n_refits * of_one, shared * self.n_train_sets + self.problem.refit * of_one
+        n_apart = self._n_refits_apart + self.problem.refit
+        return plain * self._n_folds + n_refits * of_one, shared * self.n_train_sets + n_apart * of_one
 
     @property
     def n_fits_at_once(self) -> int | None:
@@ -314,10 +315,17 @@ class Plan:
         return len({fold.train for study in self.studies for fold in study.folds})
 
     @property
+    def _n_refits_apart(self) -> int:
+        """Outer refits on rows that no study searches on: those whose fits stand in no table."""
+        searched = {fold.train for study in self.studies for fold in study.folds}
+        return len({study.judged.train for study in self.studies if study.judged is not None} - searched)
+
+    @property
     def _n_folds(self) -> int:
         return sum(len(study.folds) for study in self.studies)
 
-    def _all_folds(self) -> Iterator[PlannedFold]:
+    def all_folds(self) -> Iterator[PlannedFold]:
+        """Yield the folds of all studies, inner and outer ones."""
         for study in self.studies:
             yield from study.folds
             if study.judged is not None:
@@ -367,7 +375,8 @@ class Plan:
             *self._lines_of_the_schedule(),
             f"folds      {n_outer} outer; {'-'.join(map(str, inner))} inner, from {kind}"
             + (f"; {len(np.unique(dataset.groups))} groups, held together in both loops" if dataset.groups is not None else ""),
-            f"studies    {n_outer + 1}: one per outer fold, and a final one over the outer folds of all rows",
+            f"studies    {n_outer + 1}: one per outer fold, and a final one over "
+            + ("the outer folds of all rows" if problem.folds.shared else "the inner splitter's folds of all rows"),
             f"scoring    {', '.join(problem.scoring.metrics) or 'as the scorer names them'}; {chooser} chooses",
         ]
 

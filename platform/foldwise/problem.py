@@ -22,6 +22,7 @@ from foldwise.folds import NestedFolds, nested_folds
 from foldwise.keys import Digester, digest
 from foldwise.keys.versions import versions_of
 from foldwise.limits import Limits
+from foldwise.metrics import check_judgeable, made_scorers
 from foldwise.resources import Resources
 from foldwise.routing import Handed, hand_out
 from foldwise.schedule import Schedule
@@ -99,7 +100,7 @@ class Problem:
 
     def described(self) -> Problem:
         """Return the problem without rows, its key known, to be kept after a run."""
-        folds = NestedFolds((), (), self.folds.shared)
+        folds = NestedFolds((), (), (), self.folds.shared)
         kept = replace(self, dataset=self.dataset.described(), folds=folds, handed=Handed())
         kept.__dict__["key"] = self.key
         return kept
@@ -107,7 +108,7 @@ class Problem:
     @cached_property
     def key(self) -> str:
         """Digest of all that affects results."""
-        rows = [[f.train, f.held_out] for f in (*self.folds.outer, *(i for inner in self.folds.inner for i in inner))]
+        rows = [[fold.train, fold.held_out] for fold in (*self.folds.outer, *self.folds.choosing)]
         digester = Digester()
         try:
             spaces = [
@@ -172,6 +173,9 @@ def make_problem(
         dataset, outer_cv, inner_cv, classifier=is_classifier(estimator), seed=asked.seed, repeats=int(repeats),
         requested=requested,
     )  # fmt: skip
+    chooser = made_scorers(estimator, scoring).get(asked.scoring.objective)
+    if chooser is not None and dataset.y is not None and not callable(asked.scoring.refit):
+        check_judgeable(estimator, chooser, asked.scoring.objective, dataset.y, folds)
     return Problem(
         name=name,
         dataset=replace(dataset, fit_params=handed.fit),

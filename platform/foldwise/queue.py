@@ -152,12 +152,12 @@ class FitQueue:
         self._wanted.subtract(study for study, _ in waiters)
         return [waiter for _, waiter in waiters]
 
-    def clear(self) -> tuple[str, ...]:
+    def clear(self) -> frozenset[str]:
         """Forget all that waits, and return the keys of what runs."""
         self._lanes.clear()
         self._aside.clear()
         self._n_waiting = 0
-        return tuple(self._running)
+        return frozenset(self._running)
 
     def _wait(self, fit: Fit) -> None:
         lane = self._lanes.setdefault(fit.train, _Lane())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -79,11 +79,9 @@ class WarningCounts:
     def __init__(self) -> None:
         self._kinds: dict[tuple[str, str], FitWarning] = {}
 
-    def add(self, result: FitResult) -> None:
-        """Count what a fit gave."""
-        kinds = {
-            (category, re.sub(r"[-+]?\d[\d.e+-]*", "#", text)): text for category, text in sorted(result.warned, reverse=True)
-        }
+    def add(self, warned: Iterable[tuple[str, str]]) -> None:
+        """Count what a fit gave, as (category, text)."""
+        kinds = {(category, re.sub(r"[-+]?\d[\d.e+-]*", "#", text)): text for category, text in sorted(warned, reverse=True)}
         for kind, text in kinds.items():
             known = self._kinds.get(kind, FitWarning(kind[0], text, 0))
             self._kinds[kind] = FitWarning(kind[0], min(text, known.text), known.n_fits + 1)
@@ -102,8 +100,14 @@ def reduce_trial(
     objective: str,
     error_score: float,
     train_scores: bool,
+    judging: Sequence[str] = (),
 ) -> Trial:
-    """Merge the results of a trial's fits, one per inner fold and in fold order, into the trial."""
+    """Merge the results of a trial's fits, one per inner fold and in fold order, into the trial.
+
+    Where a score is missing stands ``error_score``, as in scikit-learn. The trial has failed if that leaves no mean of the
+    objective; what is missing of another metric, or of train scores, is a gap there and nothing else. ``metrics`` is empty
+    as long as a callable has not named them; ``judging`` are those that a choice may go by, if not by the objective alone.
+    """
 
     def scores_on(keys: Sequence[str], metric: str) -> tuple[float, ...]:
         pairs = zip(keys, results, strict=True)
@@ -116,28 +120,60 @@ def reduce_trial(
     fit_seconds = tuple(result.fit_seconds for result in results)
     score_seconds = tuple(r.score_seconds.get(key, 0.0) for key, r in zip(held_out, results, strict=True))
     # Only rows that this study asks for: what else a shared fit was scored on must not reach it.
-    asked = zip(held_out, train if train_scores else held_out, results, strict=True)
-    error = next((failure for *keys, result in asked if (failure := result.failure_on(*keys)) is not None), None)
+    pairs = list(zip(held_out, results, strict=True))
+    causes = [cause for key, result in pairs if (cause := result.failure_on(key, metric=objective)) is not None]
+    n_scored = sum(
+        any(result.failure_on(key, metric=metric) is None for metric in judging or (objective,)) for key, result in pairs
+    )
+    value = scores[objective].mean if objective in scores else error_score if not metrics else math.nan
     return replace(
         trial,
-        state=TrialState.COMPLETE if error is None else TrialState.FAILED,
+        state=TrialState.COMPLETE if math.isfinite(value) else TrialState.FAILED,
         scores=scores,
-        value=scores[objective].mean if objective in scores else math.nan,
+        value=value,
         started=min(result.started for result in results),
         seconds=sum(fit_seconds) + sum(score_seconds),
         fit_seconds=fit_seconds,
         score_seconds=score_seconds,
-        error=error,
+        error=causes[0] if causes else None,
+        n_scored=n_scored,
     )
+
+
+def named_alike(trials: Sequence[Trial], metrics: Sequence[str], *, error_score: float, train_scores: bool) -> list[Trial]:
+    """Give trials that were reduced before a callable named its metrics the scores that failed fits have."""
+
+    def named(trial: Trial) -> Trial:
+        missing = (error_score,) * len(trial.fit_seconds)
+        lacking = FoldScores(missing, missing if train_scores else ())
+        return replace(trial, scores={name: trial.scores.get(name, lacking) for name in metrics})
+
+    return [trial if all(name in trial.scores for name in metrics) else named(trial) for trial in trials]
 
 
 def end_trial(reduced: Trial, end: TrialEnd) -> Trial:
     """Say of a trial, reduced from its folds' results, how its schedule ended it, and what it trained with in the end."""
-    state = reduced.state if reduced.error is not None else end.state
+    state = reduced.state if reduced.state is TrialState.FAILED else end.state
     return replace(reduced, state=state, params=end.lineage[-1].params, lineage=end.lineage, curve=end.curve)
 
 
-def choose(trials: Sequence[Trial], refit: str | Callable[[Mapping[str, Any]], int], *, single: bool = False) -> Trial | None:
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What a study chose.
+
+    Parameters
+    ----------
+    trial : Trial
+        The chosen one.
+    metrics : tuple of str
+        Whose scores decided: one, or those that a callable looked at.
+    """
+
+    trial: Trial
+    metrics: tuple[str, ...]
+
+
+def choose(trials: Sequence[Trial], refit: str | Callable[[Mapping[str, Any]], int], *, single: bool = False) -> Choice | None:
     """Choose a trial: the best mean over the inner folds.
 
     Parameters
@@ -151,8 +187,9 @@ def choose(trials: Sequence[Trial], refit: str | Callable[[Mapping[str, Any]], i
 
     Returns
     -------
-    Trial or None
-        Of equal means the first asked. What is not finite never wins; None if no mean is.
+    Choice or None
+        Of equal means the first asked. What is not finite never wins, by a callable neither: trials without a mean in all
+        the metrics that it looks at are kept from it. None if no trial is left.
 
     Raises
     ------
@@ -160,24 +197,64 @@ def choose(trials: Sequence[Trial], refit: str | Callable[[Mapping[str, Any]], i
         If a callable gives no index of a trial.
     """
     trials = [trial for trial in trials if trial.can_win]
-    if not trials:
-        return None
     if callable(refit):
-        results = cv_results(trials, single=single)
-        try:
-            index = refit(results)
-        except Exception as error:  # a function of the user's may raise anything
-            known = ", ".join(results)
-            problem = (
-                f"expected a function of cv_results_, got one that raised {type(error).__name__}: {error}; columns: {known}"
-            )
-            raise InputError("refit", problem) from error
-        if isinstance(index, bool) or not isinstance(index, int | np.integer) or not 0 <= index < len(trials):
-            raise InputError("refit", f"expected an index from 0 to {len(trials) - 1} from the callable, got {index!r}")
-        return trials[int(index)]
-    means = [trial.scores[refit].mean if refit in trial.scores else math.nan for trial in trials]
-    usable = [(mean, trial) for mean, trial in zip(means, trials, strict=True) if math.isfinite(mean)]
-    return max(usable, key=lambda pair: pair[0])[1] if usable else None
+        return _chosen_by(refit, trials, single)
+    usable = [trial for trial in trials if _has_mean(trial, refit)]
+    return Choice(max(usable, key=lambda trial: trial.scores[refit].mean), (refit,)) if usable else None
+
+
+def _chosen_by(refit: Callable[[Mapping[str, Any]], int], trials: Sequence[Trial], single: bool) -> Choice | None:
+    """Let a function choose among trials that have what it goes by."""
+    trials = [trial for trial in trials if any(_has_mean(trial, metric) for metric in trial.scores)]
+    while trials:
+        results = _Watched(cv_results(trials, single=single))
+        chosen = trials[_index_by(refit, results, len(trials))]
+        read = _metrics_in(results.read, _metrics_of(trials), single)
+        metrics = tuple(metric for metric in read if any(_has_mean(trial, metric) for trial in trials))
+        if all(_has_mean(chosen, metric) for metric in metrics):
+            return Choice(chosen, metrics)
+        usable = [trial for trial in trials if all(_has_mean(trial, metric) for metric in metrics)]
+        trials = usable or [trial for trial in trials if trial is not chosen]
+    return None
+
+
+class _Watched(dict[str, Any]):
+    """``cv_results_`` that knows which of its columns were looked at by name."""
+
+    def __init__(self, columns: Mapping[str, Any]) -> None:
+        super().__init__(columns)
+        self.read: set[str] = set()
+
+    def __getitem__(self, name: str) -> Any:
+        self.read.add(name)
+        return super().__getitem__(name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return a column, or the default."""
+        self.read.add(name)
+        return super().get(name, default)
+
+
+def _metrics_in(columns: Iterable[str], metrics: Sequence[str], single: bool) -> tuple[str, ...]:
+    """Name the metrics of which held-out scores were looked at."""
+    read = {re.sub(r"^(mean|std|rank|split\d+)_test_", "", name) for name in columns if "_test_" in name}
+    return tuple(metric for metric in metrics if ("score" if single else metric) in read)
+
+
+def _has_mean(trial: Trial, metric: str) -> bool:
+    return metric in trial.scores and math.isfinite(trial.scores[metric].mean)
+
+
+def _index_by(refit: Callable[[Mapping[str, Any]], int], results: Mapping[str, Any], n_trials: int) -> int:
+    try:
+        index = refit(results)
+    except Exception as error:  # a function of the user's may raise anything
+        known = ", ".join(results)
+        problem = f"expected a function of cv_results_, got one that raised {type(error).__name__}: {error}; columns: {known}"
+        raise InputError("refit", problem) from error
+    if isinstance(index, bool) or not isinstance(index, int | np.integer) or not 0 <= index < n_trials:
+        raise InputError("refit", f"expected an index from 0 to {n_trials - 1} from the callable, got {index!r}")
+    return int(index)
 
 
 def judge(
@@ -194,7 +271,7 @@ def judge(
         n_train=len(rows[planned.train]),
         n_test=len(rows[planned.held_out]),
         seconds=sum(trial.seconds for trial in trials) + result.fit_seconds + result.score_seconds.get(planned.held_out, 0.0),
-        error=result.failure_on(planned.held_out),
+        error=result.failure_on(planned.held_out, metric=objective),
         lineage=chosen.lineage,
     )
 

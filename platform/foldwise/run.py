@@ -19,7 +19,7 @@ from foldwise.executors import Executor, ScheduledExecutor, check_executor
 from foldwise.fit_map import FitMap
 from foldwise.ledger import Ledger, NoLedger
 from foldwise.plan import FINAL, Plan, Study
-from foldwise.reduce import choose, end_trial, judge, reduce_trial
+from foldwise.reduce import choose, end_trial, judge, named_alike, reduce_trial
 from foldwise.report import Report, make_report
 from foldwise.scheduled_map import ScheduledMap
 from foldwise.scoring import Scoring
@@ -33,11 +33,11 @@ INTERRUPTED = "interrupted"
 
 
 class Interrupted(KeyboardInterrupt):
-    """The run was interrupted; ``report`` gives the outer folds that are complete."""
+    """The run was interrupted; ``report`` gives the outer folds that are complete, ``run`` all that is finished."""
 
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: Report, run: Run) -> None:
         super().__init__("interrupted")
-        self.report = report
+        self.report, self.run = report, run
 
 
 class Run:
@@ -83,10 +83,11 @@ class Run:
         self.plan = plan
         self.ended: str | None = None  # why it ended before its end
         self.model: FitResult | None = None
+        self.trouble: list[Exception] = []  # what went wrong as it was closed, when all was done
         self._executor, self._n_jobs, self._stop = executor, n_jobs, stop
         self._ledger = NoLedger() if ledger is None else ledger
         self._listeners = tuple(listeners)
-        self._account = Account(plan.problem, plan.n_fits_at_most)
+        self._account = Account(plan)
         self._fits = FitMap(plan, executor, self._account, self._emit)
         self._scheduled: ScheduledMap | None = None
         if plan.problem.schedule is not None:
@@ -127,7 +128,7 @@ class Run:
                 pass
         except KeyboardInterrupt as error:
             self.abort(error)
-            raise Interrupted(self.report()) from None
+            raise Interrupted(self.report(), self) from None
         except BaseException as error:
             self.abort(error)
             raise
@@ -170,7 +171,7 @@ class Run:
             self.plan,
             scoring=self.scoring,
             outer=outer,
-            final=self.studies[FINAL].chosen,
+            choice=self.studies[FINAL].choice,
             n_asked={name: live.n_asked for name, live in self.studies.items()},
             trials={name: live.trials for name, live in self.studies.items()},
             counts=self.counts,
@@ -179,6 +180,7 @@ class Run:
             ended=None if self._is_done else self.ended,
             model_error=None if self.model is None else self.model.error,
             warned=self._account.warned.most_common(),
+            causes=self._account.causes,
         )
 
     # --- ask and map ---
@@ -216,11 +218,10 @@ class Run:
 
     def _settle(self, live: LiveStudy, trial: Trial, results: Sequence[FitResult], end: TrialEnd | None) -> None:
         """Reduce a trial, tell its study, and let this choose once it has all its trials."""
-        problem = self.plan.problem
-        score = problem.error_score
         reduced = reduce_trial(
             trial, live.study.folds, results, metrics=self.scoring.metrics, objective=self.scoring.objective,
-            error_score=math.nan if isinstance(score, str) else score, train_scores=problem.return_train_score,
+            error_score=self._error_score, train_scores=self.plan.problem.return_train_score,
+            judging=self.scoring.metrics if callable(self.scoring.refit) else (),
         )  # fmt: skip
         reduced = reduced if end is None else end_trial(reduced, end)
         live.settle(reduced)
@@ -230,12 +231,15 @@ class Run:
 
     def _choose(self, live: LiveStudy) -> None:
         """Choose among a study's trials, and have the choice judged or, in the final study, fitted on all rows."""
-        refit = self.scoring.refit if callable(self.scoring.refit) else self.scoring.objective
-        chosen = choose(live.trials, refit, single=self.scoring.single)
-        if chosen is None:
+        scoring, train_scores = self.scoring, self.plan.problem.return_train_score
+        live.trials = named_alike(live.trials, scoring.metrics, error_score=self._error_score, train_scores=train_scores)
+        choice = None
+        if any(trial.has_scores for trial in live.trials):
+            refit = scoring.refit if callable(scoring.refit) else scoring.objective
+            choice = choose(live.trials, refit, single=scoring.single)
+        if choice is None:
             raise self._study_failed(live)
-        live.chosen = chosen
-        judged = live.study.judged
+        live.choice, chosen, judged = choice, choice.trial, live.study.judged
         if judged is not None:
             fit = self.plan.fit(chosen.params, judged.train, lineage=chosen.lineage)
             self._fits.want(live.study, [(fit, lambda result: self._judge(live, chosen, result))])
@@ -249,7 +253,7 @@ class Run:
         assert live.study.judged is not None
         live.outer = judge(
             self.plan.studies.index(live.study), live.study.judged, self.plan.rows, chosen, live.trials, result,
-            metrics=self.scoring.metrics, objective=self.scoring.objective,
+            metrics=self.scoring.metrics, objective=live.metric(self.scoring),
         )  # fmt: skip
         self._emit(StudyEnded(live.study.name, chosen, tuple(live.trials), live.outer))
 
@@ -299,15 +303,29 @@ class Run:
 
     @property
     def _is_done(self) -> bool:
-        judged = all(live.chosen and (live.outer or live.study.judged is None) for live in self.studies.values())
+        judged = all(live.choice and (live.outer or live.study.judged is None) for live in self.studies.values())
         return judged and (self.model is not None or not self.plan.problem.refit)
 
     def _close(self, error: BaseException | None, *, interrupted: bool = False) -> None:
+        """Close what was opened, and say that the run has ended, whatever goes wrong with closing."""
         self._seconds = time.monotonic() - self._started
         self._is_open = False
-        self._executor.close()
-        self._fits.entries.close()
+        late: BaseException | None = None
+        for close in (self._executor.close, self._fits.entries.close):
+            try:
+                close()
+            except Exception as trouble:  # what is finished is no less finished
+                self.trouble.append(trouble)
+            except BaseException as interrupt:  # told once all is closed
+                late = interrupt
         self._emit(RunEnded(self.report(), self.model, interrupted, error))
+        if late is not None:
+            raise late
+
+    @property
+    def _error_score(self) -> float:
+        score = self.plan.problem.error_score
+        return math.nan if isinstance(score, str) else score
 
     def _say_waiting(self) -> None:
         reason = self._executor.waits_for()

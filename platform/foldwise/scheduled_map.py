@@ -115,7 +115,8 @@ class ScheduledMap(TrialMap):
                 self._account.hear(fit, result)
                 if is_new:
                     self._emit(FitEnded(result, fit.params, self._account.counts))
-            self._first.hear(self._token(one.opened), one.as_a_whole)
+            objective = self._account.scoring.objective
+            self._first.hear(self._token(one.opened), one.as_a_whole(objective), objective)
             one.opened.settle(one.opened.trial, one.end.results, one.end)
 
     def _token(self, opened: _Open) -> Fit:
@@ -137,8 +138,7 @@ class _Ended:
     def folds(self) -> list[tuple[Fit, FitResult]]:
         return list(zip(self.fits, self.end.results, strict=True))
 
-    @property
-    def as_a_whole(self) -> FitResult:
-        """Return a result that failed if all of them did."""
-        failures = [result.failure_on(*fit.held_out) for fit, result in self.folds]
+    def as_a_whole(self, objective: str) -> FitResult:
+        """Return a result that failed if the objective judges none of them."""
+        failures = [result.failure_on(fit.held_out[0], metric=objective) for fit, result in self.folds]
         return replace(self.end.results[0], error=failures[0] if all(failures) else None, score_errors={})

@@ -2,33 +2,21 @@
 
 from __future__ import annotations
 
-import math
 import numbers
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from sklearn.base import ClassifierMixin, RegressorMixin, is_classifier, is_regressor
+from sklearn.base import is_classifier, is_regressor
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.metrics import check_scoring, get_scorer, get_scorer_names
 from sklearn.utils.multiclass import type_of_target
 
 from foldwise.errors import InputError, InputTypeError, nearest
+from foldwise.metrics import is_made, made_scorers, metric_of, name_of
 from foldwise.process import ignored_warnings
-
-_UNIT = {
-    "accuracy", "balanced_accuracy", "average_precision", "roc_auc", "roc_auc_ovr", "roc_auc_ovo", "roc_auc_ovr_weighted",
-    "roc_auc_ovo_weighted", "top_k_accuracy", "rand_score", "homogeneity_score", "completeness_score", "v_measure_score",
-    "normalized_mutual_info_score", "fowlkes_mallows_score",
-}  # fmt: skip
-_UNIT_FAMILIES = ("f1", "precision", "recall", "jaccard")
-_AT_MOST_ONE = {
-    "r2", "explained_variance", "d2_absolute_error_score", "d2_pinball_score", "d2_tweedie_score", "d2_log_loss_score",
-    "d2_brier_score",
-}  # fmt: skip
-_MEANS_OF_RIGHT_AND_WRONG = {"accuracy", "top_k_accuracy"}
 
 
 @dataclass(frozen=True)
@@ -49,6 +37,8 @@ class Scoring:
         Metrics that are means of right and wrong rows.
     ranges : mapping of str to (float, float)
         Lowest and highest possible score of the metrics, where known.
+    titles : mapping of str to str
+        How sentences call metrics, where not by their names.
     needs_only_predictions : bool
         Whether every scorer looks at nothing but predictions, or is the estimator's own ``score``.
     """
@@ -59,6 +49,7 @@ class Scoring:
     single: bool
     zero_one: frozenset[str]
     ranges: Mapping[str, tuple[float, float]]
+    titles: Mapping[str, str] = field(default_factory=dict)
     needs_only_predictions: bool = False
 
     @property
@@ -157,20 +148,18 @@ def make_scoring(estimator: Any, scoring: Any, refit: Any) -> Scoring:
         scorer = check_scoring(estimator, whole, raise_exc=False) if several else check_scoring(estimator, scoring)
     except (TypeError, ValueError) as error:
         raise InputTypeError("scoring", f"expected scorers for {type(estimator).__name__}, got {scoring!r}: {error}") from error
-    metrics = () if callable(scoring) else tuple(names)  # a callable may return a dict, whose names show with its first scores
-    labels = dict(zip(names, names, strict=True))
-    if isinstance(scoring, Mapping):
-        labels = {str(name): value if isinstance(value, str) else "" for name, value in scoring.items()}
-    if scoring is None:
-        labels = {"score": _default_metric(estimator)}
-    known = not callable(scoring)
+    # Another callable may return a dict, whose names show with its first scores.
+    metrics = () if callable(scoring) and not is_made(scoring) else tuple(names)
+    made = made_scorers(estimator, scoring)
+    known = {name: metric_of(scorer) for name, scorer in made.items()}
     return Scoring(
         scorer,
         metrics,
         _check_refit(refit, names, several) if metrics else None if isinstance(refit, bool) else refit,
         not several and bool(metrics),
-        frozenset(name for name, label in labels.items() if known and label in _MEANS_OF_RIGHT_AND_WRONG),
-        {name: _range(label) for name, label in labels.items()} if known else {},
+        frozenset(name for name, metric in known.items() if metric.zero_one),
+        {name: metric.limits for name, metric in known.items()},
+        {"score": name_of(made["score"])} if names == ["score"] and "score" in made else {},
         _needs_only_predictions(scoring),
     )
 
@@ -179,8 +168,7 @@ def _needs_only_predictions(scoring: Any) -> bool:
     given = (
         scoring.values() if isinstance(scoring, Mapping) else scoring if isinstance(scoring, list | tuple | set) else [scoring]
     )
-    made = type(get_scorer("accuracy"))  # the class of all that ``make_scorer`` makes
-    return all(one is None or isinstance(one, str) or type(one) is made for one in given)
+    return all(one is None or isinstance(one, str) or is_made(one) for one in given)
 
 
 _PREDICTING = ("predict", "predict_proba", "decision_function")
@@ -276,28 +264,3 @@ def _check_refit(refit: Any, names: list[str], several: bool) -> Any:
             return refit if several else names[0]
         raise InputError("refit", f"expected one of the metrics, got {refit!r}; {nearest(refit, names)}")
     raise InputTypeError("refit", f"expected true, false, a metric's name or a callable, got {refit!r}")
-
-
-def _default_metric(estimator: Any) -> str:
-    """Name the metric behind an estimator's own ``score``, where scikit-learn defines it."""
-    if is_classifier(estimator) and _own_score(estimator) is ClassifierMixin.score:
-        return "accuracy"
-    return "r2" if is_regressor(estimator) and _own_score(estimator) is RegressorMixin.score else "score"
-
-
-def _own_score(estimator: Any) -> Any:
-    while hasattr(estimator, "steps"):  # a pipeline scores by its last step
-        estimator = estimator.steps[-1][1]
-    return getattr(type(estimator), "score", None)
-
-
-def _range(metric: str) -> tuple[float, float]:
-    if metric in _UNIT or metric.startswith(_UNIT_FAMILIES):
-        return 0.0, 1.0
-    if metric == "matthews_corrcoef":
-        return -1.0, 1.0
-    if metric in _AT_MOST_ONE:
-        return -math.inf, 1.0
-    if metric.startswith("neg_"):
-        return -math.inf, 0.0
-    return -math.inf, math.inf

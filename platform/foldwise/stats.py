@@ -9,6 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats as scipy_stats
 
+_ROUNDING = 1e-12
+"""Share of the largest by which equal scores may differ, since a mean of equal terms in another order has other last bits."""
+
 
 @dataclass(frozen=True, slots=True)
 class Interval:
@@ -110,8 +113,9 @@ def nested_interval(
     limits : (float, float)
         Lowest and highest possible score.
     n_rows : int, optional
-        Distinct rows judged on, for scores that are means of right and wrong rows on folds without groups: the interval
-        is then never narrower than Wilson's on the pooled rows, since the t interval collapses near the ceiling.
+        Distinct rows judged on, for scores that are shares of right rows, or minus the shares of wrong ones, on folds
+        without groups: the interval is then never narrower than Wilson's on the pooled rows, since the t interval collapses
+        near the ceiling.
     time_ordered : bool, default=False
         Whether folds are ordered in time, where no interval is known to hold.
 
@@ -127,14 +131,15 @@ def nested_interval(
         return Interval(None, None, "one outer fold has no spread")
     if time_ordered:
         return Interval(None, None, "the folds are ordered in time, and no interval is known to hold for them")
-    spread = bool(np.ptp(values) > 0)
+    spread = bool(np.ptp(values) > _ROUNDING * np.abs(values).max())
     if not spread and n_rows is None:
         return Interval(None, None, "all outer scores are equal, which says nothing of their spread")
     low, high = corrected_t_interval(scores, n_train, n_test)
     how = "corrected resampled t (Nadeau and Bengio)"
     if n_rows is not None:
         pooled = float(np.average(values, weights=np.asarray(n_test)))
-        floor_low, floor_high = wilson_interval(min(max(pooled, 0.0), 1.0), n_rows)
+        lowest = limits[0] if math.isfinite(limits[0]) else 0.0  # minus the share of wrong rows is at least -1
+        floor_low, floor_high = (end + lowest for end in wilson_interval(min(max(pooled - lowest, 0.0), 1.0), n_rows))
         if floor_low < low or floor_high > high:
             how += ", widened to Wilson's interval" if spread else ""
             how = how if spread else "Wilson's interval on the pooled outer rows"

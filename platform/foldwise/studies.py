@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from foldwise.plan import Study
-from foldwise.reduce import OuterResult
+from foldwise.reduce import Choice, OuterResult
+from foldwise.scoring import Scoring
 from foldwise.search import Asker
 from foldwise.trial import FitResult, Trial, TrialEnd
 
@@ -44,7 +45,7 @@ class LiveStudy:
         Its own search.
     trials : list of Trial
         Reduced, in the order asked.
-    chosen : Trial or None
+    choice : Choice or None
         Its choice, once every trial is reduced.
     outer : OuterResult or None
         How the choice did on the outer fold.
@@ -53,11 +54,21 @@ class LiveStudy:
     study: Study
     asker: Asker
     trials: list[Trial] = field(default_factory=list)
-    chosen: Trial | None = None
+    choice: Choice | None = None
     outer: OuterResult | None = None
     n_asked: int = 0
     _untold: dict[int, Trial] = field(default_factory=dict)
     _n_reduced: int = 0
+
+    @property
+    def chosen(self) -> Trial | None:
+        """The chosen trial."""
+        return None if self.choice is None else self.choice.trial
+
+    def metric(self, scoring: Scoring) -> str:
+        """Name the metric that chose: the only one that a callable looked at, else the objective."""
+        metrics = () if self.choice is None else self.choice.metrics
+        return metrics[0] if len(metrics) == 1 else scoring.objective
 
     @property
     def is_searched(self) -> bool:

@@ -101,9 +101,9 @@ class FitResult:
         How long the scoring took, per held-out rows.
     error : Failure or None
         Why it failed; None if it did not.
-    score_errors : mapping of str to Failure
-        Held-out rows' key -> why they could not be scored. Apart from ``error``, since a study must not hear of a failure
-        on rows that it does not ask for.
+    score_errors : mapping of str to mapping of str to Failure
+        Held-out rows' key -> metric -> why it could not be computed, or is not finite; under None why there is no score at
+        all. Apart from ``error``, since a study must not hear of a failure on rows, or of a metric, that it does not ask for.
     warned : tuple of (str, str)
         Category (``module:Class``) and text of the warnings that it gave.
     model : object or None
@@ -122,16 +122,28 @@ class FitResult:
     fit_seconds: float = 0.0
     score_seconds: Mapping[str, float] = field(default_factory=dict)
     error: Failure | None = None
-    score_errors: Mapping[str, Failure] = field(default_factory=dict)
+    score_errors: Mapping[str, Mapping[str | None, Failure]] = field(default_factory=dict)
     warned: tuple[tuple[str, str], ...] = ()
     model: Any = None
     shared_seconds: float = 0.0
     peak_bytes: int = 0
     retries: int = 0
 
-    def failure_on(self, *held_out: str) -> Failure | None:
-        """Return why there is no score on some of these rows; None if there is one on all."""
-        return self.error or next((self.score_errors[key] for key in held_out if key in self.score_errors), None)
+    def failure_on(self, *held_out: str, metric: str | None = None) -> Failure | None:
+        """Return why a metric (None: any) has no score on some of these rows; None if it has one on all."""
+        if self.error is not None:
+            return self.error
+        for key in held_out:
+            for name, failure in self.score_errors.get(key, {}).items():
+                if metric is None or name in (None, metric):
+                    return failure
+        return None
+
+    @property
+    def failures(self) -> tuple[Failure, ...]:
+        """All that went wrong."""
+        of_scores = (failure for by_metric in self.score_errors.values() for failure in by_metric.values())
+        return (*(() if self.error is None else (self.error,)), *of_scores)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +188,10 @@ class Trial:
     fit_seconds, score_seconds : tuple of float
         Per inner fold.
     error : Failure or None
-        The first cause, in fold order.
+        Why folds have no score of the metric that chooses: the first cause, in fold order. A trial is COMPLETE all the same
+        where a numeric ``error_score`` stands for them.
+    n_scored : int
+        Folds that have one; where a callable chooses, that have any score.
     lineage : tuple of Segment
         The epochs that a scheduled trial trained; empty for a plain one.
     curve : tuple of (int, float)
@@ -193,6 +208,7 @@ class Trial:
     fit_seconds: tuple[float, ...] = ()
     score_seconds: tuple[float, ...] = ()
     error: Failure | None = None
+    n_scored: int = 0
     lineage: Lineage = ()
     curve: tuple[tuple[int, float], ...] = ()
 
@@ -200,6 +216,11 @@ class Trial:
     def epochs(self) -> int | None:
         """Epochs that it trained; None for a plain trial, whose estimator decides."""
         return count_epochs(self.lineage) if self.lineage else None
+
+    @property
+    def has_scores(self) -> bool:
+        """Whether some fold was scored by what chooses, rather than given ``error_score``."""
+        return self.n_scored > 0
 
     @property
     def can_win(self) -> bool:

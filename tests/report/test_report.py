@@ -20,17 +20,17 @@ from foldwise.run import Run
 from foldwise.stats import Interval
 from foldwise.testing import ShuffledExecutor, small_plan
 
-SCORE = MetricReport((0.9, 1.0), 0.979, 0.01, Interval(0.965, 0.993, "t"), 0.982, 0.003)
+SCORE = MetricReport((0.9, 1.0), 0.979, 0.01, Interval(0.965, 0.993, "t"), 0.982, 0.003, title="accuracy")
 
 
 def test_the_sentence_says_which_number_to_quote():
     assert sentence(SCORE, 27) == (
-        "The best of 27 params scored 0.982 on the folds that chose it; the same search, judged on folds that had no part in "
-        "the choice, scores 0.979 (95 % interval 0.965 to 0.993): quote the second."
+        "The best of 27 params by accuracy scored 0.982 on the folds that chose it; the same search, judged on folds that had "
+        "no part in the choice, scores 0.979 (95 % interval 0.965 to 0.993): quote the second."
     )
 
 
-@pytest.mark.parametrize(("optimism", "is_hedged"), [(0.003, False), (0.0, True), (-0.01, True)])
+@pytest.mark.parametrize(("optimism", "is_hedged"), [(0.003, True), (0.0, True), (-0.01, True), (0.02, False)])
 def test_optimism_is_never_called_the_absence_of_overfitting(optimism, is_hedged):
     words = optimism_words(MetricReport((), 0, 0, SCORE.interval, 0, optimism))
     assert ("noise" in words) == is_hedged

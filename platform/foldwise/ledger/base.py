@@ -5,9 +5,10 @@ from __future__ import annotations
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import TypeAlias
 
-from foldwise.errors import InputTypeError
+from foldwise.errors import Failure, InputTypeError
 from foldwise.keys import digest
 from foldwise.plan import Plan
 from foldwise.trial import Fit, FitResult, TrialEnd
@@ -117,6 +118,39 @@ def scorer_of(plan: Plan) -> str:
         return digest(plan.problem.scoring.scorer)
     except InputTypeError:
         return uuid.uuid4().hex
+
+
+def merged(known: FitResult | None, result: FitResult) -> FitResult:
+    """Unite what is known of a fit with a further result of it, which another process had, or which ran for more scores.
+
+    What did well stands before what failed, for the fit and for each score; of two alike the first stays.
+    """
+    if known is None:
+        return result
+    if known.error is not None or result.error is not None:
+        return result if known.error is not None and result.error is None else known
+    scores, errors = {**result.scores, **known.scores}, {**result.score_errors, **known.score_errors}
+    for rows in known.scores.keys() & result.scores.keys():
+        scores[rows], errors[rows] = _merged_on(rows, known, result)
+    seconds = {**result.score_seconds, **known.score_seconds}
+    return replace(known, scores=scores, score_errors={rows: one for rows, one in errors.items() if one}, score_seconds=seconds)
+
+
+def _merged_on(rows: str, *results: FitResult) -> tuple[dict[str, float], dict[str | None, Failure]]:
+    """Unite scores on the same rows, and what failed there; the first good one of each metric, else the first."""
+    found = [(one.scores[rows], one.score_errors.get(rows, {})) for one in results]
+    scores: dict[str, float] = {}
+    errors: dict[str | None, Failure] = {}
+    for name in dict.fromkeys(name for parts in sorted(found, key=lambda one: -len(one[0])) for part in parts for name in part):
+        having = [(values, failures) for values, failures in found if name in values or name in failures]
+        values, failures = next((one for one in having if name not in one[1]), having[0])
+        if name in values:
+            scores[name] = values[name]
+        if name in failures:
+            errors[name] = failures[name]
+    if scores:
+        errors.pop(None, None)
+    return scores, errors
 
 
 def holds_all(fit: Fit, result: FitResult) -> bool:

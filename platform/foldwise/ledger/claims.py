@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, delete, or_, select, update
 
-from foldwise.ledger.database import Database
+from foldwise.ledger.database import Database, in_parts
 from foldwise.ledger.schema import claims
 
 _LEASE = 10.0
@@ -53,7 +53,11 @@ class Claims:
         claim = insert.on_conflict_do_update(index_elements=[claims.c.fit], set_=values, where=free)
         with self._database.writing() as connection:
             connection.execute(claim, [{"fit": key, "owner": self._owner, "expires": now + _LEASE} for key in keys])
-            others = connection.scalars(select(claims.c.fit).where(claims.c.fit.in_(keys), claims.c.owner != self._owner))
+            others: set[str] = set()
+            for some in in_parts(keys):
+                others |= set(
+                    connection.scalars(select(claims.c.fit).where(claims.c.fit.in_(some), claims.c.owner != self._owner))
+                )
             return {key for key in others if self._is_patient_with(key)}
 
     def renew(self) -> None:
@@ -67,7 +71,8 @@ class Claims:
 
     def end(self, connection: Connection, keys: Sequence[str], longest: float) -> None:
         """Drop the claims of fits that are finished, in the transaction that keeps them; the longest took so many seconds."""
-        connection.execute(delete(claims).where(claims.c.fit.in_(keys)))
+        for some in in_parts(keys):
+            connection.execute(delete(claims).where(claims.c.fit.in_(some)))
         self._longest = max(self._longest, longest)
 
     def end_all(self) -> None:
@@ -84,7 +89,9 @@ class Claims:
         """Drop the claims of this machine's processes that are gone, and those that have ended."""
         with self._database.writing() as connection:
             gone = [owner for owner in connection.scalars(select(claims.c.owner).distinct()) if _is_gone(owner)]
-            connection.execute(delete(claims).where(or_(claims.c.expires < time.time(), claims.c.owner.in_(gone))))
+            connection.execute(delete(claims).where(claims.c.expires < time.time()))
+            for some in in_parts(gone):
+                connection.execute(delete(claims).where(claims.c.owner.in_(some)))
 
 
 def _is_gone(owner: str) -> bool:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, select, text
 from sqlalchemy.dialects import postgresql, sqlite
@@ -30,6 +31,18 @@ _ADVICE = {
     "password|authentication|role .* does not exist": "check the user and the password in its URL",
     "connection|could not translate|timeout expired": "check that the server runs and that its address is right",
 }
+
+
+Key = TypeVar("Key")
+_MOST_KEYS = 500
+"""Of one query; every database takes a few hundred values."""
+
+
+def in_parts(keys: Iterable[Key]) -> Iterator[list[Key]]:
+    """Yield keys in lists that a query may hold, each key once."""
+    each = iter(dict.fromkeys(keys))
+    while part := list(islice(each, _MOST_KEYS)):
+        yield part
 
 
 class Database:

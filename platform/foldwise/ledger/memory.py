@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from foldwise.errors import Failure
-from foldwise.ledger.base import EndedTrial, Entries, Finished, Ledger, holds_all, scorer_of
+from foldwise.errors import NON_FINITE, Failure
+from foldwise.ledger.base import EndedTrial, Entries, Finished, Ledger, holds_all, merged, scorer_of
 from foldwise.plan import Plan
 from foldwise.trial import Fit, FitResult, TrialEnd, TrialState
 
@@ -19,7 +19,7 @@ class _Form:
     scored: tuple[tuple[str, tuple[str, ...]], ...]
     timed: tuple[str, ...]
     error: Failure | None
-    score_errors: tuple[tuple[str, Failure], ...]
+    score_errors: tuple[tuple[str, tuple[tuple[str | None, Failure], ...]], ...]
     warned: tuple[tuple[str, str], ...]
     retries: int
 
@@ -29,14 +29,15 @@ class _Form:
             tuple((held_out, tuple(scores)) for held_out, scores in result.scores.items()),
             tuple(result.score_seconds),
             result.error,
-            tuple(result.score_errors.items()),
+            tuple((held_out, tuple(failures.items())) for held_out, failures in result.score_errors.items()),
             tuple(result.warned),
             result.retries,
         )
 
-    @property
-    def has_failed(self) -> bool:
-        return self.error is not None or bool(self.score_errors)
+    def has_failed(self, objective: str) -> bool:
+        """Tell whether the fit or a scorer raised, or the objective is not finite."""
+        failures = (one for _, by_metric in self.score_errors for one in by_metric)
+        return self.error is not None or any(name == objective or one.kind != NON_FINITE for name, one in failures)
 
     def fill(self, key: str, numbers: Sequence[float]) -> FitResult:
         """Return a result of this form."""
@@ -44,10 +45,10 @@ class _Form:
         values = iter(rest)
         scores = {held_out: {metric: next(values) for metric in metrics} for held_out, metrics in self.scored}
         score_seconds = dict(zip(self.timed, values, strict=True))
+        score_errors = {held_out: dict(failures) for held_out, failures in self.score_errors}
         return FitResult(
-            key, scores, started, fit_seconds, score_seconds, self.error, dict(self.score_errors), self.warned,
-            retries=self.retries,
-        )  # fmt: skip
+            key, scores, started, fit_seconds, score_seconds, self.error, score_errors, self.warned, retries=self.retries
+        )
 
 
 def _numbers(result: FitResult) -> list[float]:
@@ -74,7 +75,7 @@ class MemoryEntries(Entries):
     def put(self, finished: Iterable[Finished]) -> None:  # noqa: D102
         for fit, result in finished:
             if not fit.keep_model:
-                self._pack(_merged(self._unpacked(fit.key), result))
+                self._pack(merged(self._unpacked(fit.key), result))
 
     def find_trials(self, keys: Sequence[str]) -> dict[str, TrialEnd]:  # noqa: D102
         return {key: self._trials[key] for key in keys if key in self._trials}
@@ -84,10 +85,10 @@ class MemoryEntries(Entries):
             self.put(zip(fits, end.results, strict=True))
             self._trials[key] = end
 
-    def forget_failed(self) -> int:
+    def forget_failed(self, objective: str) -> int:
         """Forget all failures, whoever's they are: what a fit learned from is not known here."""
         self._trials = {key: end for key, end in self._trials.items() if end.state is not TrialState.FAILED}
-        failed = [key for key, packed in self._packed.items() if self._form_of(packed).has_failed]
+        failed = [key for key, packed in self._packed.items() if self._form_of(packed).has_failed(objective)]
         for key in failed:
             del self._packed[key]
         return len(failed)
@@ -112,18 +113,6 @@ class MemoryEntries(Entries):
         return self._form_of(packed).fill(key, struct.unpack_from(f"<{len(packed) // 8}d", packed))
 
 
-def _merged(known: FitResult | None, result: FitResult) -> FitResult:
-    """Unite what is known of a fit with a further result of it, which ran since scores were missing."""
-    if known is None or known.error is not None or result.error is not None:
-        return result
-    return replace(
-        result,
-        scores={**known.scores, **result.scores},
-        score_seconds={**known.score_seconds, **result.score_seconds},
-        score_errors={**{k: v for k, v in known.score_errors.items() if k not in result.scores}, **result.score_errors},
-    )
-
-
 class MemoryLedger(Ledger):
     """A ledger that lives as long as the process; runs that are handed the same one share it."""
 
@@ -134,4 +123,4 @@ class MemoryLedger(Ledger):
         return self._by_scorer.setdefault(scorer_of(plan), MemoryEntries())
 
     def forget_failed(self, plan: Plan) -> int:  # noqa: D102
-        return self.open(plan).forget_failed()
+        return self.open(plan).forget_failed(plan.problem.scoring.objective)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from foldwise.errors import Failure
+from foldwise.errors import NON_FINITE, Failure
 from foldwise.ledger.base import EndedTrial, Finished
 from foldwise.plan import Plan
 from foldwise.trial import FitResult, Lineage, TrialEnd, TrialState
@@ -52,35 +52,40 @@ def fit_row(finished: Finished, origin: str, job: str) -> dict[str, Any]:
 
 
 def score_rows(result: FitResult, scorer: str) -> Iterable[dict[str, Any]]:
-    """Describe a fit's scores: a row per metric and, where rows could not be scored, one that says why."""
+    """Describe a fit's scores: a row per metric, with why it failed, and one for rows that have no score at all."""
     for held_out, by_metric in result.scores.items():
         where = {
             "fit": result.key, "held_out": held_out, "scorer": scorer, "seconds": result.score_seconds.get(held_out, 0.0)
         }  # fmt: skip
-        for place, (metric, value) in enumerate(by_metric.items()):
+        failures = result.score_errors.get(held_out, {})
+        for place, metric in enumerate(dict.fromkeys([*by_metric, *(name for name in failures if name is not None)])):
+            value = by_metric.get(metric, math.nan)
             number = None if math.isnan(value) else value
-            yield {**where, "place": place, "metric": storable(metric), "value": number, "error": None}
-        failure = result.score_errors.get(held_out)
-        if failure is not None or not by_metric:
-            cause = None if failure is None else json.dumps([failure.kind, failure.message, failure.traceback])
-            yield {**where, "place": WHOLE, "metric": "", "value": None, "error": cause}
+            yield {**where, "place": place, "metric": storable(metric), "value": number, "error": _cause(failures.get(metric))}
+        if None in failures or not (by_metric or failures):
+            yield {**where, "place": WHOLE, "metric": "", "value": None, "error": _cause(failures.get(None))}
 
 
 def result_of(fit: Any, scores: Iterable[Any]) -> FitResult:
     """Make a result of a fit's row and its scores' rows, sorted by place."""
     by_rows: dict[str, dict[str, float]] = {}
     seconds: dict[str, float] = {}
-    errors: dict[str, Failure] = {}
+    errors: dict[str, dict[str | None, Failure]] = {}
     for row in scores:
         by_metric = by_rows.setdefault(row.held_out, {})
         seconds[row.held_out] = row.seconds
-        if row.place != WHOLE:
+        failure = None if row.error is None else Failure(*json.loads(row.error))
+        if failure is not None:
+            errors.setdefault(row.held_out, {})[None if row.place == WHOLE else row.metric] = failure
+        if row.place != WHOLE and (failure is None or failure.kind == NON_FINITE):
             by_metric[row.metric] = math.nan if row.value is None else row.value
-        elif row.error is not None:
-            errors[row.held_out] = Failure(*json.loads(row.error))
     error = None if fit.error_kind is None else Failure(fit.error_kind, fit.error_message, fit.error_traceback)
     warned = tuple((category, words) for category, words in json.loads(fit.warned or "[]"))
     return FitResult(fit.key, by_rows, fit.started, fit.seconds, seconds, error, errors, warned, retries=fit.retries)
+
+
+def _cause(failure: Failure | None) -> str | None:
+    return None if failure is None else json.dumps([failure.kind, failure.message, failure.traceback])
 
 
 def trial_row(ended: EndedTrial, problem: str, job: str, lineage: str) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Double, Integer, MetaData, String, Table, Text
 
-SCHEMA = 2
+SCHEMA = 3
 """Raised by a release that changes the tables; an older release then refuses the ledger."""
 
 metadata = MetaData()
@@ -49,11 +49,11 @@ scores = _table(
     Column("fit", String(32), primary_key=True),
     Column("held_out", String(32), primary_key=True),  # digest of the held-out rows' numbers
     Column("scorer", String(32), primary_key=True),  # digest of the scorer: of its metrics and their code
-    Column("place", Integer, primary_key=True),  # the metric's, in the scorer's order; -1: of the rows as a whole
+    Column("place", Integer, primary_key=True),  # the metric's, in the scorer's order; -1: the rows have no score at all
     Column("metric", Text, nullable=False),
     Column("value", Double),  # NULL: not a number
     Column("seconds", Double, nullable=False),  # of all metrics on these rows
-    Column("error", Text),  # JSON: [kind, message, traceback], in the row with place -1
+    Column("error", Text),  # JSON: [kind, message, traceback], if it could not be computed or is not finite
 )
 
 trials = _table(

@@ -7,20 +7,17 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, delete, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, delete, or_, select
 
-from foldwise.errors import LedgerError
-from foldwise.ledger.base import EndedTrial, Entries, Finished, Ledger, holds_all, scorer_of
+from foldwise.errors import NON_FINITE, LedgerError
+from foldwise.ledger.base import EndedTrial, Entries, Finished, Ledger, holds_all, merged, scorer_of
 from foldwise.ledger.claims import Claims
-from foldwise.ledger.database import Database
+from foldwise.ledger.database import Database, in_parts
 from foldwise.ledger.lineages import LineageWriter
 from foldwise.ledger.rows import fit_row, folds_of, origin_row, result_of, score_rows, storable, trial_end_of, trial_row
 from foldwise.ledger.schema import fits, origins, scores, trials
 from foldwise.plan import Plan
 from foldwise.trial import Fit, FitResult, TrialEnd, TrialState
-
-_AT_ONCE = 500
-"""Keys of one query; SQLite takes a few hundred names at least."""
 
 
 class SqlLedger(Ledger):
@@ -67,18 +64,17 @@ class SqlEntries(Entries):
     def __init__(self, database: Database, plan: Plan) -> None:
         self._database, self._scorer, self._job = database, scorer_of(plan), storable(plan.problem.name)
         self._origin = origin_row(plan)
+        # A score that is not finite was raised by nobody; where it does not choose, it is no failure.
+        objective = plan.problem.scoring.objective
+        self._counts = or_(scores.c.metric == objective, scores.c.error.not_like(f'["{NON_FINITE}"%'))
         self._seeds, self._problem = tuple(plan.seeds.values()), plan.problem.key
         self._lineages = LineageWriter(plan.problem.space)
         self._claims = Claims(database)
 
     def find(self, fits: Sequence[Fit]) -> dict[str, FitResult]:  # noqa: D102
         wanted = [fit for fit in fits if not fit.keep_model]
-        found: dict[str, FitResult] = {}
-        for start in range(0, len(wanted), _AT_ONCE):
-            some = wanted[start : start + _AT_ONCE]
-            known = self._read([fit.key for fit in some])
-            found |= {fit.key: known[fit.key] for fit in some if fit.key in known and holds_all(fit, known[fit.key])}
-        return found
+        known = self._read([fit.key for fit in wanted])
+        return {fit.key: known[fit.key] for fit in wanted if fit.key in known and holds_all(fit, known[fit.key])}
 
     def put(self, finished: Iterable[Finished]) -> None:  # noqa: D102
         kept = [one for one in finished if not one[0].keep_model]
@@ -91,9 +87,9 @@ class SqlEntries(Entries):
 
     def find_trials(self, keys: Sequence[str]) -> dict[str, TrialEnd]:  # noqa: D102
         found: dict[str, TrialEnd] = {}
-        for start in range(0, len(keys), _AT_ONCE):
+        for some in in_parts(keys):
             with self._database.reading() as connection:
-                rows = connection.execute(select(trials).where(trials.c.key.in_(keys[start : start + _AT_ONCE]))).all()
+                rows = connection.execute(select(trials).where(trials.c.key.in_(some))).all()
             for row in rows:
                 lineage, known = self._lineages.read(row.lineage), self._read([fit for fit, _ in folds_of(row)])
                 end = None if lineage is None else trial_end_of(row, lineage, known)
@@ -125,44 +121,57 @@ class SqlEntries(Entries):
 
     def forget_failed(self) -> int:
         """Forget the plan's failed fits, and what its scorer could not score of them."""
-        # Seeds derive from the job's seed and the train rows, so they tell this plan's fits among those of equal origin.
-        mine = and_(fits.c.origin == self._origin["key"], fits.c.seed.in_(self._seeds))
-        failed = select(fits.c.key).where(mine, fits.c.error_kind.is_not(None))
-        unscored = select(scores.c.fit, scores.c.held_out).where(
-            scores.c.error.is_not(None), scores.c.scorer == self._scorer, scores.c.fit.in_(select(fits.c.key).where(mine))
-        )
+        where = and_(scores.c.fit == bindparam("f"), scores.c.held_out == bindparam("h"), scores.c.scorer == self._scorer)
+        keys, broken = set[str](), set[tuple[str, str]]()
         with self._database.writing() as connection:
-            keys = set(connection.scalars(failed))
-            broken = connection.execute(unscored).all()
-            where = and_(scores.c.fit == bindparam("f"), scores.c.held_out == bindparam("h"), scores.c.scorer == self._scorer)
+            # Seeds derive from the job's seed and the train rows, so they tell this plan's fits among those of equal origin.
+            for some in in_parts(self._seeds):
+                mine = and_(fits.c.origin == self._origin["key"], fits.c.seed.in_(some))
+                keys |= set(connection.scalars(select(fits.c.key).where(mine, fits.c.error_kind.is_not(None))))
+                unscored = select(scores.c.fit, scores.c.held_out).where(
+                    scores.c.error.is_not(None), self._counts, scores.c.scorer == self._scorer,
+                    scores.c.fit.in_(select(fits.c.key).where(mine)),
+                )  # fmt: skip
+                broken |= {(row.fit, row.held_out) for row in connection.execute(unscored)}
             if broken:
-                connection.execute(delete(scores).where(where), [{"f": row.fit, "h": row.held_out} for row in broken])
+                connection.execute(delete(scores).where(where), [{"f": fit, "h": held_out} for fit, held_out in broken])
             if keys:
                 connection.execute(delete(scores).where(scores.c.fit == bindparam("f")), [{"f": key} for key in keys])
                 connection.execute(delete(fits).where(fits.c.key == bindparam("f")), [{"f": key} for key in keys])
             failed_trials = and_(trials.c.problem == self._problem, trials.c.state == TrialState.FAILED.value)
             connection.execute(delete(trials).where(failed_trials))
-        return len(keys | {row.fit for row in broken})
+        return len(keys | {fit for fit, _ in broken})
 
     def _write(self, connection: Connection, finished: Sequence[Finished]) -> None:
         connection.execute(self._insert(origins).on_conflict_do_nothing(), self._origin)
+        known = self._read_by(connection, [fit.key for fit, _ in finished])
         connection.execute(self._insert_fits(), [fit_row(one, self._origin["key"], self._job) for one in finished])
-        rows = [row for _, result in finished for row in score_rows(result, self._scorer)]
+        again = [{"f": fit.key} for fit, _ in finished if fit.key in known and known[fit.key].scores]
+        for _, result in finished:  # the same fit may come twice
+            known[result.key] = merged(known.get(result.key), result)
+        if again:
+            connection.execute(delete(scores).where(scores.c.fit == bindparam("f"), scores.c.scorer == self._scorer), again)
+        rows = [row for key in {fit.key: None for fit, _ in finished} for row in score_rows(known[key], self._scorer)]
         if rows:
-            connection.execute(self._insert(scores).on_conflict_do_nothing(), rows)
+            connection.execute(self._insert(scores), rows)
 
     def _read(self, keys: Sequence[str]) -> dict[str, FitResult]:
         """Return what is known of some fits, with the scores of this plan's scorer."""
         with self._database.reading() as connection:
-            rows = connection.execute(select(fits).where(fits.c.key.in_(keys))).all()
+            return self._read_by(connection, keys)
+
+    def _read_by(self, connection: Connection, keys: Sequence[str]) -> dict[str, FitResult]:
+        found: dict[str, FitResult] = {}
+        for some in in_parts(keys):
+            rows = connection.execute(select(fits).where(fits.c.key.in_(some))).all()
             if not rows:
-                return {}
+                continue
             mine = and_(scores.c.fit.in_([row.key for row in rows]), scores.c.scorer == self._scorer)
-            found = connection.execute(select(scores).where(mine).order_by(scores.c.place)).all()
-        by_fit: dict[str, list[Row[Any]]] = defaultdict(list)
-        for row in found:
-            by_fit[row.fit].append(row)
-        return {row.key: result_of(row, by_fit[row.key]) for row in rows}
+            by_fit: dict[str, list[Row[Any]]] = defaultdict(list)
+            for row in connection.execute(select(scores).where(mine).order_by(scores.c.place)):
+                by_fit[row.fit].append(row)
+            found |= {row.key: result_of(row, by_fit[row.key]) for row in rows}
+        return found
 
     def _insert(self, table: Any) -> Any:
         return self._database.insert(table)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from foldwise.report.digits import Digits
 from foldwise.stats import Interval
 
 
@@ -25,9 +26,14 @@ class MetricReport:
     interval : Interval
         95 % interval of the mean.
     flat_best : float
-        Mean inner score of the final study's choice: what a search that is not nested would report.
+        Mean inner score of the final study's choice: what a search that is not nested would report. By the metric that
+        chooses it is the best mean, unless a callable chose otherwise.
     optimism : float
         ``flat_best`` minus ``mean``.
+    title : str
+        How sentences call the metric; of an estimator's own score, what that is.
+    by_rows : float
+        Mean of the outer scores, weighted by the rows judged on.
     """
 
     outer: tuple[float, ...]
@@ -36,6 +42,19 @@ class MetricReport:
     interval: Interval
     flat_best: float
     optimism: float
+    title: str = "score"
+    by_rows: float = math.nan
+
+    @property
+    def spread(self) -> float:
+        """Half of the interval's width or, where there is none, the deviation over the folds."""
+        ends = self.interval.ends
+        return self.std if ends is None else (ends[1] - ends[0]) / 2
+
+    @property
+    def digits(self) -> Digits:
+        """How its scores are shown."""
+        return Digits.of(self.mean, self.spread)
 
 
 def plain(value: Any) -> Any:

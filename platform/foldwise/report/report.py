@@ -13,8 +13,9 @@ import numpy as np
 
 from foldwise.errors import Failure
 from foldwise.events import Counts
-from foldwise.plan import Plan
-from foldwise.reduce import FitWarning, OuterResult
+from foldwise.keys import label
+from foldwise.plan import FINAL, Plan
+from foldwise.reduce import Choice, FitWarning, OuterResult
 from foldwise.report import text
 from foldwise.report.metric import MetricReport, plain, show
 from foldwise.report.training import TrainingReport, lineage_dicts, lineage_lines, training_report
@@ -22,7 +23,7 @@ from foldwise.scoring import Scoring
 from foldwise.stats import nested_interval
 from foldwise.trial import Lineage, Params, Trial
 
-_MOST_WARNINGS = 5
+_MOST_WARNINGS = _MOST_CAUSES = 5
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Report:
     best_params : mapping or None
         The final study's choice; None where it has none.
     n_params : int
-        Params that the final study tried.
+        Distinct params that the final study tried.
     n_folds : int
         Outer folds that were planned.
     n_fits, n_fits_shared, n_fits_failed, n_fits_plain : int
@@ -73,6 +74,18 @@ class Report:
         The epochs that the final model trained; empty without a schedule.
     weighs_inner_only : bool
         Whether the inner scores are weighted and the outer ones are not, so that optimism compares means of two kinds.
+    causes : tuple of (str, int)
+        Why fits failed, with how many did; the commonest first.
+    chooser : str or None
+        The name of the callable that chose; None: the best mean did.
+    best_mean : float
+        The best inner mean of the final study in ``metric``, which a callable need not choose.
+    n_train : (float, float)
+        Rows that fits behind the flat best and behind the nested score learned from, on average.
+    by_group : bool
+        Whether each outer fold is one group.
+    remarks : tuple of str
+        What a reader should know of how it was scored.
     """
 
     job: str
@@ -101,6 +114,12 @@ class Report:
     training: TrainingReport | None = None
     best_lineage: Lineage = ()
     weighs_inner_only: bool = False
+    causes: tuple[tuple[str, int], ...] = ()
+    chooser: str | None = None
+    best_mean: float = math.nan
+    n_train: tuple[float, float] = (math.nan, math.nan)
+    by_group: bool = False
+    remarks: tuple[str, ...] = ()
 
     @property
     def is_deterministic(self) -> bool:
@@ -123,9 +142,19 @@ class Report:
     def summary(self) -> str:
         """Say which number to quote, or why none should be."""
         if self.is_quotable:
-            score = self.scores[self.metric]
-            words = text.sentence(score, self.n_params) + " " + text.optimism_words(score)
-            return f"{words} {text.WEIGHTED}" if self.weighs_inner_only else words
+            score, n_test = self.scores[self.metric], [one.n_test for one in self.outer]
+            return " ".join(
+                words
+                for words in (
+                    text.sentence(score, self.n_params, self.chooser, self.best_mean),
+                    text.optimism_words(score),
+                    text.train_words(*self.n_train) if _differ(*self.n_train) else "",
+                    text.weighing_words(score, n_test, by_group=self.by_group),
+                    text.WEIGHTED if self.weighs_inner_only else "",
+                    *self.remarks,
+                )
+                if words
+            )
         done = f"{len(self.outer)} of {self.n_folds} outer folds"
         why = "" if self.ended is None else f"; {self.ended}"
         return f"PARTIAL: {done} are complete, {self._missing()}{why}; do not quote these numbers."
@@ -148,6 +177,9 @@ class Report:
             "n_fits_failed": self.n_fits_failed,
             "n_fits_plain": self.n_fits_plain,
             "n_retries": self.n_retries,
+            "n_params": self.n_params,
+            "causes": [{"cause": cause, "n_fits": n_fits} for cause, n_fits in self.causes],
+            "chooser": self.chooser,
             "best_params": plain(self.best_params),
             "best_lineage": lineage_dicts(self.best_lineage),
             "model_error": None if self.model_error is None else str(self.model_error),
@@ -159,6 +191,7 @@ class Report:
                     "interval": plain(metric.interval.ends),
                     "interval_how": metric.interval.how,
                     "outer": plain(metric.outer),
+                    "by_rows": plain(metric.by_rows),
                     "flat_best": plain(metric.flat_best),
                     "optimism": plain(metric.optimism),
                 }
@@ -193,7 +226,9 @@ class Report:
         if self.partial:
             parts.append(self.summary())
         if self.outer:
-            parts += [text.outer_table(self.outer, list(self.scores), self.metric), text.metric_lines(self.scores)]
+            parts += [
+                text.outer_table(self.outer, self.scores, self.metric), text.metric_lines(self.scores, self.metric)
+            ]  # fmt: skip
         if self.is_quotable:
             parts += [self.summary()]
         if self.outer:
@@ -208,6 +243,14 @@ class Report:
             parts.append(f"Final model, searched and fitted on all rows: {chosen}")
         parts.append("\n".join(self._account()))
         return parts
+
+    def failures(self) -> str:
+        """Say how many fits failed, and why; empty if none did."""
+        if not self.n_fits_failed:
+            return ""
+        listed = "; ".join(f"{n_fits} x {cause}" for cause, n_fits in self.causes[:_MOST_CAUSES])
+        more = len(self.causes) - _MOST_CAUSES
+        return f"{self.n_fits_failed} fits failed: {listed}{f'; and {more} causes more' if more > 0 else ''}"
 
     def _lineages(self) -> dict[str, Lineage]:
         return {f"outer fold {one.fold}": one.lineage for one in self.outer} | {"final model": self.best_lineage}
@@ -229,7 +272,7 @@ class Report:
         if self.n_fits_found:
             lines.append(f"{text.found_words(self.n_fits_found, self.n_fits_found + self.n_fits)}.")
         if self.n_fits_failed:
-            lines.append(f"{self.n_fits_failed} fits failed; their causes stand with their trials.")
+            lines.append(self.failures())
         if self.n_retries:
             lines.append(f"Fits were begun again {self.n_retries} times, since their workers or nodes were lost.")
         lines += [f"{one.n_fits} fits warned: {one}" for one in self.warned[:_MOST_WARNINGS]]
@@ -245,7 +288,7 @@ def make_report(
     *,
     scoring: Scoring,
     outer: Sequence[OuterResult],
-    final: Trial | None,
+    choice: Choice | None,
     n_asked: Mapping[str, int],
     trials: Mapping[str, Sequence[Trial]],
     counts: Counts,
@@ -253,29 +296,32 @@ def make_report(
     partial: bool,
     model_error: Failure | None,
     warned: tuple[FitWarning, ...],
+    causes: Mapping[str, int] | None = None,
     ended: str | None = None,
 ) -> Report:
     """Reduce the outer results and the final study's choice to a report."""
-    problem = plan.problem
-    objective, metrics = scoring.objective, scoring.metrics
-    n_folds = len(plan.studies) - 1
+    problem, final = plan.problem, None if choice is None else choice.trial
+    by_callable = callable(scoring.refit)
+    metric = choice.metrics[0] if choice is not None and by_callable and len(choice.metrics) == 1 else scoring.objective
+    searched = trials.get(FINAL, ())
+    means = [trial.scores[metric].mean for trial in searched if metric in trial.scores]
     return Report(
         job=problem.name,
         key=problem.key,
         seed=problem.seed,
-        metric=objective,
-        scores={metric: _metric_report(plan, metric, outer, final) for metric in metrics},
+        metric=metric,
+        scores={name: _metric_report(plan, scoring, name, outer, final) for name in scoring.metrics},
         outer=tuple(outer),
         best_params=None if final is None else dict(final.params),
-        n_params=n_asked.get(plan.studies[-1].name, 0),
-        n_folds=n_folds,
+        n_params=_n_distinct(searched),
+        n_folds=len(plan.studies) - 1,
         n_fits=counts.run,
         n_fits_found=counts.found,
         n_fits_shared=counts.shared,
         n_fits_failed=counts.failed,
         n_fits_plain=plan.plain_fits(n_asked),
         seconds=seconds,
-        partial=partial or model_error is not None or any(math.isnan(one.scores.get(objective, math.nan)) for one in outer),
+        partial=partial or model_error is not None or any(math.isnan(one.scores.get(metric, math.nan)) for one in outer),
         model_error=model_error,
         warned=warned,
         ended=ended,
@@ -283,25 +329,85 @@ def make_report(
         training=training_report(plan, trials),
         best_lineage=() if final is None else final.lineage,
         weighs_inner_only=bool(problem.handed.inner) and not problem.handed.outer,
+        causes=tuple(sorted((causes or {}).items(), key=lambda pair: (-pair[1], pair[0]))),
+        chooser=_name_of(scoring.refit) if by_callable else None,
+        best_mean=max((mean for mean in means if math.isfinite(mean)), default=math.nan),
+        n_train=_train_rows(plan, outer),
+        by_group=_are_groups(plan, outer),
+        remarks=error_score_words(problem.error_score, metric, trials),
     )
 
 
-def _metric_report(plan: Plan, metric: str, outer: Sequence[OuterResult], final: Trial | None) -> MetricReport:
+def error_score_words(error_score: float | str, metric: str, trials: Mapping[str, Sequence[Trial]]) -> tuple[str, ...]:
+    """Warn of a number for failed fits that is better than what fits really scored."""
+    if isinstance(error_score, str) or math.isnan(error_score):
+        return ()
+    of_all = [trial for of_study in trials.values() for trial in of_study if metric in trial.scores]
+    if all(trial.error is None for trial in of_all):
+        return ()
+    worse = [score for trial in of_all for score in trial.scores[metric].held_out if score < error_score]
+    if not worse:
+        return ()
+    return (
+        f"error_score={error_score:g}, the score of failed fits, is better than scores of fits that did not fail "
+        f"({metric} down to {min(worse):.4g}), so that params whose fits fail may win: use error_score=nan.",
+    )
+
+
+def _n_distinct(trials: Sequence[Trial]) -> int:
+    return len({label(dict(trial.params)) for trial in trials})
+
+
+def _name_of(refit: Any) -> str:
+    name = getattr(refit, "__name__", type(refit).__name__)
+    return "a function" if name == "<lambda>" else f"{name}()"
+
+
+def _train_rows(plan: Plan, outer: Sequence[OuterResult]) -> tuple[float, float]:
+    """Average the rows behind the flat best and behind the nested score; the first is NaN where they cannot differ."""
+    if plan.problem.folds.shared or not outer:
+        return math.nan, math.nan
+    choosing = [len(plan.rows[fold.train]) for fold in plan.studies[-1].folds]
+    return float(np.mean(choosing)), float(np.mean([one.n_train for one in outer]))
+
+
+def _differ(one: float, other: float) -> bool:
+    return math.isfinite(one) and round(one) != round(other)
+
+
+def _are_groups(plan: Plan, outer: Sequence[OuterResult]) -> bool:
+    """Tell whether each outer fold is held out for one group of its own."""
+    groups = plan.problem.dataset.groups
+    if groups is None or len(outer) < 2:
+        return False
+    judged = [study.judged.held_out for study in plan.studies if study.judged is not None]
+    held_out = [np.unique(groups[plan.rows[judged[one.fold]]]) for one in outer]
+    return all(len(one) == 1 for one in held_out) and len({one[0] for one in held_out}) == len(held_out)
+
+
+def _metric_report(
+    plan: Plan, scoring: Scoring, metric: str, outer: Sequence[OuterResult], final: Trial | None
+) -> MetricReport:
     problem = plan.problem
     scores = tuple(result.scores.get(metric, math.nan) for result in outer)
     mean = float(np.mean(scores)) if scores else math.nan
-    zero_one = metric in problem.scoring.zero_one and problem.dataset.groups is None
+    zero_one = metric in scoring.zero_one and problem.dataset.groups is None
     judged = [study.judged.held_out for study in plan.studies if study.judged is not None]
     n_rows = (
         len(np.unique(np.concatenate([plan.rows[judged[result.fold]] for result in outer]))) if zero_one and outer else None
     )
+    n_test = [result.n_test for result in outer]
     interval = nested_interval(
         scores,
         [result.n_train for result in outer],
-        [result.n_test for result in outer],
-        limits=problem.scoring.ranges.get(metric, (-math.inf, math.inf)),
+        n_test,
+        limits=scoring.ranges.get(metric, (-math.inf, math.inf)),
         n_rows=n_rows,
         time_ordered=problem.folds.are_time_ordered,
     )
     flat = final.scores[metric].mean if final is not None and metric in final.scores else math.nan
-    return MetricReport(scores, mean, float(np.std(scores)) if scores else math.nan, interval, flat, flat - mean)
+    by_rows = float(np.average(scores, weights=n_test)) if scores else math.nan
+    std = float(np.std(scores)) if scores else math.nan
+    return MetricReport(
+        scores, mean, std, interval, flat, flat - mean, title=scoring.titles.get(metric, metric), by_rows=by_rows
+    )

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from foldwise.reduce import OuterResult
+from foldwise.report.digits import Digits
 from foldwise.report.metric import MetricReport, show
 
 _WIDTH = 120
@@ -21,31 +22,56 @@ WEIGHTED = (
 )
 
 
-def outer_table(outer: Sequence[OuterResult], metrics: Sequence[str], metric: str) -> str:
+def outer_table(outer: Sequence[OuterResult], scores: Mapping[str, MetricReport], metric: str) -> str:
     """Lay out the outer folds: scores, inner best, chosen params."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     table.add_column("outer fold", justify="right", no_wrap=True)
-    for name in metrics:
+    for name in scores:
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column(f"inner best ({metric})" if len(metrics) > 1 else "inner best", justify="right", no_wrap=True)
+    table.add_column(f"inner best ({metric})" if len(scores) > 1 else "inner best", justify="right", no_wrap=True)
     table.add_column("rows", justify="right", no_wrap=True)
     table.add_column("chosen params", overflow="fold")
     for one in outer:
         params = ", ".join(f"{name}={show(value)}" for name, value in sorted(one.params.items()))
         if one.error is not None:
             params += f"  FAILED: {one.error}"
-        scores = [f"{one.scores[name]:.4f}" for name in metrics]
-        table.add_row(str(one.fold), *scores, f"{one.inner_best:.4f}", str(one.n_test), params)
+        shown = [_or_none(score.digits.more(), one.scores[name]) for name, score in scores.items()]
+        inner = _or_none(scores[metric].digits.more(), one.inner_best) if metric in scores else "-"
+        table.add_row(str(one.fold), *shown, inner, str(one.n_test), params)
     out = io.StringIO()
     Console(file=out, width=_WIDTH, color_system=None, highlight=False, markup=False).print(table)
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines()).strip("\n")
 
 
-def sentence(score: MetricReport, n_params: int) -> str:
-    """Say which number to quote."""
+def _or_none(digits: Digits, score: float) -> str:
+    return "-" if math.isnan(score) else digits(score)
+
+
+def sentence(score: MetricReport, n_params: int, chooser: str | None = None, best: float = math.nan) -> str:
+    """Say which number to quote.
+
+    Parameters
+    ----------
+    score : MetricReport
+        Of the metric that chose.
+    n_params : int
+        Distinct params that the final study tried.
+    chooser : str, optional
+        The name of the callable that chose; None: the best mean did.
+    best : float
+        With a callable, the best mean.
+    """
+    shown, flat = score.digits, score.digits(score.flat_best)
+    if chooser is None:
+        words = f"The best of {n_params} params by {score.title} scored {flat} on the folds that chose it"
+    else:
+        than = f", the best of which scored {shown(best)}" if math.isfinite(best) else ""
+        words = (
+            f"Of {n_params} params{than}, {chooser} chose some that scored {flat} by {score.title} on the folds that chose them"
+        )
     return (
-        f"The best of {n_params} params scored {score.flat_best:.3f} on the folds that chose it; the same search, judged on "
-        f"folds that had no part in the choice, scores {score.mean:.3f} ({interval_words(score)}): quote the second."
+        f"{words}; the same search, judged on folds that had no part in the choice, scores {shown(score.mean)} "
+        f"({interval_words(score)}): quote the second."
     )
 
 
@@ -54,25 +80,48 @@ def interval_words(score: MetricReport) -> str:
     ends = score.interval.ends
     if ends is None:
         return f"no interval: {score.interval.how}"
-    return f"95 % interval {ends[0]:.3f} to {ends[1]:.3f}"
+    return f"95 % interval {score.digits(ends[0])} to {score.digits(ends[1])}"
 
 
 def optimism_words(score: MetricReport) -> str:
     """Word the optimism, without calling noise the absence of overfitting."""
-    words = f"Optimism (flat best minus nested mean): {score.optimism:+.4f}."
-    if score.optimism <= 0:
+    words = f"Optimism (the first minus the second): {score.digits.more()(score.optimism, sign=True)}."
+    if score.optimism <= 0 or score.optimism < score.spread:
         words += " On one data set this difference is noise of its own size and may be zero or negative by chance."
     return words
 
 
-def metric_lines(scores: Mapping[str, MetricReport]) -> str:
-    """Give each metric's nested mean, deviation, interval, flat best and optimism."""
+def train_words(n_choosing: float, n_judging: float) -> str:
+    """Say that the two numbers come from fits on different numbers of rows."""
+    return f"The first comes from fits on {n_choosing:.0f} rows each, the second from fits on {n_judging:.0f}."
+
+
+def weighing_words(score: MetricReport, n_test: Sequence[int], *, by_group: bool) -> str:
+    """Say that folds of unequal size count alike; empty where that makes no difference."""
+    shown, least, most = score.digits, min(n_test), max(n_test)
+    differs = math.isfinite(score.by_rows) and shown(score.by_rows) != shown(score.mean)
+    if most - least <= 1 or not (differs or by_group or most >= 1.5 * least):
+        return ""
+    what = f"{len(n_test)} groups" if by_group else f"{len(n_test)} outer folds"
+    return f"The mean over {what} of {least} to {most} rows, which count alike; by rows {shown(score.by_rows)}."
+
+
+def metric_lines(scores: Mapping[str, MetricReport], metric: str) -> str:
+    """Give each metric's nested mean, deviation, interval, inner mean of the chosen params, and optimism."""
     width = max(len(name) for name in scores)
-    return "\n".join(
-        f"{name:<{width}}  nested {one.mean:.4f} +/- {one.std:.4f} ({interval_words(one)})"
-        + ("" if math.isnan(one.flat_best) else f"; flat best {one.flat_best:.4f}, optimism {one.optimism:+.4f}")
-        for name, one in scores.items()
-    )
+    return "\n".join(f"{name:<{width}}  {_metric_line(one, is_chooser=name == metric)}" for name, one in scores.items())
+
+
+def _metric_line(score: MetricReport, *, is_chooser: bool) -> str:
+    shown = score.digits.more()
+    if math.isnan(score.mean):
+        n_gaps = sum(math.isnan(one) for one in score.outer)
+        return f"no nested score: {n_gaps} of {len(score.outer)} outer folds have none"
+    line = f"nested {shown(score.mean)}, standard deviation over the folds {shown(score.std)} ({interval_words(score)})"
+    if math.isnan(score.flat_best):
+        return line
+    where = "on the folds that chose" if is_chooser else "at the same params on the folds that chose"
+    return f"{line}; {shown(score.flat_best)} {where}, optimism {shown(score.optimism, sign=True)}"
 
 
 def recurrence_lines(recurrence: Mapping[str, Counter[str]], n_folds: int) -> str:
