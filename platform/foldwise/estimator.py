@@ -280,7 +280,7 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
         unfinished: Unfinished | None = self.__dict__.pop("_unfinished", None)
         seed = None if unfinished is None else unfinished.seed_for(self.random_state)
         plan = self._planned(X, y, groups, fit_params, self.random_state if seed is None else seed)
-        if ledger is None:
+        if self.ledger is None:
             kept = unfinished or Unfinished()
             ledger = kept.open(plan, self.random_state)
             self._unfinished = kept

@@ -93,10 +93,13 @@ class Workshop:
             horizon=0 if problem.schedule is None else problem.schedule.max_epochs,
         )  # fmt: skip
 
-    def run(self, chunk: Sequence[Fit]) -> list[FitResult]:
-        """Run fits, one after the other; a fit that raises is a result that says so."""
+    def run(self, chunk: Sequence[Fit], done: list[FitResult] | None = None) -> list[FitResult]:
+        """Run fits, one after the other; a fit that raises is a result that says so. Results are added to ``done``."""
+        done = [] if done is None else done
         with self.surroundings():
-            return [self._run_one(fit) for fit in chunk]
+            for fit in chunk:
+                done.append(self._run_one(fit))
+        return done
 
     @contextlib.contextmanager
     def surroundings(self) -> Iterator[None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
@@ -131,17 +132,24 @@ class FitMap(TrialMap):
 
     def take(self, timeout: float) -> None:
         """Wait for results; keep them, all at once, and only then tell those who wait for them."""
-        finished = [(self._queue.running(result.key), result) for result in self._executor.results(timeout=timeout)]
-        self.entries.put(one for one in finished if self._account.may_keep(one[1]))
-        self.remember(finished)
+        finished = self._kept(self._executor.results(timeout=timeout))
         for fit, result in finished:
             self._account.count(run=1, retries=result.retries)
             self._hear(fit, result)
             self._emit(FitEnded(result, fit.params, self._account.counts))
             self._answer(result)
 
+    def _kept(self, results: Sequence[FitResult]) -> list[Finished]:
+        """Keep results, all at once."""
+        finished = [(self._queue.running(result.key), result) for result in results]
+        self.entries.put(one for one in finished if self._account.may_keep(one[1]))
+        self.remember(finished)
+        return finished
+
     def give_up(self) -> None:
-        """Forget what waits, and cancel what runs."""
+        """Keep what is finished, forget what waits, and cancel what runs."""
+        with suppress(Exception):  # the run ends for a reason of its own
+            self._kept(self._executor.finished())
         self._executor.cancel(self._queue.clear())
 
     def _hear(self, fit: Fit, result: FitResult) -> None:

@@ -53,6 +53,10 @@ class Executor(ABC):
     def results(self, timeout: float | None = None) -> list[FitResult]:
         """Wait, for ``timeout`` seconds at most, until something is finished, and return all that is."""
 
+    def finished(self) -> list[FitResult]:
+        """Return results that are there, without waiting for more."""
+        return self.results(timeout=0.0)
+
     @abstractmethod
     def cancel(self, keys: Collection[str]) -> None:
         """Give up fits that were submitted; nothing more is heard of them."""

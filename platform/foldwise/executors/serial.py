@@ -25,6 +25,7 @@ class SerialExecutor(Executor):
     def __init__(self) -> None:
         self._workshop: Workshop | None = None
         self._waiting: deque[tuple[Fit, ...]] = deque()
+        self._done: list[FitResult] = []
 
     def check(self, resources: Resources, limits: Limits | None = None) -> None:  # noqa: D102
         if limits is not None and limits.fit_seconds is not None and not FitGuard.can_watch():
@@ -58,7 +59,14 @@ class SerialExecutor(Executor):
 
     def results(self, timeout: float | None = None) -> list[FitResult]:  # noqa: D102
         assert self._workshop is not None
-        return self._workshop.run(self._waiting.popleft()) if self._waiting else []
+        if self._waiting:
+            # What is done is kept aside: an interrupt may come in the midst of a chunk.
+            self._workshop.run(self._waiting.popleft(), self._done)
+        return self.finished()
+
+    def finished(self) -> list[FitResult]:  # noqa: D102
+        done, self._done = self._done, []
+        return done
 
     def cancel(self, keys: Collection[str]) -> None:  # noqa: D102
         left = (tuple(fit for fit in chunk if fit.key not in keys) for chunk in self._waiting)
@@ -66,4 +74,5 @@ class SerialExecutor(Executor):
 
     def close(self) -> None:  # noqa: D102
         self._waiting.clear()
+        self._done.clear()
         self._workshop = None
