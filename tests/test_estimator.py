@@ -10,7 +10,7 @@ import scipy.sparse
 from sklearn.base import clone
 from sklearn.cluster import KMeans
 from sklearn.datasets import load_diabetes, load_iris, load_wine
-from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.exceptions import ConvergenceWarning, FitFailedWarning, NotFittedError
 from sklearn.linear_model import Lasso, LogisticRegression, Ridge
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
@@ -198,7 +198,14 @@ def test_warnings_that_differ_in_numbers_only_are_one_kind():
 
 
 def test_a_failed_fit_is_a_failed_trial_and_never_wins():
-    search = search_of(FaultyEstimator(), {"fault": ["raise", None, "nan"]}).fit(*IRIS)
+    search = search_of(FaultyEstimator(), {"fault": ["raise", None, "nan"]})
+    with pytest.warns(
+        FitFailedWarning, match=r"12 fits failed: 6 x NonFiniteScore.*; 6 x ValueError: fault asked .* score is nan"
+    ):
+        search.fit(*IRIS)
+    assert "12 fits failed: 6 x NonFiniteScore: score is nan on 50 rows; 6 x ValueError: fault asked for" in str(
+        search.report()
+    )
     assert search.best_params_ == {"fault": None}
     assert search.trials_["state"].tolist() == ["FAILED", "COMPLETE", "FAILED"] * 4
     assert search.trials_["error"][0].startswith("ValueError: fault asked for")
@@ -207,9 +214,17 @@ def test_a_failed_fit_is_a_failed_trial_and_never_wins():
 
 
 def test_error_score_as_scikit_learn_means_it():
-    with pytest.warns(RuntimeWarning, match="the final model could not be fitted"):
-        search = search_of(FaultyEstimator(), {"fault": ["raise", None]}, error_score=0.75).fit(*IRIS)
+    search = search_of(FaultyEstimator(), {"fault": ["raise", None]}, error_score=0.75)
+    beats = r"error_score=0.75, the score of failed fits, is better than scores of fits that did not fail \(score down to 0\."
+    with (
+        pytest.warns(RuntimeWarning, match="the final model could not be fitted"),
+        pytest.warns(FitFailedWarning, match="ValueError: fault asked for.*; their score is 0.75"),
+        pytest.warns(UserWarning, match=beats),
+    ):
+        search.fit(*IRIS)
     assert search.best_params_ == {"fault": "raise"}
+    assert search.trials_["state"].unique().tolist() == ["COMPLETE"]
+    assert search.trials_["error"].notna().sum() == 4
     assert search.best_score_ == 0.75
     assert not hasattr(search, "best_estimator_")
     assert search.report().partial
@@ -330,14 +345,20 @@ def test_a_score_that_is_not_finite_is_no_error_to_raise():
     def nan_for_ten(estimator, X, y):
         return np.nan if estimator.C == 10 else estimator.score(X, y)
 
-    search = search_of(SVC(), {"C": [1, 10]}, scoring=nan_for_ten, error_score="raise").fit(*IRIS)
+    search = search_of(SVC(), {"C": [1, 10]}, scoring=nan_for_ten, error_score="raise")
+    with pytest.warns(UserWarning, match="6 fits failed: 6 x NonFiniteScore: score is nan on 50 rows$"):
+        search.fit(*IRIS)
     assert search.best_params_ == {"C": 1}
 
 
 def test_a_metric_that_cannot_be_had_leaves_the_report_whole_if_another_chooses():
     scoring = {"accuracy": "accuracy", "odd": lambda estimator, X, y: np.nan}
-    search = search_of(SVC(), {"C": [1, 10]}, scoring=scoring, refit="accuracy").fit(*IRIS)
+    search = search_of(SVC(), {"C": [1, 10]}, scoring=scoring, refit="accuracy")
+    with pytest.warns(UserWarning, match="odd could not be computed: .* odd is nan on 50 rows"):
+        search.fit(*IRIS)
     assert not search.report().partial
+    assert search.trials_["error"].isna().all()
+    assert search.report().n_fits_failed == 0
     assert "odd" in str(search.report())
 
 

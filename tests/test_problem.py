@@ -243,8 +243,8 @@ def test_equal_problems_have_an_equal_key():
     assert problem().key == problem(name="other", resources={"cpu": 2}, batch=3, dataset=Dataset(X.copy(), Y.copy())).key
 
 
-def test_inner_folds_that_coincide_with_shared_ones_have_the_same_key():
-    assert problem(inner_cv=4).key == problem().key
+def test_another_final_study_is_another_problem():
+    assert problem(inner_cv=4).key != problem().key  # the inner folds coincide, but those of the final study do not
 
 
 @pytest.mark.parametrize(

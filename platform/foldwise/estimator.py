@@ -18,7 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from foldwise.checks import is_integer
 from foldwise.data import Dataset
-from foldwise.errors import InputTypeError
+from foldwise.errors import NON_FINITE, InputTypeError
 from foldwise.executors import make_executor
 from foldwise.launch import DEFAULT_EXPERIMENT, n_at_once, run_plan
 from foldwise.ledger import make_ledger
@@ -310,7 +310,8 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
             warnings.warn(f"the final model could not be fitted: {report.model_error}", RuntimeWarning, stacklevel=3)
         if failures := report.failures():
             given = "" if isinstance(self.error_score, str) else f"; their score is {self.error_score}"
-            warnings.warn(f"{failures}{given}", FitFailedWarning, stacklevel=3)
+            raised = any(not cause.startswith(NON_FINITE) for cause, _ in report.causes)
+            warnings.warn(f"{failures}{given}", FitFailedWarning if raised else UserWarning, stacklevel=3)
         for remark in report.remarks:
             warnings.warn(remark, UserWarning, stacklevel=3)
         for one in report.warned:

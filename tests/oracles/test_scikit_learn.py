@@ -44,7 +44,10 @@ def assert_same_columns(ours, theirs):
 
 
 def assert_same_search(ours, theirs, outer, X, y, groups=None):
-    """Compare a fitted NestedSearchCV with ``cross_validate`` around a scikit-learn search, and with the search itself."""
+    """Compare a fitted NestedSearchCV with ``cross_validate`` around a scikit-learn search, and with the search itself.
+
+    So the final model comes from the procedure that was judged: the search by the inner splitter.
+    """
     params = {} if groups is None else {"params": {"groups": groups}}
     judged = cross_validate(theirs, X, y, cv=outer, scoring=theirs.scoring, return_estimator=True, **params)
     names = {"score": "test_score"} if not isinstance(theirs.scoring, list) else {m: f"test_{m}" for m in theirs.scoring}
@@ -53,7 +56,7 @@ def assert_same_search(ours, theirs, outer, X, y, groups=None):
     for name, column in names.items():
         np.testing.assert_array_equal(ours.outer_scores_[name], judged[column], err_msg=name)
     assert ours.outer_results_["params"].tolist() == [one.best_params_ for one in judged["estimator"]]
-    flat = theirs.set_params(cv=outer).fit(X, y, **({} if groups is None else {"groups": groups}))
+    flat = theirs.fit(X, y, **({} if groups is None else {"groups": groups}))
     assert ours.best_params_ == flat.best_params_
     assert ours.best_index_ == flat.best_index_
     assert ours.best_score_ == flat.best_score_
