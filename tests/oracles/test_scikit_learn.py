@@ -165,7 +165,7 @@ def test_grouped_folds_equal_a_loop_by_hand(splitter):
         theirs = GridSearchCV(KNeighborsClassifier(), space, cv=splitter(3)).fit(X[train], y[train], groups=groups[train])
         assert ours.outer_results_["params"][fold] == theirs.best_params_
         assert ours.outer_scores_["score"][fold] == theirs.score(X[test], y[test])
-    flat = GridSearchCV(KNeighborsClassifier(), space, cv=splitter(4)).fit(X, y, groups=groups)
+    flat = GridSearchCV(KNeighborsClassifier(), space, cv=splitter(3)).fit(X, y, groups=groups)
     assert_same_columns(ours.cv_results_, flat.cv_results_)
 
 
@@ -249,7 +249,7 @@ def test_distributed_report_on_digits():
     folds = ShuffleSplit(5, test_size=0.25, random_state=42)
     space = [{"C": [1], "gamma": [0.001]}, {"C": [10], "gamma": [0.001, 1e-4]}, {"C": [100], "gamma": [0.001]}]
     ours = fw.NestedSearchCV(
-        SVC(), space, search="grid", outer_cv=folds, inner_cv=2, return_train_score=True, refit=True, executor="serial"
+        SVC(), space, search="grid", outer_cv=2, inner_cv=folds, return_train_score=True, refit=True, executor="serial"
     ).fit(X, y)
     results = ours.cv_results_
     error = results["std_test_score"] * np.sqrt(5 / 4) / np.sqrt(5)
