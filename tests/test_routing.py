@@ -50,7 +50,7 @@ def test_weights_reach_the_scores_that_choose_and_not_those_that_judge(scoring):
     judged = cross_validate(theirs, X, Y, cv=4, scoring=scoring, params={WEIGHT: WEIGHTS}, return_estimator=True)
     ours = fw.NestedSearchCV(MODEL, GRID, search="grid", outer_cv=4, inner_cv=3, executor="serial", **options)
     ours.fit(X, Y, sample_weight=WEIGHTS)
-    flat = GridSearchCV(MODEL, GRID, cv=4, **options).fit(X, Y, sample_weight=WEIGHTS)
+    flat = GridSearchCV(MODEL, GRID, cv=3, **options).fit(X, Y, sample_weight=WEIGHTS)
     if scoring == "accuracy":
         ours.outer_scores_["score"] = ours.outer_scores_["accuracy"]
     assert_same(ours, flat, judged, scoring if isinstance(scoring, list) else ("score",))
@@ -123,7 +123,7 @@ def test_requests_of_estimators_transformers_scorers_and_splitters_are_honoured(
         model, grid, search="grid", outer_cv=GroupKFold(4), inner_cv=GroupKFold(3), scoring=scorer, executor="serial"
     )
     ours.fit(X, Y, groups=GROUPS, sample_weight=WEIGHTS)
-    flat = GridSearchCV(model, grid, cv=GroupKFold(4), scoring=scorer).fit(X, Y, **metadata)
+    flat = GridSearchCV(model, grid, cv=GroupKFold(3), scoring=scorer).fit(X, Y, **metadata)
     assert_same(ours, flat, judged)
     assert ours.score(X, Y, sample_weight=WEIGHTS) == flat.score(X, Y, sample_weight=WEIGHTS)
     assert "Inner scores are weighted" not in str(ours.report())
