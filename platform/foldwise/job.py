@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from foldwise.build import build, build_argument
-from foldwise.errors import InputError, InputTypeError, nearest, without_password
+from foldwise.errors import InputError, InputTypeError, nearest
 from foldwise.events import FailuresForgotten, Listener
 from foldwise.executors import check_executor, make_executor
 from foldwise.imports import add_import_paths, import_root, resolve
@@ -20,7 +20,7 @@ from foldwise.overrides import override
 from foldwise.plan import Plan
 from foldwise.problem import Problem
 from foldwise.report import Report
-from foldwise.yaml_file import parse_yaml, read_text, to_yaml
+from foldwise.yaml_file import masked_yaml, parse_yaml, read_text, to_yaml
 
 if TYPE_CHECKING:
     from foldwise.pilot import Pilot
@@ -247,7 +247,7 @@ class Job:
                 listener(forgotten)
         _, report, _ = run_plan(
             plan, executor, n_jobs=n_jobs, listeners=listeners, tracking=uri, experiment=experiment,
-            job_text=without_password(self.text), ledger=fits, stop=stop,
+            job_text=masked_yaml(self.text), ledger=fits, stop=stop,
         )  # fmt: skip
         return report
 

@@ -14,11 +14,12 @@ from pathlib import Path
 from foldwise.cluster.parcel import python_here
 from foldwise.cluster.postscript import Postscript, RemoteReport
 from foldwise.drive import drive
-from foldwise.errors import ClusterError, FoldwiseError, InputError, MissingPackageError, without_password
+from foldwise.errors import ClusterError, FoldwiseError, InputError, MissingPackageError
 from foldwise.events import Listener
 from foldwise.exit_codes import error_line, exit_code
 from foldwise.job import Job, default_tracking
 from foldwise.ledger import DEFAULT_LEDGER, ENVIRONMENT_LEDGER, default_ledger
+from foldwise.masking import masked
 from foldwise.report.progress import ProgressLines
 from foldwise.report.tracebacks import FirstTracebacks
 
@@ -78,7 +79,7 @@ def _introduce(job: Job) -> None:
     ledger, tracking = job.ledger_address(default_ledger()), job.tracking_uri(default_tracking())
     _say(
         f"foldwise {version('foldwise')}, Python {platform.python_version()} on {platform.node()} in {Path.cwd()}; ledger: "
-        f"{without_password(ledger or 'none')}; tracking: {without_password(tracking or 'none')}"
+        f"{masked(ledger or 'none')}; tracking: {masked(tracking or 'none')}"
     )
 
 

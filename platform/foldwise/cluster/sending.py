@@ -14,9 +14,10 @@ from foldwise.cluster.handle import STOP_SECONDS, SubmittedJob
 from foldwise.cluster.jobs_api import JobsApi, TakenError
 from foldwise.cluster.parcel import JOB_FILE, Parcel, python_here
 from foldwise.cluster.submission import find, latest_of
-from foldwise.errors import ClusterError, InputError, MissingPackageError, without_password
+from foldwise.errors import ClusterError, InputError, MissingPackageError
 from foldwise.executors.room import Room
 from foldwise.job import Job
+from foldwise.masking import masked
 from foldwise.resources import Resources
 
 _MOST_RACES = 5
@@ -138,7 +139,7 @@ def _say_what_shows(job: Job, access: Access, say: Callable[[str], object]) -> N
     if access.is_private:
         return
     say(f"{access.address} is not encrypted: token, code and job file can be read on the way; use https, or an SSH tunnel")
-    if without_password(job.text) != job.text:
+    if masked(job.text) != job.text:
         say("the job file holds a password, which is sent in the open; set FOLDWISE_LEDGER or MLFLOW_TRACKING_URI there")
 
 

@@ -11,6 +11,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from foldwise.masking import printable
 from foldwise.reduce import OuterResult
 from foldwise.report.digits import Digits
 from foldwise.report.metric import MetricReport, show
@@ -32,7 +33,7 @@ def outer_table(outer: Sequence[OuterResult], scores: Mapping[str, MetricReport]
     table.add_column("rows", justify="right", no_wrap=True)
     table.add_column("chosen params", overflow="fold")
     for one in outer:
-        params = ", ".join(f"{name}={show(value)}" for name, value in sorted(one.params.items()))
+        params = show_params(one.params)
         if one.error is not None:
             params += f"  FAILED: {one.error}"
         shown = [_or_none(score.digits.more(), one.scores[name]) for name, score in scores.items()]

@@ -17,8 +17,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from foldwise.errors import TrackingError, without_password
+from foldwise.errors import TrackingError
 from foldwise.keys import digest
+from foldwise.masking import masked
 from foldwise.tracking.entry import Entry
 
 UNTRACKED = Path(".foldwise", "untracked")
@@ -176,4 +177,4 @@ def _entry(fields: Mapping[str, Any]) -> Entry:
 
 def address_of(uri: str | None) -> str:
     """Return what two URIs of one store have in common: neither password nor a slash at the end."""
-    return without_password(uri or "").rstrip("/")
+    return masked(uri or "").rstrip("/")

@@ -34,6 +34,7 @@ from foldwise.executors.tune.trainable import CannotOpen, FoldTrainable, Spent
 from foldwise.fit import failure_of
 from foldwise.guard import FitGuard
 from foldwise.lockstep import Progress
+from foldwise.masking import masked
 from foldwise.resources import Resources
 from foldwise.trial import FitResult, count_epochs
 
@@ -358,7 +359,7 @@ def _failure_for(error: BaseException | None) -> Failure:
     if error is not None and not isinstance(error, RayActorError | OutOfMemoryError):
         return failure_of(error)
     loss = Loss.MEMORY if isinstance(error, OutOfMemoryError) or "running low on memory" in str(error) else Loss.WORKER
-    reason = " ".join(str(error or "no word of it").split())[-_LONGEST_REASON:]
+    reason = masked(" ".join(str(error or "no word of it").split()))[-_LONGEST_REASON:]
     return Failure(loss.kind, f"{loss.words} {MOST_LOSSES} times while it ran this alone: {reason}")
 
 
