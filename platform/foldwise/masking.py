@@ -319,6 +319,15 @@ def masked_tree(value: Any) -> Any:
     return value
 
 
+def masked_texts(value: Any) -> Any:
+    """Mask texts in lists and mappings, whatever their keys: where names are those of metrics and the like."""
+    if isinstance(value, str):
+        return masked(value)
+    if isinstance(value, Mapping):
+        return {key: masked_texts(item) for key, item in value.items()}
+    return [masked_texts(item) for item in value] if isinstance(value, list | tuple) else value
+
+
 # --- control characters ---
 
 

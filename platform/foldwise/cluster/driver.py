@@ -19,7 +19,7 @@ from foldwise.events import Listener
 from foldwise.exit_codes import error_line, exit_code
 from foldwise.job import Job, default_tracking
 from foldwise.ledger import DEFAULT_LEDGER, ENVIRONMENT_LEDGER, default_ledger
-from foldwise.masking import masked
+from foldwise.masking import masked, shown
 from foldwise.report.progress import ProgressLines
 from foldwise.report.tracebacks import FirstTracebacks
 
@@ -35,7 +35,7 @@ def main(job_file: str, python: str) -> int:
     except FoldwiseError as error:
         _say(error_line(_as_seen_from_afar(error)))
         postscript = Postscript(exit_code(error))
-    _say(str(postscript))
+    _write(str(postscript))
     return postscript.code
 
 
@@ -92,6 +92,11 @@ def _as_seen_from_afar(error: FoldwiseError) -> FoldwiseError:
 
 
 def _say(text: str) -> None:
+    """Say something in the log, which everybody who may submit can read."""
+    _write(shown(text))
+
+
+def _write(text: str) -> None:
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
 
