@@ -151,7 +151,7 @@ class OneNode:
 def test_a_run_that_ends_before_it_began_leaves_what_an_earlier_one_has_kept(tmp_path):
     storage = Storage.of(str(tmp_path), "run")
     storage.write("state", b"kept")
-    _Opened(OneNode(), PLAN, None, storage).close()
+    _Opened(OneNode(), PLAN, None, storage, storage).close()
     assert storage.read("state") == b"kept"
 
 

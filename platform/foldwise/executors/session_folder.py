@@ -50,9 +50,7 @@ class SessionFolder:
                 self._lock = _locked(self.path / _LOCK)
             if os.name != "posix" or (self._lock is not None and (self.path / _LOCK).exists()):
                 return  # else another process took it for one that was left, before it was locked
-        raise ClusterError(
-            f"expected a folder of this process's own in {base}, got {self.path}, which others remove"
-        )
+        raise ClusterError(f"expected a folder of this process's own in {base}, got {self.path}, which others remove")
 
     @property
     def for_ray(self) -> Path:
