@@ -30,12 +30,14 @@ def submit(
     settings: Settings = [],  # noqa: B006  (typer reads it)
     wait: Annotated[bool, typer.Option("--wait", help="Show its progress, and end with its report and exit code.")] = False,
     again: Annotated[bool, typer.Option("--again", help="Begin another attempt although one has succeeded.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="List what is sent, and what is left out.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Submit a job to a Ray cluster, or join it if it was submitted before."""
     from foldwise import cluster  # lazily: ``--help`` answers at once
 
-    handle = cluster.submit(load_job(job, settings), address, again=again, say=lambda text: err(f"warning: {text}"))
+    warn = lambda text: err(f"warning: {text}")  # noqa: E731
+    handle = cluster.submit(load_job(job, settings), address, again=again, say=warn, show=err if verbose else None)
     if wait:
         err(_begun(handle))
         raise typer.Exit(_watch(handle, as_json=as_json))

@@ -159,9 +159,9 @@ class Job:
         add_import_paths(Path.cwd(), self.folder, *reversed(roots))
 
     def _code_path(self, number: int, given: str) -> Path:
-        place = "code" if isinstance(self.spec.code, str) else f"code[{number}]"
+        place = self.spec.code_places()[number]
         path = Path(os.path.abspath(self.folder / given))  # noqa: PTH100  (a link keeps its name, which is the package's)
-        if not given.strip() or not (path.is_dir() or (path.is_file() and path.suffix == ".py")):
+        if not given.strip() or not (_is(path.is_dir) or (_is(path.is_file) and path.suffix == ".py")):
             raise InputError(
                 place, f"expected a folder or a .py file, got {given!r}; write its path from the job file", self.source
             )
@@ -359,6 +359,14 @@ class Job:
 
 def _inner_folds(inner: Any) -> Any:
     return build(inner, "folds.inner") if isinstance(inner, dict) else inner
+
+
+def _is(test: Callable[[], bool]) -> bool:
+    """Ask something of a path; of one that no file can have, the answer is no."""
+    try:
+        return test()
+    except (OSError, ValueError):
+        return False
 
 
 def _in_the_words_of_a_job(advice: str) -> str:

@@ -18,6 +18,8 @@ from tenacity import Retrying, retry_if_exception_message, stop_after_delay, wai
 from foldwise.errors import InputError, LedgerError, MissingPackageError
 from foldwise.ledger.named import is_url
 from foldwise.ledger.schema import SCHEMA, meta, metadata
+from foldwise.masking import masked
+from foldwise.private_files import make_file
 
 _PATIENCE = 60  # seconds that a write waits for other processes' writes
 _TURN = 0x666F6C64  # PostgreSQL's advisory lock of whoever writes
@@ -66,7 +68,7 @@ class Database:
 
     def __str__(self) -> str:
         """Return the file's path, or the URL without its password."""
-        return (self.file and str(self.file)) or self.url.render_as_string(hide_password=True)
+        return (self.file and str(self.file)) or masked(self.url.render_as_string(hide_password=True))
 
     @property
     def is_sqlite(self) -> bool:
@@ -93,7 +95,7 @@ class Database:
         try:
             with self._told("opened"):
                 if self.file is not None:
-                    self.file.parent.mkdir(parents=True, exist_ok=True)
+                    make_file(self.file)  # for its owner alone; what SQLite puts beside it is as open as it is
                 self._engine = self._connected()
                 with self._engine.connect() as connection:
                     made = inspect(connection).has_table(meta.name)
@@ -186,7 +188,7 @@ class Database:
         """Tell of the database's errors in plain words."""
         try:
             yield
-        except (SQLAlchemyError, OSError) as error:
+        except (SQLAlchemyError, OSError, ValueError) as error:  # a ValueError: no file can have such a name
             cause = " ".join(str(getattr(error, "orig", None) or error).split())
             advice = next((words for pattern, words in _ADVICE.items() if re.search(pattern, cause, re.IGNORECASE)), "")
             raise LedgerError(f"ledger {self} could not be {what}: {cause}" + (f"; {advice}" if advice else "")) from error
