@@ -38,7 +38,7 @@ class InputError(FoldwiseError, ValueError):
 
     def __init__(self, place: str, problem: str, source: str | None = None) -> None:
         self.place, self.source = _one_line(place), None if source is None else _one_line(source)
-        self.problem = _one_line(masked(" ".join(problem.split())))
+        self.problem = _one_line(masked(" ".join(masked(problem).split())))  # on its lines a secret may be told
         super().__init__(": ".join(part for part in (source, self.place, self.problem) if part))
 
     def __reduce__(self) -> tuple[Any, ...]:

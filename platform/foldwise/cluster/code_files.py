@@ -11,20 +11,20 @@ from pathlib import Path, PurePath
 from foldwise.errors import InputError
 
 _NOT_CODE = (
-    "__pycache__", ".git", ".git?*", ".hg", ".svn", ".venv", "venv", ".tox", ".nox", "node_modules", ".foldwise", "mlruns",
-    "mlartifacts", "mlflow.db*", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis", ".ipynb_checkpoints",
-    ".ds_store", "*.py[co]", "*.egg-info",
+    "__pycache__", ".git", ".git?*", ".hg", ".svn", ".venv", "venv", ".tox", ".nox", "node_modules", ".foldwise",
+    "mlruns", "mlartifacts", "mlflow.db*", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis",
+    ".ipynb_checkpoints", ".ds_store", "*.py[co]", "*.egg-info",
 )  # fmt: skip
 SECRETS = (
-    ".env*", "*.env", ".netrc", "_netrc", ".pgpass", "pgpass.conf", ".my.cnf", ".mylogin.cnf", ".npmrc", ".yarnrc*", ".pypirc",
-    ".htpasswd", ".dockercfg", ".docker", ".ssh", ".gnupg", ".aws", ".azure", ".gcloud", ".gcp", ".config", ".kube",
-    "kubeconfig", ".ray", ".databrickscfg", ".snowflake", ".s3cfg", ".boto", ".terraform*", "*.tfstate*", "*.tfvars",
-    ".vault-token", "auth_token", ".token", "*.token", "id_rsa*", "id_dsa*", "id_ecdsa*", "id_ed25519*", "*.pem", "*.key", "*.p12",
-    "*.pfx",
-    "*.jks", "*.keystore", "*.kdbx", "*.ppk", "*.gpg", "*.asc", "*.secret", "*.secrets", "credentials", "credentials.json",
-    "credentials.y*ml", "credentials.toml", "credentials.ini", "client_secret*.json", "service_account*.json",
-    "service-account*.json", "secrets", "secrets.json", "secrets.y*ml", "secrets.toml", "secrets.ini", "secret.json",
-    "secret.y*ml", "secret.toml", ".*_history", ".passwd*", "passwords.txt", "passwords.csv",
+    ".env*", "*.env", ".netrc", "_netrc", ".pgpass", "pgpass.conf", ".my.cnf", ".mylogin.cnf", ".npmrc", ".yarnrc*",
+    ".pypirc", ".htpasswd", ".dockercfg", ".docker", ".ssh", ".gnupg", ".aws", ".azure", ".gcloud", ".gcp", ".config",
+    ".kube", "kubeconfig", ".ray", ".databrickscfg", ".snowflake", ".s3cfg", ".boto", ".terraform*", "*.tfstate*",
+    "*.tfvars", ".vault-token", "auth_token", ".token", "*.token", "id_rsa*", "id_dsa*", "id_ecdsa*", "id_ed25519*",
+    "*.pem", "*.key", "*.p12", "*.pfx", "*.jks", "*.keystore", "*.kdbx", "*.ppk", "*.gpg", "*.asc", "*.secret",
+    "*.secrets", "credentials", "credentials.json", "credentials.y*ml", "credentials.toml", "credentials.ini",
+    "client_secret*.json", "service_account*.json", "service-account*.json", "secrets", "secrets.json", "secrets.y*ml",
+    "secrets.toml", "secrets.ini", "secret.json", "secret.y*ml", "secret.toml", ".*_history", ".passwd*", "passwords.txt",
+    "passwords.csv",
 )  # fmt: skip
 """Names, whatever their case, of files and folders that are there for secrets."""
 

@@ -152,11 +152,11 @@ class JobsApi:
             raise self._failure(error) from error
 
     def _failure(self, error: BaseException) -> ClusterError:
-        words = " ".join(str(error).split())
+        words = " ".join(masked(str(error)).split())
         for code, sign in ((401, "Authentication required"), (403, "Authentication failed")):
             if words.startswith(sign):
                 return ClusterError(self.access.refusal(code))
-        return ClusterError(f"expected an answer from the cluster at {self.address}, got {masked(words)[-500:]}")
+        return ClusterError(f"expected an answer from the cluster at {self.address}, got {words[-500:]}")
 
 
 def _client(access: Access) -> Any:

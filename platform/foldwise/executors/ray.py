@@ -388,4 +388,4 @@ class RayExecutor(Executor):
 
 def _short(error: BaseException) -> str:
     """Return the end of a message: Ray's begin with a traceback."""
-    return masked(" ".join(str(error).split()))[-_LONGEST_REASON:] or "no message"
+    return " ".join(masked(str(error)).split())[-_LONGEST_REASON:] or "no message"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import time
 from collections.abc import Iterable, Iterator
@@ -63,6 +64,7 @@ class Database:
 
     def __init__(self, address: str) -> None:
         self.url = _url(address)
+        _check_name(address, self.file)
         self.insert: Any = sqlite.insert if self.is_sqlite else postgresql.insert
         self._engine: Engine | None = None
 
@@ -189,7 +191,7 @@ class Database:
         try:
             yield
         except (SQLAlchemyError, OSError, ValueError) as error:  # a ValueError: no file can have such a name
-            cause = " ".join(str(getattr(error, "orig", None) or error).split())
+            cause = " ".join(masked(str(getattr(error, "orig", None) or error)).split())
             advice = next((words for pattern, words in _ADVICE.items() if re.search(pattern, cause, re.IGNORECASE)), "")
             raise LedgerError(f"ledger {self} could not be {what}: {cause}" + (f"; {advice}" if advice else "")) from error
 
@@ -212,6 +214,20 @@ def _url(address: str) -> URL:
     if driver and driver not in {"pysqlite", "psycopg"}:
         raise InputError("ledger", f"expected the driver psycopg, as in postgresql://host/database, got {driver!r}")
     return url
+
+
+def _check_name(address: str, file: Path | None) -> None:
+    """Refuse an address that no database can have."""
+    try:
+        if "\0" in address:
+            raise ValueError("it holds a zero byte")
+        address.encode()
+        if file is not None:
+            file.lstat()
+    except (OSError, ValueError) as error:
+        if isinstance(error, ValueError) or error.errno == errno.ENAMETOOLONG:
+            why = getattr(error, "strerror", None) or getattr(error, "reason", None) or error
+            raise InputError("ledger", f"expected an address that a database can have, got {address!r} ({why})") from None
 
 
 def _prepare_sqlite(connection: Any, record: Any) -> None:

@@ -14,7 +14,7 @@ from rich.table import Table
 from foldwise.masking import printable
 from foldwise.reduce import OuterResult
 from foldwise.report.digits import Digits
-from foldwise.report.metric import MetricReport, show
+from foldwise.report.metric import MetricReport, show_params
 
 _WIDTH = 120
 WEIGHTED = (
@@ -28,7 +28,7 @@ def outer_table(outer: Sequence[OuterResult], scores: Mapping[str, MetricReport]
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     table.add_column("outer fold", justify="right", no_wrap=True)
     for name in scores:
-        table.add_column(name, justify="right", no_wrap=True)
+        table.add_column(printable(name), justify="right", no_wrap=True)
     table.add_column(f"inner best ({metric})" if len(scores) > 1 else "inner best", justify="right", no_wrap=True)
     table.add_column("rows", justify="right", no_wrap=True)
     table.add_column("chosen params", overflow="fold")

@@ -125,6 +125,4 @@ def _check_size(file: Path) -> None:
     with zipfile.ZipFile(file) as archive:
         n_bytes = sum(entry.file_size for entry in archive.infolist())
     if n_bytes > _MOST_BYTES and n_bytes > _MOST_TIMES * file.stat().st_size:
-        raise InputError(
-            "model", f"expected a model, got an archive that unfolds to {n_bytes:.0e} bytes; it is made to do harm"
-        )
+        raise InputError("model", f"expected a model, got an archive that unfolds to {n_bytes:.0e} bytes")

@@ -270,7 +270,7 @@ class Store:
 
 def cause(error: BaseException) -> str:
     """Say in one line why a call failed; without passwords."""
-    line = masked(" ".join(str(error).split())) or "no message"
+    line = " ".join(masked(str(error)).split()) or "no message"
     if "Invalid Host header" in line:
         return "the server does not answer to this name: add it, with its port, to the server's MLFLOW_SERVER_ALLOWED_HOSTS"
     line = line if isinstance(error, TrackingError) else f"{type(error).__name__}: {line}"

@@ -382,7 +382,7 @@ def _failure_for(error: BaseException | None) -> Failure:
     if error is not None and not isinstance(error, RayActorError | OutOfMemoryError):
         return failure_of(error)
     loss = Loss.MEMORY if isinstance(error, OutOfMemoryError) or "running low on memory" in str(error) else Loss.WORKER
-    reason = masked(" ".join(str(error or "no word of it").split()))[-_LONGEST_REASON:]
+    reason = " ".join(masked(str(error or "no word of it")).split())[-_LONGEST_REASON:]
     return Failure(loss.kind, f"{loss.words} {MOST_LOSSES} times while it ran this alone: {reason}")
 
 
