@@ -190,7 +190,7 @@ class Database:
         """Tell of the database's errors in plain words."""
         try:
             yield
-        except (SQLAlchemyError, OSError, ValueError) as error:  # a ValueError: no file can have such a name
+        except (SQLAlchemyError, OSError) as error:
             cause = " ".join(masked(str(getattr(error, "orig", None) or error)).split())
             advice = next((words for pattern, words in _ADVICE.items() if re.search(pattern, cause, re.IGNORECASE)), "")
             raise LedgerError(f"ledger {self} could not be {what}: {cause}" + (f"; {advice}" if advice else "")) from error
