@@ -20,8 +20,9 @@ from sklearn.svm import SVC
 
 import foldwise as fw
 import foldwise.cli
-from foldwise.errors import InputError, without_password
+from foldwise.errors import InputError
 from foldwise.executors.ray_session import RaySession
+from foldwise.masking import masked
 
 LONGEST = 60.0
 """Seconds until any bad input is refused; most of them are imports, in the first case."""
@@ -524,7 +525,7 @@ CALLS = {
     "an address at port 0": (lambda: fw.RayExecutor("host:0"), ValueError, "address", "'host:0'", "from 1 to 65535"),
     # jobs
     "a job's keys as its path": (lambda: fw.Job.load(MINIMAL), TypeError, "path", "{'data'", "Job.parse"),
-    "a path that no file can have": (lambda: fw.Job.load("a\0b.yaml"), ValueError, "a\0b.yaml", "null byte", "expected a readable file"),
+    "a path that no file can have": (lambda: fw.Job.load("a\0b.yaml"), ValueError, r"a\x00b.yaml", "null byte", "expected a readable file"),
     "a job's path as its keys": (lambda: fw.Job.parse("job.yaml"), TypeError, "job", "'job.yaml'", "Job.load"),
     "an array in a job": (lambda: fw.Job.parse({**MINIMAL, "space": {"C": np.arange(3)}}), TypeError, "job", "array([0, 1, 2])", "use lists"),
     "an unknown module": (lambda: fw.Job.parse({**MINIMAL, "estimator": "nowhere:SVC"}).open(), ImportError, "job: estimator", "'nowhere'", "mend the name"),
@@ -643,4 +644,4 @@ def test_a_job_is_kept_without_the_password_in_it(monkeypatch):
     uri = f"http://ann:{SECRET}@127.0.0.1:5000"
     fw.Job.parse({**MINIMAL, "executor": "serial", "tracking": {"uri": uri}}).run()
     assert SECRET not in kept[0]
-    assert without_password(uri) == "http://127.0.0.1:5000" in kept[0]
+    assert masked(uri) == "http://127.0.0.1:5000" in kept[0]

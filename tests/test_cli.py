@@ -299,3 +299,51 @@ def test_an_interrupted_job_says_how_it_goes_on(changes, words):
         {"data": {"loader": "sklearn.datasets:load_iris"}, "estimator": "sklearn.svm:SVC", "space": {"C": [1]}, **changes}
     )
     assert words in _how_to_go_on(job, SimpleNamespace(seed=17))
+
+
+ODD = {
+    "a ledger's path": {"ledger": "a\0b"},
+    "a ledger's URL": {"ledger": "sqlite:///a\0b"},
+    "a ledger's name on a server": {"ledger": "postgresql://127.0.0.1/a\ud800b"},
+    "a path longer than any": {"ledger": "x" * 300},
+    "the data": {"data": {"path": "a\0b.csv", "target": "y"}},
+    "a loader": {"data": {"loader": "a\0b:f"}},
+    "the code": {"code": "a\0b"},
+    "one of several": {"code": [{"path": "a\0b"}]},
+    "long code": {"code": "x" * 300},
+    "the space": {"space": "a\0b"},
+    "a space's file": {"space": "a\0b.yaml"},
+    "the tracking database": {"tracking": {"uri": "sqlite:///a\0b"}},
+    "the tracking server": {"tracking": {"uri": "http://a\0b"}},
+    "a name": {"name": "\x1b[2J"},
+}
+
+
+@pytest.mark.parametrize("changes", ODD.values(), ids=ODD.keys())
+def test_what_no_file_or_name_can_be_is_wrong_input(job, monkeypatch, capsys, changes):
+    job.write_text(yaml.safe_dump({**JOB, **changes}))
+    code, out, err = call(monkeypatch, capsys, "run", job)
+    assert (code, out) == (2, "")
+    assert err.startswith("error: ")
+    assert len(err.splitlines()) == 1
+    assert err.rstrip("\n").isprintable()
+
+
+def test_paths_that_no_file_can_have_are_wrong_input_in_options(job, monkeypatch, capsys):
+    for setting in ('data={path: "a\\0b", target: y}', 'data.path="a\\0b"', 'code="a\\0b"', 'ledger="a\\0b"'):
+        code, _, err = call(monkeypatch, capsys, "run", job, "--set", setting)
+        assert code == 2, setting
+        assert err.rstrip("\n").isprintable()
+
+
+def test_control_characters_of_names_and_files_reach_no_terminal(job, monkeypatch, capsys):
+    for arguments in (
+        ["report", "\x1b[2J"],
+        ["ledger", "--ledger", "\x1b[2J"],
+        ["spaces", "\x1b]0;x\x07"],
+        ["run", "\x9b2J.yaml"],
+        ["run", job, "\u202e"],
+    ):
+        code, out, err = call(monkeypatch, capsys, *arguments)
+        assert code in {1, 2}
+        assert all(character.isprintable() or character == "\n" for character in out + err)

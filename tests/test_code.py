@@ -78,8 +78,8 @@ def test_what_stands_first_in_code_wins_and_code_wins_over_what_is_beside_the_jo
         ("gone", "code: expected a folder or a .py file, got 'gone'"),
         (["own.yaml"], "code[0]: expected a folder or a .py file, got 'own.yaml'"),
         (["", "x"], "code[0]: expected a folder or a .py file, got ''"),
-        (3, "code: expected text or a list, got 3"),
-        ({"a": 1}, "code: expected text or a list"),
+        (3, "code: expected text"),
+        ({"a": 1}, "code.a: expected a known key, got 'a'; Known: path, include"),
     ],
 )
 def test_what_is_no_code_is_said_in_one_line(tmp_path, code, words):
@@ -94,7 +94,7 @@ def test_code_given_by_an_option_is_relative_to_the_working_folder(tmp_path, mon
     monkeypatch.chdir(tmp_path)
     path = write(tmp_path / "jobs" / "own.yaml", estimator="sklearn.svm:SVC")
     (tmp_path / "mine").mkdir()
-    for setting in ("code=mine", "code=[mine]"):
+    for setting in ("code=mine", "code=[mine]", "code={path: mine}", "code=[{path: mine}]"):
         assert fw.Job.load(path, parse_overrides([setting])).code_paths() == (tmp_path / "mine",)
     assert fw.Job.load(path, parse_overrides(["data={path: x}", "data.path=/far/x.csv"])).spec.data.path == "/far/x.csv"
 

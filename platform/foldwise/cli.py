@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
+import traceback
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
 
 from foldwise import cli_cluster
-from foldwise.console import AsJson, JobPath, Settings, err, load_job, out, progress
+from foldwise.console import AsJson, JobPath, Settings, err, load_job, out, out_json, progress, shown_warnings
 from foldwise.errors import FoldwiseError, InputError
 from foldwise.exit_codes import DONE, FAILED, INTERRUPTED, WRONG_INPUT, error_line, exit_code
 
@@ -65,7 +66,10 @@ def run(
     if ending.code == INTERRUPTED:
         err(f"interrupted; {_how_to_go_on(loaded, ending.report)}")
     if ending.report is not None:
-        typer.echo(ending.report.to_json() if as_json else str(ending.report), file=result)
+        if as_json:
+            out_json(ending.report.to_dict(), result)
+        else:
+            out(str(ending.report), result)
     raise typer.Exit(ending.code)
 
 
@@ -83,7 +87,7 @@ def plan(
     flown = loaded.pilot(planned, address) if pilot else None
     if as_json:
         costs = {} if flown is None else {"pilot": flown.to_dict()}
-        out(json.dumps({"job": planned.problem.name, "seed": planned.problem.seed, **planned.summary(), **costs}))
+        out_json({"job": planned.problem.name, "seed": planned.problem.seed, **planned.summary(), **costs})
     else:
         out("\n".join([planned.explain(loaded.n_at_once(planned, address)), *([] if flown is None else [flown.explain()])]))
 
@@ -117,7 +121,10 @@ def report(
         loaded = Job.load(target)
         name, uri = loaded.name, tracking or loaded.tracking_uri(uri) or uri
         check_uri(uri, "tracking.uri")
-    out(find_report(uri, name, "report.json" if as_json else "report.txt"))
+    if as_json:
+        out_json(json.loads(find_report(uri, name, "report.json")))
+    else:
+        out(find_report(uri, name))
 
 
 @app.command()
@@ -150,7 +157,10 @@ def ledger(context: typer.Context, address: LedgerAddress = None, as_json: AsJso
     from foldwise.ledger.overview import look_into  # lazily: SQLAlchemy takes a moment to import
 
     overview = look_into(address or default_ledger())
-    out(json.dumps(overview.to_dict()) if as_json else str(overview))
+    if as_json:
+        out_json(overview.to_dict())
+    else:
+        out(str(overview))
 
 
 @ledger_app.command()
@@ -188,7 +198,8 @@ def spaces(name: Annotated[str | None, typer.Argument(help="Print this one.")] =
 def main() -> NoReturn:
     """Run the command line; every expected error is one line and an exit code."""
     try:
-        code = app(standalone_mode=False)
+        with shown_warnings():
+            code = app(standalone_mode=False)
     except FoldwiseError as error:
         err(error_line(error))
         sys.exit(exit_code(error))
@@ -199,7 +210,8 @@ def main() -> NoReturn:
         sys.exit(INTERRUPTED)
     except Exception as error:
         if not hasattr(error, "format_message"):  # what click raises has it; typer brings a click of its own
-            raise
+            err("".join(traceback.format_exception(error)).rstrip())
+            sys.exit(FAILED)
         _say_wrong_option(error)
         sys.exit(WRONG_INPUT)
     sys.exit(code or 0)

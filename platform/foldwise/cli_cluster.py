@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from foldwise.console import AsJson, JobPath, Settings, err, load_job, out
+from foldwise.console import AsJson, JobPath, Settings, err, load_job, out, out_json
 from foldwise.exit_codes import DONE, INTERRUPTED
 
 if TYPE_CHECKING:
     from foldwise.cluster import Submission, SubmittedJob
+    from foldwise.cluster.postscript import RemoteReport
 
 ClusterAddress = Annotated[
     str | None,
@@ -30,17 +30,19 @@ def submit(
     settings: Settings = [],  # noqa: B006  (typer reads it)
     wait: Annotated[bool, typer.Option("--wait", help="Show its progress, and end with its report and exit code.")] = False,
     again: Annotated[bool, typer.Option("--again", help="Begin another attempt although one has succeeded.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="List what is sent, and what is left out.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Submit a job to a Ray cluster, or join it if it was submitted before."""
     from foldwise import cluster  # lazily: ``--help`` answers at once
 
-    handle = cluster.submit(load_job(job, settings), address, again=again, say=lambda text: err(f"warning: {text}"))
+    warn = lambda text: err(f"warning: {text}")  # noqa: E731
+    handle = cluster.submit(load_job(job, settings), address, again=again, say=warn, show=err if verbose else None)
     if wait:
         err(_begun(handle))
         raise typer.Exit(_watch(handle, as_json=as_json))
     if as_json:
-        out(json.dumps({**handle.status().to_dict(), "address": handle.address, "new": handle.is_new}))
+        out_json({**handle.status().to_dict(), "address": handle.address, "new": handle.is_new})
     else:
         out(_begun(handle))
         out(f"foldwise logs -f {handle.id} shows its progress, foldwise report {handle.id} --address {handle.address} its end")
@@ -52,7 +54,7 @@ def jobs(address: ClusterAddress = None, as_json: AsJson = False) -> None:
 
     found = cluster.connect(address).submissions()
     if as_json:
-        out(json.dumps([one.to_dict() for one in found]))
+        out_json([one.to_dict() for one in found])
         return
     width = max((len(one.id) for one in found), default=0)
     for one in found:
@@ -70,7 +72,7 @@ def status(name: Name, address: ClusterAddress = None, as_json: AsJson = False) 
     found = handle.status()
     said = last_progress("\n".join(handle.lines(follow=False)))
     if as_json:
-        out(json.dumps({**found.to_dict(), "said": said}))
+        out_json({**found.to_dict(), "said": said})
     else:
         out(f"{found.id}  {found.state.value}  {_when(found)}" + (f"\n{said}" if said else ""))
 
@@ -106,7 +108,7 @@ def report(name: str, address: str, *, as_json: bool) -> None:
     from foldwise import cluster  # lazily: ``--help`` answers at once
 
     found = cluster.submitted(name, address).report()
-    out(found.to_json() if as_json else found.text)
+    _print(found, as_json=as_json)
 
 
 def _watch(handle: SubmittedJob, *, as_json: bool) -> int:
@@ -127,7 +129,7 @@ def _watch(handle: SubmittedJob, *, as_json: bool) -> int:
         if code == DONE:
             raise
         return code  # the log has said why
-    out(found.to_json() if as_json else found.text)
+    _print(found, as_json=as_json)
     return code
 
 
@@ -144,3 +146,10 @@ def _when(submission: Submission) -> str:
         return ""
     began = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(submission.started))
     return f"{began}  {(submission.ended or time.time()) - submission.started:.0f} s"
+
+
+def _print(report: RemoteReport, *, as_json: bool) -> None:
+    if as_json:
+        out_json(report.to_dict())
+    else:
+        out(report.text)

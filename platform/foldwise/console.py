@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import sys
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO
 
 import typer
+
+from foldwise.masking import masked_texts, shown
 
 JobPath = Annotated[Path, typer.Argument(metavar="JOB.yaml", help="The job file.")]
 Settings = Annotated[
@@ -37,11 +42,31 @@ def progress(verbose: int) -> Any:
     return ProgressLines(sys.stderr, max(verbose, 1))
 
 
-def out(text: str) -> None:
-    """Print a result."""
-    typer.echo(text)
+def out(text: str, file: TextIO | None = None) -> None:
+    """Print a result, without secrets and control characters."""
+    typer.echo(shown(text), file=file)
+
+
+def out_json(data: Any, file: TextIO | None = None) -> None:
+    """Print a result for machines, without secrets: one line of JSON, which writes control characters as escapes."""
+    typer.echo(json.dumps(masked_texts(data)), file=file)
 
 
 def err(text: str) -> None:
-    """Print what is said beside a result."""
-    typer.echo(text, err=True)
+    """Print what is said beside a result, without secrets and control characters."""
+    typer.echo(shown(text), err=True)
+
+
+@contextmanager
+def shown_warnings() -> Iterator[None]:
+    """Have Python print warnings as commands print all: without secrets and control characters."""
+    plain = warnings.formatwarning
+
+    def formatted(*args: Any, **options: Any) -> str:
+        return shown(plain(*args, **options))
+
+    warnings.formatwarning = formatted
+    try:
+        yield
+    finally:
+        warnings.formatwarning = plain

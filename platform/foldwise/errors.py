@@ -4,42 +4,23 @@ from __future__ import annotations
 
 import builtins
 import difflib
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from foldwise.masking import masked, printable, shown
+
 _LONGEST = 1000
 """Characters of an input error's problem: a job file may hold values of any length."""
 
-_END = r"[\"'][,\]}]"  # of a quoted text in a list or mapping
-_USER = re.compile(rf"(?<=:/)(/?)(?:(?!{_END})[^\s/])*@")  # pathlib makes one slash of two
-_OF_DATABASE = re.compile(rf"(?<=://)(?<!http://)(?<!https://)[^\s/@:]*:(?:(?!{_END})\S)*@")  # whose password may hold slashes
-_SECRET = re.compile(r"([?&;][\w.-]*(?:password|passwd|pwd|token|secret|api_?key)[\w.-]*=)[^&;\s'\"]+", re.IGNORECASE)
-
-
-def without_password(text: str) -> str:
-    """Take user names, passwords and tokens out of the addresses in a text.
-
-    Examples
-    --------
-    >>> without_password("https://ann:secret@mlflow.example:5000/x")
-    'https://mlflow.example:5000/x'
-    >>> without_password("postgresql://db/x?user=ann&password=secret")
-    'postgresql://db/x?user=ann&password=***'
-    """
-    if ":/" not in text:
-        return text
-    return _SECRET.sub(r"\1***", _USER.sub(r"\1", _OF_DATABASE.sub("", text)))
-
 
 class FoldwiseError(Exception):
-    """Base of everything that foldwise raises on purpose; addresses are said without user names and passwords."""
+    """Base of everything that foldwise raises on purpose; said without secrets and control characters."""
 
     def __init__(self, *words: object) -> None:
-        super().__init__(*(without_password(word) if isinstance(word, str) else word for word in words))
+        super().__init__(*(shown(word) if isinstance(word, str) else word for word in words))
 
 
 class InputError(FoldwiseError, ValueError):
@@ -56,8 +37,8 @@ class InputError(FoldwiseError, ValueError):
     """
 
     def __init__(self, place: str, problem: str, source: str | None = None) -> None:
-        self.place, self.source = _printable(place), source
-        self.problem = _printable(without_password(" ".join(problem.split())))
+        self.place, self.source = _one_line(place), None if source is None else _one_line(source)
+        self.problem = _one_line(masked(" ".join(masked(problem).split())))  # on its lines a secret may be told
         super().__init__(": ".join(part for part in (source, self.place, self.problem) if part))
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -120,10 +101,9 @@ class StudyFailedError(RunError):
     """No trial of a study finished."""
 
 
-def _printable(text: str) -> str:
+def _one_line(text: str) -> str:
     """Write what cannot be printed as escapes, and leave out the middle of what is long: the fix stands last."""
-    if not text.isprintable():
-        text = "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
+    text = printable(text).replace("\n", "\\n").replace("\t", "\\t")
     return text if len(text) <= _LONGEST else f"{text[: 2 * _LONGEST // 3]} ... {text[-_LONGEST // 3 :]}"
 
 
@@ -139,7 +119,7 @@ _OF_SURROUNDINGS = {
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """The cause of a failed fit, as plain data.
+    """The cause of a failed fit, as plain data; it holds no secrets.
 
     Parameters
     ----------
@@ -164,8 +144,12 @@ class Failure:
         """Whether the fit itself is the cause, so that it would fail again; else the next run tries it again."""
         return not self.is_own and self.kind not in _OF_SURROUNDINGS
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "message", masked(self.message))
+        object.__setattr__(self, "traceback", masked(self.traceback))
+
     def __str__(self) -> str:
-        return f"{self.kind}: {self.message}"
+        return printable(f"{self.kind}: {self.message}")
 
 
 def causes_counted(causes: Iterable[Failure], most: int = 5) -> str:

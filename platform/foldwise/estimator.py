@@ -22,6 +22,7 @@ from foldwise.errors import NON_FINITE, InputTypeError
 from foldwise.executors import make_executor
 from foldwise.launch import DEFAULT_EXPERIMENT, n_at_once, run_plan
 from foldwise.ledger import make_ledger
+from foldwise.masking import shown
 from foldwise.plan import FINAL, Plan
 from foldwise.problem import make_problem
 from foldwise.reduce import cv_results
@@ -305,17 +306,17 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
     def _warn(self, report: Report) -> None:
         """Warn of what the report holds."""
         if report.ended is not None:
-            warnings.warn(report.summary(), RuntimeWarning, stacklevel=3)
+            warnings.warn(shown(report.summary()), RuntimeWarning, stacklevel=3)
         if report.model_error is not None:
             warnings.warn(f"the final model could not be fitted: {report.model_error}", RuntimeWarning, stacklevel=3)
         if failures := report.failures():
             given = "" if isinstance(self.error_score, str) else f"; their score is {self.error_score}"
             raised = any(not cause.startswith(NON_FINITE) for cause, _ in report.causes)
-            warnings.warn(f"{failures}{given}", FitFailedWarning if raised else UserWarning, stacklevel=3)
+            warnings.warn(shown(f"{failures}{given}"), FitFailedWarning if raised else UserWarning, stacklevel=3)
         for remark in report.remarks:
-            warnings.warn(remark, UserWarning, stacklevel=3)
+            warnings.warn(shown(remark), UserWarning, stacklevel=3)
         for one in report.warned:
-            warnings.warn(f"{one.text} ({one.n_fits} of {report.n_fits} fits)", _category(one.category), stacklevel=3)
+            warnings.warn(shown(f"{one.text} ({one.n_fits} of {report.n_fits} fits)"), _category(one.category), stacklevel=3)
 
     def _keep(self, run: Run, report: Report, run_id: str | None) -> None:
         """Keep what was learned."""

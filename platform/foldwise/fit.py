@@ -23,6 +23,7 @@ from foldwise.data import Dataset
 from foldwise.epochs import train_lineage
 from foldwise.errors import NON_FINITE, Failure
 from foldwise.guard import FitGuard, TimeLimitExceeded
+from foldwise.masking import masked
 from foldwise.plan import Plan
 from foldwise.problem import with_params
 from foldwise.process import ONE_AT_A_TIME, peak_bytes
@@ -223,7 +224,7 @@ class Workshop:
         failures: dict[str | None, Failure] = {}
         for name, trace in errors.items():
             kind, _, message = trace.strip().splitlines()[-1].partition(": ")
-            failures[name] = Failure(kind.rpartition(".")[2], f"{name}: {message}"[:_LONGEST_MESSAGE], trace)
+            failures[name] = Failure(kind.rpartition(".")[2], masked(f"{name}: {message}")[:_LONGEST_MESSAGE], trace)
         for name, score in scores.items():
             if not np.isfinite(score):
                 failures[name] = Failure(NON_FINITE, f"{name} is {score} on {len(self.rows[held_out])} rows")
@@ -287,7 +288,7 @@ def caught_warnings() -> Iterator[dict[tuple[str, str], None]]:
 
     def collect(message: Any, category: type[Warning], *place: Any, **options: Any) -> None:
         if threading.get_ident() == thread:
-            caught[f"{category.__module__}:{category.__qualname__}", str(message)] = None
+            caught[f"{category.__module__}:{category.__qualname__}", masked(str(message))] = None
         else:
             show(message, category, *place, **options)
 
@@ -311,7 +312,7 @@ def _controller(n_modules: int) -> ThreadpoolController:
 
 def failure_of(error: BaseException) -> Failure:
     """Describe an exception as plain data."""
-    message = " ".join(str(error).split())[:_LONGEST_MESSAGE] or "no message"
+    message = " ".join(masked(str(error)).split())[:_LONGEST_MESSAGE] or "no message"
     return Failure(type(error).__name__, message, "".join(traceback.format_exception(error)), _is_own(error))
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from foldwise.build import build, build_argument
-from foldwise.errors import InputError, InputTypeError, nearest, without_password
+from foldwise.errors import InputError, InputTypeError, nearest
 from foldwise.events import FailuresForgotten, Listener
 from foldwise.executors import check_executor, make_executor
 from foldwise.imports import add_import_paths, import_root, resolve
@@ -20,7 +20,7 @@ from foldwise.overrides import override
 from foldwise.plan import Plan
 from foldwise.problem import Problem
 from foldwise.report import Report
-from foldwise.yaml_file import parse_yaml, read_text, to_yaml
+from foldwise.yaml_file import masked_yaml, parse_yaml, read_text, to_yaml
 
 if TYPE_CHECKING:
     from foldwise.pilot import Pilot
@@ -159,9 +159,9 @@ class Job:
         add_import_paths(Path.cwd(), self.folder, *reversed(roots))
 
     def _code_path(self, number: int, given: str) -> Path:
-        place = "code" if isinstance(self.spec.code, str) else f"code[{number}]"
+        place = self.spec.code_places()[number]
         path = Path(os.path.abspath(self.folder / given))  # noqa: PTH100  (a link keeps its name, which is the package's)
-        if not given.strip() or not (path.is_dir() or (path.is_file() and path.suffix == ".py")):
+        if not given.strip() or not (_is(path.is_dir) or (_is(path.is_file) and path.suffix == ".py")):
             raise InputError(
                 place, f"expected a folder or a .py file, got {given!r}; write its path from the job file", self.source
             )
@@ -247,7 +247,7 @@ class Job:
                 listener(forgotten)
         _, report, _ = run_plan(
             plan, executor, n_jobs=n_jobs, listeners=listeners, tracking=uri, experiment=experiment,
-            job_text=without_password(self.text), ledger=fits, stop=stop,
+            job_text=masked_yaml(self.text), ledger=fits, stop=stop,
         )  # fmt: skip
         return report
 
@@ -359,6 +359,14 @@ class Job:
 
 def _inner_folds(inner: Any) -> Any:
     return build(inner, "folds.inner") if isinstance(inner, dict) else inner
+
+
+def _is(test: Callable[[], bool]) -> bool:
+    """Ask something of a path; of one that no file can have, the answer is no."""
+    try:
+        return test()
+    except (OSError, ValueError):
+        return False
 
 
 def _in_the_words_of_a_job(advice: str) -> str:

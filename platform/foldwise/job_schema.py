@@ -73,12 +73,19 @@ class TrackingSpec(_Spec):
     experiment: StrictStr | None = None
 
 
+class CodeSpec(_Spec):
+    """A folder of the user's own code, and patterns of what is sent of it although it would be left out."""
+
+    path: StrictStr
+    include: list[StrictStr] = Field(default_factory=list)
+
+
 class JobSpec(_Spec):
     """A job file."""
 
     name: StrictStr | None = None
     data: DataSpec
-    code: StrictStr | list[StrictStr] = Field(default_factory=list)
+    code: StrictStr | CodeSpec | list[StrictStr | CodeSpec] = Field(default_factory=list)
     estimator: StrictStr | dict[str, Any]
     space: StrictStr | dict[str, Any] | list[dict[str, Any]]
     search: SearchSpec = Field(default_factory=SearchSpec)
@@ -100,7 +107,22 @@ class JobSpec(_Spec):
     @property
     def codes(self) -> tuple[str, ...]:
         """Folders and files of the user's own code, as they were written."""
-        return (self.code,) if isinstance(self.code, str) else tuple(self.code)
+        return tuple(one.path if isinstance(one, CodeSpec) else one for one in self._codes)
+
+    def code_places(self) -> tuple[str, ...]:
+        """Return the key under which each of them stands."""
+        if not isinstance(self.code, list):
+            return ("code",)
+        return tuple(f"code[{number}]" for number in range(len(self.code)))
+
+    def code_includes(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """Return, for each of them, its key and what is sent of it although it would be left out."""
+        includes = (tuple(one.include) if isinstance(one, CodeSpec) else () for one in self._codes)
+        return tuple(zip(self.code_places(), includes, strict=True))
+
+    @property
+    def _codes(self) -> tuple[str | CodeSpec, ...]:
+        return tuple(self.code) if isinstance(self.code, list) else (self.code,)
 
     @field_validator("name")
     @classmethod
@@ -142,7 +164,7 @@ _WORDS = {
     "model_attributes_type": "expected keys and values",
 }
 _SPECS: dict[str, type[BaseModel]] = {
-    "": JobSpec, "data": DataSpec, "search": SearchSpec, "folds": FoldsSpec, "tracking": TrackingSpec,
+    "": JobSpec, "code": CodeSpec, "data": DataSpec, "search": SearchSpec, "folds": FoldsSpec, "tracking": TrackingSpec,
 }  # fmt: skip
 
 

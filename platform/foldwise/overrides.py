@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -44,16 +45,23 @@ def override(data: dict[Any, Any], key: str, value: Any) -> None:
         if not isinstance(inner, dict):
             raise InputError("--set", f"expected {key!r} to name a key, but {parent!r} holds {inner!r}")
         data = inner
-    if key == "code" and isinstance(value, list):
-        value = [_from_here(one) if isinstance(one, str) else one for one in value]
+    if key == "code":
+        value = [_code_from_here(one) for one in value] if isinstance(value, list) else _code_from_here(value)
     from_here = isinstance(value, str) and (
-        key in {"code", "data.path"}
+        key in {"code.path", "data.path"}
         or (key == "space" and Path(value).suffix in {".yaml", ".yml"})
         or (key == "ledger" and not is_url(value))
     )
     data[last] = _from_here(value) if from_here else value
 
 
+def _code_from_here(code: Any) -> Any:
+    """Return code as a job names it, a folder or a mapping that holds one, its path taken from the working folder."""
+    if isinstance(code, dict) and isinstance(code.get("path"), str):
+        return {**code, "path": _from_here(code["path"])}
+    return _from_here(code) if isinstance(code, str) else code
+
+
 def _from_here(path: str) -> str:
     """Return a path that was given relative to the working folder; one that is absolute may be another machine's."""
-    return path if Path(path).is_absolute() else str(Path(path).resolve())
+    return path if Path(path).is_absolute() else os.path.join(Path.cwd(), path)  # noqa: PTH118  (whatever is in it)

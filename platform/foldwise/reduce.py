@@ -12,6 +12,7 @@ import numpy as np
 from scipy.stats import rankdata
 
 from foldwise.errors import Failure, InputError
+from foldwise.masking import masked, printable
 from foldwise.plan import PlannedFold
 from foldwise.trial import FitResult, FoldScores, Lineage, Params, Trial, TrialEnd, TrialState
 
@@ -70,7 +71,7 @@ class FitWarning:
     n_fits: int
 
     def __str__(self) -> str:
-        return f"{self.category.rpartition(':')[2]}: {' '.join(self.text.split())}"
+        return printable(f"{self.category.rpartition(':')[2]}: {' '.join(self.text.split())}")
 
 
 class WarningCounts:
@@ -81,7 +82,9 @@ class WarningCounts:
 
     def add(self, warned: Iterable[tuple[str, str]]) -> None:
         """Count what a fit gave, as (category, text)."""
-        kinds = {(category, re.sub(r"[-+]?\d[\d.e+-]*", "#", text)): text for category, text in sorted(warned, reverse=True)}
+        kinds = {
+            (category, re.sub(r"[-+]?\d[\d.e+-]*", "#", text)): masked(text) for category, text in sorted(warned, reverse=True)
+        }
         for kind, text in kinds.items():
             known = self._kinds.get(kind, FitWarning(kind[0], text, 0))
             self._kinds[kind] = FitWarning(kind[0], min(text, known.text), known.n_fits + 1)

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from foldwise.errors import InputError, InputTypeError
+from foldwise.masking import masked, masked_tree
 
 _MOST_BYTES = 2**22
 _MOST_NODES = 100_000
@@ -147,6 +148,24 @@ def parse_yaml(text: str, source: str) -> Any:
         problem = getattr(error, "problem", None) or f"{error}".partition("\n")[0] or type(error).__name__
         fix = "; indent with spaces" if r"'\t'" in problem else ""
         raise InputError(place, f"expected YAML, got a text that is none: {problem}{fix}", source) from None
+
+
+def masked_yaml(text: str) -> str:
+    r"""Return YAML without secrets: as it was written where that can be told, else written anew.
+
+    Examples
+    --------
+    >>> print(masked_yaml("args: {user: ann, password: abc}  # ours\nname: x"))
+    args: {user: ann, password: '***'}  # ours
+    name: x
+    """
+    data = parse_yaml(text, "")
+    wanted, as_written = masked_tree(data), masked(text).replace(": ***", ": '***'")
+    try:
+        is_whole = parse_yaml(as_written, "") == wanted
+    except InputError:
+        is_whole = False
+    return as_written if is_whole else masked(to_yaml(wanted, ""))
 
 
 def read_text(path: Path) -> str:

@@ -117,12 +117,87 @@ def test_a_job_without_a_seed_gets_the_same_one_each_time(folder, tmp_path):
 
 
 def test_links_are_followed_once(folder):
+    (folder / "plain" / "there").mkdir(parents=True)
+    (folder / "plain" / "there" / "one.py").write_text("")
+    (folder / "plain" / "linked").symlink_to(folder / "plain" / "there")
+    (folder / "plain" / "there" / "back").symlink_to(folder / "plain")
+    (folder / "plain" / "two.py").symlink_to("there/one.py")
+    assert [place for place, _ in Parcel.of(job(folder, code="plain")).files] == ["linked/one.py", "two.py"]
+
+
+def test_a_link_that_leads_out_of_its_folder_is_left_out_and_named(folder):
     (folder / "plain").mkdir(parents=True)
+    (folder / "plain" / "one.py").write_text("")
     (folder / "elsewhere").mkdir()
     (folder / "elsewhere" / "there.py").write_text("")
     (folder / "plain" / "linked").symlink_to(folder / "elsewhere")
-    (folder / "elsewhere" / "back").symlink_to(folder / "plain")
-    assert [place for place, _ in Parcel.of(job(folder, code="plain")).files] == ["linked/there.py"]
+    (folder / "plain" / "file.py").symlink_to("../elsewhere/there.py")
+    (folder / "alias").symlink_to(folder / "plain")
+    for code in ("plain", "alias"):
+        parcel = Parcel.of(job(folder, code=code))
+        assert [place for place, _ in parcel.files] == ["one.py"]
+        assert {path.name for path, _ in parcel.left_out} == {"linked", "file.py"}
+        assert "it leads out of the folder" in parcel.listed()
+
+
+SECRETS = [
+    ".env", ".ENV", "prod.env", "PROD.Env", ".env.local", ".envrc", ".netrc", "_netrc", ".pgpass", ".npmrc", ".pypirc", ".git-credentials",
+    ".ssh/config", ".SSH/id_rsa", ".aws/credentials", ".git/config", ".gnupg/x", ".kube/config", "id_rsa", "id_ed25519.pub", "server.pem",
+    "server.KEY", "store.p12", "secrets.yaml", "credentials.json", "deep/er/.Env", "terraform.tfstate", ".bash_history",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_what_is_there_for_secrets_is_not_sent_unless_it_is_asked_for(folder, name):
+    file = folder / "plain" / name
+    file.parent.mkdir(parents=True)
+    file.write_text("SECRET")
+    (folder / "plain" / "one.py").write_text("")
+    (folder / "plain" / "settings.cfg").symlink_to(name)
+    parcel = Parcel.of(job(folder, code="plain"))
+    assert [place for place, _ in parcel.files] == ["one.py"]
+    for code in ({"path": "plain", "include": [name]}, [{"path": "plain", "include": ["**/" + file.name]}]):
+        assert [place for place, _ in Parcel.of(job(folder, code=code)).files] == sorted(["one.py", name])
+
+
+def test_names_that_only_sound_like_secrets_are_sent(folder):
+    names = [
+        "environment.yml",
+        "keys.py",
+        "token.py",
+        "secrets_store.py",
+        "credentials.py",
+        "passwords.py",
+        "monkey",
+        "env.py",
+        "config.py",
+    ]
+    (folder / "plain").mkdir(parents=True)
+    for name in names:
+        (folder / "plain" / name).write_text("")
+    assert [place for place, _ in Parcel.of(job(folder, code="plain")).files] == sorted(names)
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (
+            {"path": "plain", "include": ["gone.*"]},
+            "code.include: expected a pattern that finds files in 'plain', got 'gone.*'",
+        ),
+        ({"path": "plain", "include": ["../x"]}, "code.include: expected a pattern from the folder 'plain' on, got '../x'"),
+        ([{"path": "plain", "include": ["/etc/passwd"]}], "code[0].include: expected a pattern from the folder"),
+        ({"path": "plain/one.py", "include": ["x"]}, "code.include: expected none beside a file"),
+        ({"path": "plain", "includes": ["x"]}, "code.includes: expected a known key, got 'includes'; did you mean include?"),
+        ({"include": ["x"]}, "code.path: expected this key"),
+    ],
+)
+def test_an_include_that_finds_nothing_is_said(folder, code, words):
+    (folder / "plain").mkdir(parents=True)
+    (folder / "plain" / "one.py").write_text("")
+    with pytest.raises(InputError) as caught:
+        Parcel.of(job(folder, code=code))
+    assert words in str(caught.value)
 
 
 @pytest.mark.parametrize(

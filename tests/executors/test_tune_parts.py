@@ -1,5 +1,6 @@
 """What Tune's executor is made of, without Ray's processes: the desk, states, exploring, and the judges of the studies."""
 
+import pickle
 import threading
 import time
 from dataclasses import replace
@@ -15,13 +16,14 @@ from scipy.stats import uniform
 import foldwise as fw
 from foldwise.errors import ClusterError, Failure
 from foldwise.executors.devices import is_out_of_gpu_memory, share_of
+from foldwise.executors.tune import tuner
 from foldwise.executors.tune.desk import Closed, Desk
 from foldwise.executors.tune.executor import _Opened
 from foldwise.executors.tune.explore import explore
 from foldwise.executors.tune.states import Pace, Storage
 from foldwise.executors.tune.tasks import FitTask, TrialTask
 from foldwise.executors.tune.trainable import FoldTrainable
-from foldwise.executors.tune.tuner import _failure_for, see_all_losses
+from foldwise.executors.tune.tuner import _error_of, _failure_for, keep_errors, see_all_losses
 from foldwise.lockstep import Lockstep, fits_of
 from foldwise.resources import Resources
 from foldwise.space import SearchSpace
@@ -151,7 +153,7 @@ class OneNode:
 def test_a_run_that_ends_before_it_began_leaves_what_an_earlier_one_has_kept(tmp_path):
     storage = Storage.of(str(tmp_path), "run")
     storage.write("state", b"kept")
-    _Opened(OneNode(), PLAN, None, storage).close()
+    _Opened(OneNode(), PLAN, None, storage, storage).close()
     assert storage.read("state") == b"kept"
 
 
@@ -365,3 +367,26 @@ def test_what_schedulers_draw_is_seeded_and_leaves_the_processs_generators_alone
     judges = judges_for("asha")
     judges.on_trial_add(Controller(judges), TuneTrial(trial_task(0)))
     assert np.random.get_state()[1].tolist() == before
+
+
+def test_a_trials_error_is_taken_as_tune_had_it_and_never_from_a_file(tmp_path, monkeypatch):
+    """On a cluster Tune's folder may be open to everybody, and what stands there may be anybody's."""
+    from ray.tune.experiment import Trial as TuneTrial
+
+    opened = tmp_path / "opened"
+
+    class Harm:
+        def __reduce__(self):
+            return open, (str(opened), "w")
+
+    monkeypatch.setattr(TuneTrial, "handle_error", lambda self, exc=None: None)
+    keep_errors()
+    keep_errors()
+    trial = TuneTrial("trainable", stub=True)
+    monkeypatch.setattr(TuneTrial, "pickled_error_file", str(tmp_path / "error.pkl"))
+    (tmp_path / "error.pkl").write_bytes(pickle.dumps(Harm()))
+    assert _error_of(trial) is None
+    trial.handle_error(RayActorError(error_msg="lost"))
+    assert "lost" in str(_error_of(trial))
+    assert not opened.exists()
+    tuner._errors.pop(trial.trial_id)

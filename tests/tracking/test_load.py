@@ -1,6 +1,7 @@
 """The final model is loaded again, and runs no code that nobody vouched for."""
 
 import pickle
+import zipfile
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,7 +12,8 @@ from sklearn.linear_model import LogisticRegression
 
 import foldwise as fw
 from foldwise.errors import InputError, InputTypeError, TrackingError
-from foldwise.tracking import load_model
+from foldwise.tracking import load, load_model
+from foldwise.tracking.load import _load
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::ResourceWarning")
 
@@ -117,3 +119,40 @@ def test_a_database_that_is_not_there_is_not_made(tmp_path):
     with pytest.raises(TrackingError, match="not there"):
         load_model(f"sqlite:///{tmp_path / 'gone.db'}", "known")
     assert list(tmp_path.iterdir()) == []
+
+
+HOSTILE = {
+    "no text": ("MLmodel", b"\xff\xfe\x00"),
+    "no YAML": ("MLmodel", b"{"),
+    "no mapping": ("MLmodel", b"- 1"),
+    "no flavors": ("MLmodel", b"flavors: 3"),
+    "a flavor that is text": ("MLmodel", b"flavors: {sklearn: x}"),
+    "a file that is no text": ("MLmodel", b"flavors: {sklearn: {serialization_format: skops, pickled_model: [1]}}"),
+    "a file that is not there": ("MLmodel", b"flavors: {sklearn: {serialization_format: skops, pickled_model: gone}}"),
+    "a file outside": ("MLmodel", b"flavors: {sklearn: {serialization_format: skops, pickled_model: ../../../../etc/passwd}}"),
+    "a zero byte": ("MLmodel", b'flavors: {sklearn: {serialization_format: skops, pickled_model: "a\\0b"}}'),
+    "an object": ("MLmodel", b"!!python/object/apply:os.system ['exit 1']"),
+    "aliases without end": ("MLmodel", b"a: &a [x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]\n" + b"".join(b"%c: &%c [%s]\n" % (n, n, b",".join([b"*%c" % (n - 1)] * 10)) for n in range(99, 109))),
+    "no archive": ("model.skops", b"x"),
+    "an empty archive": ("model.skops", {}),
+    "a schema that is no JSON": ("model.skops", {"schema.json": b"{"}),
+    "a schema of nothing": ("model.skops", {"schema.json": b"[]"}),
+    "a schema that nests without end": ("model.skops", {"schema.json": b'{"a":' * 100_000}),
+    "a loader that is not known": ("model.skops", {"schema.json": b'{"__loader__": "Nope", "__class__": "x", "__module__": "y"}'}),
+    "an archive that unfolds": ("model.skops", {"schema.json": b"{}", "zeros": bytes(2**20)}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "content"), HOSTILE.values(), ids=HOSTILE.keys())
+def test_files_that_are_damaged_or_made_to_do_harm_are_an_error_in_plain_words(tmp_path, monkeypatch, name, content):
+    monkeypatch.setattr(load, "_MOST_BYTES", 2**20)
+    (tmp_path / "MLmodel").write_text("flavors: {sklearn: {serialization_format: skops, pickled_model: model.skops}}")
+    if isinstance(content, dict):
+        with zipfile.ZipFile(tmp_path / name, "w", zipfile.ZIP_DEFLATED) as archive:
+            for part, data in content.items():
+                archive.writestr(part, data)
+    else:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises((InputError, TrackingError), match="expected ") as caught:
+        _load(tmp_path, [])
+    assert len(str(caught.value).splitlines()) == 1

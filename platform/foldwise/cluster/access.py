@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from foldwise.errors import ClusterError, InputError, without_password
+from foldwise.errors import ClusterError, InputError
 from foldwise.executors.ray_session import SESSION
+from foldwise.masking import masked
 
 DEFAULT_ADDRESS = "http://127.0.0.1:8265"
 _ENVIRONMENT = "RAY_API_SERVER_ADDRESS"
@@ -147,7 +148,7 @@ def _checked(address: str, place: str) -> str:
     if not is_one or any(character.isspace() for character in text):
         raise InputError(place, f"expected the address of Ray's Jobs API, got {address!r}; write http://host:8265")
     if parts.username or parts.password:
-        raise InputError(place, f"expected no user in {without_password(text)}; put the token into {_TOKEN}")
+        raise InputError(place, f"expected no user in {masked(text)}; put the token into {_TOKEN}")
     return text.rstrip("/")
 
 

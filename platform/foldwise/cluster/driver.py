@@ -14,11 +14,12 @@ from pathlib import Path
 from foldwise.cluster.parcel import python_here
 from foldwise.cluster.postscript import Postscript, RemoteReport
 from foldwise.drive import drive
-from foldwise.errors import ClusterError, FoldwiseError, InputError, MissingPackageError, without_password
+from foldwise.errors import ClusterError, FoldwiseError, InputError, MissingPackageError
 from foldwise.events import Listener
 from foldwise.exit_codes import error_line, exit_code
 from foldwise.job import Job, default_tracking
 from foldwise.ledger import DEFAULT_LEDGER, ENVIRONMENT_LEDGER, default_ledger
+from foldwise.masking import masked, shown
 from foldwise.report.progress import ProgressLines
 from foldwise.report.tracebacks import FirstTracebacks
 
@@ -34,7 +35,7 @@ def main(job_file: str, python: str) -> int:
     except FoldwiseError as error:
         _say(error_line(_as_seen_from_afar(error)))
         postscript = Postscript(exit_code(error))
-    _say(str(postscript))
+    _write(str(postscript))
     return postscript.code
 
 
@@ -78,7 +79,7 @@ def _introduce(job: Job) -> None:
     ledger, tracking = job.ledger_address(default_ledger()), job.tracking_uri(default_tracking())
     _say(
         f"foldwise {version('foldwise')}, Python {platform.python_version()} on {platform.node()} in {Path.cwd()}; ledger: "
-        f"{without_password(ledger or 'none')}; tracking: {without_password(tracking or 'none')}"
+        f"{masked(ledger or 'none')}; tracking: {masked(tracking or 'none')}"
     )
 
 
@@ -91,6 +92,11 @@ def _as_seen_from_afar(error: FoldwiseError) -> FoldwiseError:
 
 
 def _say(text: str) -> None:
+    """Say something in the log, which everybody who may submit can read."""
+    _write(shown(text))
+
+
+def _write(text: str) -> None:
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
 

@@ -15,8 +15,9 @@ from typing import Any, TypeVar
 
 from foldwise.cluster.access import Access
 from foldwise.cluster.submission import Submission, SubmissionState
-from foldwise.errors import ClusterError, without_password
+from foldwise.errors import ClusterError
 from foldwise.executors.ray_session import set_environment
+from foldwise.masking import masked
 from foldwise.process import ONE_AT_A_TIME
 
 T = TypeVar("T")
@@ -151,11 +152,11 @@ class JobsApi:
             raise self._failure(error) from error
 
     def _failure(self, error: BaseException) -> ClusterError:
-        words = " ".join(str(error).split())
+        words = " ".join(masked(str(error)).split())
         for code, sign in ((401, "Authentication required"), (403, "Authentication failed")):
             if words.startswith(sign):
                 return ClusterError(self.access.refusal(code))
-        return ClusterError(f"expected an answer from the cluster at {self.address}, got {without_password(words)[-500:]}")
+        return ClusterError(f"expected an answer from the cluster at {self.address}, got {words[-500:]}")
 
 
 def _client(access: Access) -> Any:

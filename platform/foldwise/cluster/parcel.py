@@ -6,17 +6,15 @@ Ray unpacks it on every node, and puts it on the import path there.
 from __future__ import annotations
 
 import json
-import os
 import platform
-import re
 import zipfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
+from foldwise.cluster.code_files import CodeFiles
 from foldwise.cluster.submission import series_name
 from foldwise.cluster.travel import check_travels
 from foldwise.errors import InputError
@@ -29,11 +27,6 @@ JOB_FILE = "foldwise-job.yaml"
 MOST_BYTES = 100 * 2**20
 """Ray's server takes no more in one request."""
 
-_LEFT_OUT = {
-    "__pycache__", ".git", ".hg", ".svn", ".venv", "venv", ".tox", ".nox", "node_modules", ".foldwise", "mlruns", "mlartifacts",
-    "mlflow.db", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis", ".ipynb_checkpoints", ".DS_Store",
-}  # fmt: skip
-_LEFT_OUT_TOO = re.compile(r"\.env(\..*)?$|.*\.py[co]$|.*\.egg-info$|mlflow\.db-.*$")
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _N_LARGEST = 3
 
@@ -55,11 +48,14 @@ class Parcel:
         The keys of the job file that is sent; its seed is missing where the job gives none.
     files : tuple of (str, Path)
         Place in the parcel and here, of each file of code.
+    left_out : tuple of (Path, str)
+        What is not sent of the code, though it may be missed, and why.
     """
 
     name: str
     content: dict[str, Any]
     files: tuple[tuple[str, Path], ...]
+    left_out: tuple[tuple[Path, str], ...] = ()
 
     @classmethod
     def of(cls, job: Job) -> Parcel:
@@ -71,12 +67,12 @@ class Parcel:
             If it names something that stays here, or is too large.
         """
         check_travels(job)
-        files = _files_of(job.code_paths())
+        files, left_out = _files_of(job)
         _check_size(files, job.source)
         content = {**job.spec.model_dump(exclude_unset=True, exclude={"code"}), "name": job.name}
         if isinstance(job.spec.space, str):
             content["space"] = _space(job.spec.space, job)
-        return cls(job.name, content, files)
+        return cls(job.name, content, files, left_out)
 
     @cached_property
     def digest(self) -> str:
@@ -97,6 +93,13 @@ class Parcel:
         if content.get("seed") is None:
             content["seed"] = int(self.digest[:8], 16) & 0x7FFFFFFF
         return to_yaml(content, JOB_FILE)
+
+    def listed(self) -> str:
+        """Say what is sent, and what is not."""
+        sent = [f"  {place}  {file.stat().st_size} bytes" for place, file in self.files]
+        kept = [f"  {path}: {why}" for path, why in self.left_out]
+        head = f"sent: {JOB_FILE}, its secrets too, and {len(self.files)} files of code"
+        return "\n".join([head, *sent, *(["left out:", *kept] if kept else [])])
 
     def pack(self, folder: Path) -> Path:
         """Write the parcel; equal ones are equal to the byte, so that Ray takes each once."""
@@ -122,40 +125,22 @@ def _entry(place: str) -> zipfile.ZipInfo:
     return entry
 
 
-def _files_of(codes: Sequence[Path]) -> tuple[tuple[str, Path], ...]:
+def _files_of(job: Job) -> tuple[tuple[tuple[str, Path], ...], tuple[tuple[Path, str], ...]]:
     """List the files of all code by their place beside the job; of two things of one name the first counts, as in imports."""
     files: list[tuple[str, Path]] = []
+    left_out: list[tuple[Path, str]] = []
     taken = {JOB_FILE}
-    for code in codes:
+    for code, (place, include) in zip(job.code_paths(), job.spec.code_includes(), strict=True):
         root = import_root(code)
-        found = [(file.relative_to(root).as_posix(), file) for file in _files_in(code)]
-        files += [(place, file) for place, file in found if place.partition("/")[0] not in taken]
-        taken |= {place.partition("/")[0] for place, _ in found}
-    return tuple(files)
-
-
-def _files_in(code: Path) -> list[Path]:
-    """List the files of a folder that are code or beside code, in order; a file is itself."""
-    if code.is_file():
-        return [code]
-    found, seen = [], {os.path.realpath(code)}
-    for folder, folders, names in os.walk(code, followlinks=True):
-        folders[:] = [name for name in folders if _is_sent(Path(folder, name)) and _is_new(Path(folder, name), seen)]
-        found += [Path(folder, name) for name in names if _is_sent(Path(folder, name))]
-    return sorted(file for file in found if file.is_file())
-
-
-def _is_sent(path: Path) -> bool:
-    return not (path.name in _LEFT_OUT or _LEFT_OUT_TOO.match(path.name) or (path / "pyvenv.cfg").is_file())
-
-
-def _is_new(folder: Path, seen: set[str]) -> bool:
-    """Tell whether a folder was not walked through before: links may lead in circles."""
-    real = os.path.realpath(folder)
-    if real in seen:
-        return False
-    seen.add(real)
-    return True
+        try:
+            listed = CodeFiles.of(code, include, place)
+        except InputError as error:
+            raise error.moved(error.place, job.source) from None
+        found = [(file.relative_to(root).as_posix(), file) for file in listed.files]
+        files += [(where, file) for where, file in found if where.partition("/")[0] not in taken]
+        taken |= {where.partition("/")[0] for where, _ in found}
+        left_out += listed.left_out
+    return tuple(files), tuple(left_out)
 
 
 def _check_size(files: tuple[tuple[str, Path], ...], source: str) -> None:

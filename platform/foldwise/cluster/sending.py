@@ -14,12 +14,14 @@ from foldwise.cluster.handle import STOP_SECONDS, SubmittedJob
 from foldwise.cluster.jobs_api import JobsApi, TakenError
 from foldwise.cluster.parcel import JOB_FILE, Parcel, python_here
 from foldwise.cluster.submission import find, latest_of
-from foldwise.errors import ClusterError, InputError, MissingPackageError, without_password
+from foldwise.errors import ClusterError, InputError, MissingPackageError
 from foldwise.executors.room import Room
 from foldwise.job import Job
+from foldwise.masking import masked
 from foldwise.resources import Resources
 
 _MOST_RACES = 5
+_MOST_NAMED = 5
 _CLOSED = "RAY_AUTH_MODE=token"
 
 
@@ -38,6 +40,7 @@ def submit(
     *,
     again: bool = False,
     say: Callable[[str], object] = _warn,
+    show: Callable[[str], object] | None = None,
 ) -> SubmittedJob:
     """Submit a job to a Ray cluster.
 
@@ -58,6 +61,8 @@ def submit(
     say : callable, optional
         Told what is not safe about sending the job, before it is sent, and what could not be checked here; a warning if
         left out.
+    show : callable, optional
+        Told which files are sent, before they are.
 
     Returns
     -------
@@ -80,6 +85,12 @@ def submit(
     """
     loaded = job if isinstance(job, Job) else Job.parse(job) if isinstance(job, Mapping) else Job.load(job)
     parcel = Parcel.of(loaded)
+    if show is not None:
+        show(parcel.listed())
+    elif parcel.left_out:
+        listed = "; ".join(f"{path}: {why}" for path, why in parcel.left_out[:_MOST_NAMED])
+        more = len(parcel.left_out) - _MOST_NAMED
+        say(f"not sent: {listed}{f' and {more} more' if more > 0 else ''}; name in code.include what the job needs")
     _validate(loaded, say)
     access = Access.find(address)
     _say_what_shows(loaded, access, say)
@@ -138,7 +149,7 @@ def _say_what_shows(job: Job, access: Access, say: Callable[[str], object]) -> N
     if access.is_private:
         return
     say(f"{access.address} is not encrypted: token, code and job file can be read on the way; use https, or an SSH tunnel")
-    if without_password(job.text) != job.text:
+    if masked(job.text) != job.text:
         say("the job file holds a password, which is sent in the open; set FOLDWISE_LEDGER or MLFLOW_TRACKING_URI there")
 
 

@@ -24,6 +24,7 @@ from foldwise.fit import Workshop, failure_of
 from foldwise.guard import FitGuard
 from foldwise.imports import import_paths, take_import_paths
 from foldwise.limits import Limits
+from foldwise.masking import masked
 from foldwise.plan import Plan
 from foldwise.resources import Resources
 from foldwise.trial import Fit, FitResult
@@ -387,4 +388,4 @@ class RayExecutor(Executor):
 
 def _short(error: BaseException) -> str:
     """Return the end of a message: Ray's begin with a traceback."""
-    return " ".join(str(error).split())[-_LONGEST_REASON:] or "no message"
+    return " ".join(masked(str(error)).split())[-_LONGEST_REASON:] or "no message"

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from foldwise.errors import ClusterError, ResourcesError
+from foldwise.executors.session_folder import SessionFolder
 from foldwise.resources import Resources
 
 _DEFAULTS = {
@@ -41,7 +42,8 @@ class RaySession:
     """Ray, as this process sees it.
 
     A Ray that this class starts has processes that die with the *thread* that started them, so a thread of its own holds
-    it until the process ends. It listens on every interface whatever it is told, so it is closed by a random token.
+    it until the process ends. It listens on every interface whatever it is told, so it is closed by a random token; and its
+    files and sockets lie in a folder that only their owner can enter.
     """
 
     def __init__(self) -> None:
@@ -50,6 +52,7 @@ class RaySession:
         self._stop = threading.Event()
         self._address: str | None = None
         self._own_token: str | None = None
+        self._folder: SessionFolder | None = None
 
     @property
     def is_joined(self) -> bool:
@@ -61,6 +64,11 @@ class RaySession:
     def made_token(self, token: str) -> bool:
         """Tell whether a token was made here, for a private Ray: it opens no other."""
         return token == self._own_token
+
+    @property
+    def folder(self) -> Path | None:
+        """Where a private Ray's files lie, which nobody else can reach; None where there is none, or another Ray is joined."""
+        return None if self._folder is None else self._folder.path
 
     def ensure(self, address: str | None) -> Any:
         """Return the ``ray`` module, connected: to a Ray that runs already, the one at an address, or a private one.
@@ -95,20 +103,17 @@ class RaySession:
                 self._stop.set()
                 self._holder.join(timeout=30)
                 self._holder = None
+            self._remove_folder()
 
     def _start(self, ray: Any, address: str | None) -> None:
         ready = threading.Event()
         failure: list[BaseException] = []
         self._stop.clear()
+        options: dict[str, Any] = {} if address not in {None, "local"} else self._options_of_a_private_ray()
 
         def hold() -> None:
             try:
-                ray.init(
-                    address=address or "local",
-                    log_to_driver=False,
-                    logging_level="error",
-                    include_dashboard=None if address else False,
-                )
+                ray.init(address=address or "local", log_to_driver=False, logging_level="error", **options)
             except BaseException as error:  # handed to the thread that waits
                 failure.append(error)
                 return
@@ -122,8 +127,24 @@ class RaySession:
         ready.wait()
         if failure:
             self._holder = None
+            self._remove_folder()
             what = f"the Ray at {address!r} to be reached; check the address and RAY_AUTH_TOKEN" if address else "Ray to start"
             raise ClusterError(f"expected {what}, got {type(failure[0]).__name__}: {failure[0]}") from failure[0]
+
+    def _options_of_a_private_ray(self) -> dict[str, Any]:
+        """Make its folder, and close what would be open to everybody: its page of metrics asks for no token."""
+        self._remove_folder()  # of one that was shut down from outside
+        self._folder = SessionFolder()
+        return {
+            "include_dashboard": False,
+            "_temp_dir": str(self._folder.for_ray),
+            "_system_config": {"enable_metrics_collection": False},
+        }
+
+    def _remove_folder(self) -> None:
+        if self._folder is not None:
+            self._folder.remove()
+            self._folder = None
 
 
 SESSION = RaySession()

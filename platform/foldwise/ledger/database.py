@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import time
 from collections.abc import Iterable, Iterator
@@ -18,6 +19,8 @@ from tenacity import Retrying, retry_if_exception_message, stop_after_delay, wai
 from foldwise.errors import InputError, LedgerError, MissingPackageError
 from foldwise.ledger.named import is_url
 from foldwise.ledger.schema import SCHEMA, meta, metadata
+from foldwise.masking import masked
+from foldwise.private_files import make_file
 
 _PATIENCE = 60  # seconds that a write waits for other processes' writes
 _TURN = 0x666F6C64  # PostgreSQL's advisory lock of whoever writes
@@ -61,12 +64,13 @@ class Database:
 
     def __init__(self, address: str) -> None:
         self.url = _url(address)
+        _check_name(address, self.file)
         self.insert: Any = sqlite.insert if self.is_sqlite else postgresql.insert
         self._engine: Engine | None = None
 
     def __str__(self) -> str:
         """Return the file's path, or the URL without its password."""
-        return (self.file and str(self.file)) or self.url.render_as_string(hide_password=True)
+        return (self.file and str(self.file)) or masked(self.url.render_as_string(hide_password=True))
 
     @property
     def is_sqlite(self) -> bool:
@@ -93,7 +97,7 @@ class Database:
         try:
             with self._told("opened"):
                 if self.file is not None:
-                    self.file.parent.mkdir(parents=True, exist_ok=True)
+                    make_file(self.file)  # for its owner alone; what SQLite puts beside it is as open as it is
                 self._engine = self._connected()
                 with self._engine.connect() as connection:
                     made = inspect(connection).has_table(meta.name)
@@ -187,7 +191,7 @@ class Database:
         try:
             yield
         except (SQLAlchemyError, OSError) as error:
-            cause = " ".join(str(getattr(error, "orig", None) or error).split())
+            cause = " ".join(masked(str(getattr(error, "orig", None) or error)).split())
             advice = next((words for pattern, words in _ADVICE.items() if re.search(pattern, cause, re.IGNORECASE)), "")
             raise LedgerError(f"ledger {self} could not be {what}: {cause}" + (f"; {advice}" if advice else "")) from error
 
@@ -210,6 +214,20 @@ def _url(address: str) -> URL:
     if driver and driver not in {"pysqlite", "psycopg"}:
         raise InputError("ledger", f"expected the driver psycopg, as in postgresql://host/database, got {driver!r}")
     return url
+
+
+def _check_name(address: str, file: Path | None) -> None:
+    """Refuse an address that no database can have."""
+    try:
+        if "\0" in address:
+            raise ValueError("it holds a zero byte")
+        address.encode()
+        if file is not None:
+            file.lstat()
+    except (OSError, ValueError) as error:
+        if isinstance(error, ValueError) or error.errno == errno.ENAMETOOLONG:
+            why = getattr(error, "strerror", None) or getattr(error, "reason", None) or error
+            raise InputError("ledger", f"expected an address that a database can have, got {address!r} ({why})") from None
 
 
 def _prepare_sqlite(connection: Any, record: Any) -> None:

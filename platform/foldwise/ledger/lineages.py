@@ -8,6 +8,7 @@ from typing import Any
 
 from foldwise.dimension import Categorical
 from foldwise.keys import label
+from foldwise.masking import masked_tree
 from foldwise.space import SearchSpace
 from foldwise.trial import Lineage, Segment
 
@@ -17,7 +18,8 @@ _CHOICE = "choice"
 class LineageWriter:
     """Writes lineages as JSON, and reads them.
 
-    Numbers and text stand there as they are. Any other value is one of the space's choices, and is named by its digest.
+    Numbers and text stand there as they are. Any other value, and one that is a secret, is one of the space's choices, and is
+    named by its digest.
 
     Parameters
     ----------
@@ -28,11 +30,11 @@ class LineageWriter:
     def __init__(self, space: SearchSpace) -> None:
         dimensions = (dimension for sub in space.subspaces for dimension in sub.values())
         listed = (dimension.choices for dimension in dimensions if isinstance(dimension, Categorical))
-        self._choices = {label(choice): choice for choices in listed for choice in choices if not _is_plain(choice)}
+        self._choices = {label(choice): choice for choices in listed for choice in choices}
 
     def write(self, lineage: Lineage) -> str:
         """Return a lineage as JSON."""
-        return json.dumps([[{name: _word(value) for name, value in one.params.items()}, one.epochs] for one in lineage])
+        return json.dumps([[{name: _word(name, value) for name, value in one.params.items()}, one.epochs] for one in lineage])
 
     def read(self, text: str) -> Lineage | None:
         """Return what was written; None if it has a value that the space has not."""
@@ -48,9 +50,10 @@ class LineageWriter:
         return self._choices[word[_CHOICE]] if isinstance(word, Mapping) else word
 
 
-def _word(value: Any) -> Any:
-    value = value.item() if hasattr(value, "item") and getattr(value, "ndim", 1) == 0 else value
-    return value if _is_plain(value) else {_CHOICE: label(value)}
+def _word(name: str, value: Any) -> Any:
+    plain = value.item() if hasattr(value, "item") and getattr(value, "ndim", 1) == 0 else value
+    is_open = _is_plain(plain) and not (isinstance(plain, str) and masked_tree({name: plain}) != {name: plain})
+    return plain if is_open else {_CHOICE: label(value)}
 
 
 def _is_plain(value: Any) -> bool:

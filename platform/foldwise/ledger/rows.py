@@ -1,4 +1,4 @@
-"""Results as rows, and rows as results: plain numbers and text, nothing pickled."""
+"""Results as rows, and rows as results: plain numbers and text, nothing pickled, and no secrets."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 from foldwise.errors import NON_FINITE, Failure
 from foldwise.ledger.base import EndedTrial, Finished
+from foldwise.masking import masked, masked_tree
 from foldwise.plan import Plan
 from foldwise.trial import FitResult, Lineage, TrialEnd, TrialState
 
@@ -23,9 +24,9 @@ def origin_row(plan: Plan) -> dict[str, Any]:
     return {
         "key": plan.identity.whole or plan.identity.alone(),
         "data": dataset.digest,
-        "data_name": storable(dataset.name),
+        "data_name": storable(masked(dataset.name)),
         "data_shape": " x ".join(map(str, dataset.shape)),
-        "estimator": storable(" ".join(repr(estimator).split())),
+        "estimator": storable(masked(" ".join(repr(estimator).split()))),
         "versions": json.dumps(plan.world.versions, sort_keys=True),
     }
 
@@ -38,7 +39,7 @@ def fit_row(finished: Finished, origin: str, job: str) -> dict[str, Any]:
         "key": fit.key,
         "origin": origin,
         "train": fit.train,
-        "params": json.dumps(fit.params, default=_readable, skipkeys=True),
+        "params": json.dumps(masked_tree(fit.params), default=_readable, skipkeys=True),
         "seed": fit.seed,
         "job": job,
         "started": result.started,
@@ -47,7 +48,7 @@ def fit_row(finished: Finished, origin: str, job: str) -> dict[str, Any]:
         "error_kind": None if error is None else storable(error.kind),
         "error_message": None if error is None else storable(error.message),
         "error_traceback": None if error is None else storable(error.traceback),
-        "warned": json.dumps(result.warned) if result.warned else None,
+        "warned": json.dumps([[kind, masked(words)] for kind, words in result.warned]) if result.warned else None,
     }
 
 
@@ -135,4 +136,4 @@ def storable(words: str) -> str:
 
 def _readable(value: Any) -> Any:
     """Write a param that JSON has no word for; nothing is read back from it."""
-    return value.item() if hasattr(value, "item") and getattr(value, "ndim", 1) == 0 else " ".join(repr(value).split())
+    return value.item() if hasattr(value, "item") and getattr(value, "ndim", 1) == 0 else masked(" ".join(repr(value).split()))

@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from foldwise.masking import masked_tree, masked_value, printable, shown
 from foldwise.report.digits import Digits
 from foldwise.stats import Interval
+from foldwise.trial import Params
 
 
 @dataclass(frozen=True)
@@ -72,8 +74,29 @@ def plain(value: Any) -> Any:
     return show(value)
 
 
+def plain_params(params: Params | None) -> Any:
+    """Return params as what JSON can hold, without secrets."""
+    return masked_tree(plain(params))
+
+
+def show_params(params: Params) -> str:
+    """Show params on one line, by name, without secrets.
+
+    Examples
+    --------
+    >>> show_params({"svc__C": 0.125, "kernel": "rbf", "token": "abc"})
+    'kernel=rbf, svc__C=0.125, token=***'
+    """
+    return ", ".join(f"{printable(name)}={show_param(name, value)}" for name, value in sorted(params.items()))
+
+
+def show_param(name: str, value: Any) -> str:
+    """Show the value of a param of a name."""
+    return shown(show(masked_value(name, value)))
+
+
 def show(value: Any) -> str:
-    """Show a param's value on one line: floats with four digits, objects without line breaks."""
+    """Show a value on one line: floats with four digits, objects without line breaks."""
     if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
         value = value.item()
     if isinstance(value, float):

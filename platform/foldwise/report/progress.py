@@ -11,7 +11,8 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn,
 from rich.text import Text
 
 from foldwise.events import Counts, Event, FailuresForgotten, FitEnded, RunEnded, RunStarted, RunWaits, StudyEnded, TrialEnded
-from foldwise.report.metric import show
+from foldwise.masking import shown
+from foldwise.report.metric import show_params
 from foldwise.report.text import duration, forgotten_words, found_words
 from foldwise.trial import TrialState
 
@@ -89,7 +90,7 @@ class ProgressBar:
         elif isinstance(event, RunEnded):
             self._bar.stop()
         elif isinstance(event, RunWaits):
-            self._bar.console.print(event.reason)
+            self._bar.console.print(shown(event.reason), markup=False)
         elif isinstance(event, FailuresForgotten):
             self._bar.console.print(forgotten_words(event.n_fits))
         elif isinstance(event, FitEnded | TrialEnded):
@@ -128,12 +129,12 @@ class ProgressLines:
             found = event.report.n_fits_found
             self._say(found_words(found, found + event.report.n_fits))
         elif isinstance(event, FitEnded) and self._verbose >= 3:
-            params = ", ".join(f"{k}={show(v)}" for k, v in sorted(event.params.items()))
+            params = show_params(event.params)
             failed = event.result.failure_on(*event.result.scores)
             failure = f", failed: {failed}" if failed else ""
             self._say(f"[fit] {params or 'no params'}; {event.result.fit_seconds:.2f} s{failure}")
         elif isinstance(event, TrialEnded) and self._verbose >= 2:
-            params = ", ".join(f"{k}={show(v)}" for k, v in sorted(event.trial.params.items()))
+            params = show_params(event.trial.params)
             stopped = f", stopped at epoch {event.trial.epochs}" if event.trial.state is TrialState.PRUNED else ""
             ended = f"score {event.trial.value:.4f}, {event.trial.seconds:.2f} s{stopped}"
             self._say(f"[{event.study} trial {event.trial.number}] {params}; {ended}")
@@ -151,5 +152,5 @@ class ProgressLines:
     def _say(self, line: str) -> None:
         self._said = time.monotonic()
         stream = self._stream or sys.stdout
-        stream.write(line + "\n")
+        stream.write(shown(line) + "\n")
         stream.flush()

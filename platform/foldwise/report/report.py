@@ -14,10 +14,11 @@ import numpy as np
 from foldwise.errors import Failure
 from foldwise.events import Counts
 from foldwise.keys import label
+from foldwise.masking import masked, shown
 from foldwise.plan import FINAL, Plan
 from foldwise.reduce import Choice, FitWarning, OuterResult
 from foldwise.report import text
-from foldwise.report.metric import MetricReport, plain, show
+from foldwise.report.metric import MetricReport, plain, plain_params, show_param, show_params
 from foldwise.report.training import TrainingReport, lineage_dicts, lineage_lines, training_report
 from foldwise.scoring import Scoring
 from foldwise.stats import nested_interval
@@ -131,7 +132,7 @@ class Report:
         counts: dict[str, Counter[str]] = {}
         for result in self.outer:
             for name, value in result.params.items():
-                counts.setdefault(name, Counter())[show(value)] += 1
+                counts.setdefault(name, Counter())[show_param(name, value)] += 1
         return dict(sorted(counts.items()))
 
     @property
@@ -162,7 +163,7 @@ class Report:
     def to_dict(self) -> dict[str, Any]:
         """Return the report as what JSON can hold; NaN becomes null."""
         return {
-            "job": self.job,
+            "job": masked(self.job),
             "key": self.key,
             "seconds": round(self.seconds, 3),
             "seed": self.seed,
@@ -170,7 +171,7 @@ class Report:
             "deterministic": self.is_deterministic,
             "schedule": None if self.training is None else self.training.to_dict(),
             "partial": self.partial,
-            "ended": self.ended,
+            "ended": None if self.ended is None else masked(self.ended),
             "n_fits": self.n_fits,
             "n_fits_found": self.n_fits_found,
             "n_fits_shared": self.n_fits_shared,
@@ -180,7 +181,7 @@ class Report:
             "n_params": self.n_params,
             "causes": [{"cause": cause, "n_fits": n_fits} for cause, n_fits in self.causes],
             "chooser": self.chooser,
-            "best_params": plain(self.best_params),
+            "best_params": plain_params(self.best_params),
             "best_lineage": lineage_dicts(self.best_lineage),
             "model_error": None if self.model_error is None else str(self.model_error),
             "mlflow_run_id": self.mlflow_run_id,
@@ -200,7 +201,7 @@ class Report:
             "outer": [
                 {
                     "fold": one.fold,
-                    "params": plain(one.params),
+                    "params": plain_params(one.params),
                     "lineage": lineage_dicts(one.lineage),
                     "scores": plain(one.scores),
                     "inner_best": plain(one.inner_best),
@@ -211,7 +212,7 @@ class Report:
                 }
                 for one in self.outer
             ],
-            "warned": [{"category": one.category, "text": one.text, "n_fits": one.n_fits} for one in self.warned],
+            "warned": [{"category": one.category, "text": masked(one.text), "n_fits": one.n_fits} for one in self.warned],
         }
 
     def to_json(self) -> str:
@@ -219,7 +220,7 @@ class Report:
         return json.dumps(self.to_dict(), allow_nan=False)
 
     def __str__(self) -> str:
-        return "\n\n".join(self._paragraphs())
+        return shown("\n\n".join(self._paragraphs()))
 
     def _paragraphs(self) -> list[str]:
         parts = [f"{self.job} (seed {self.seed})"]
@@ -239,7 +240,7 @@ class Report:
         if self.model_error is not None:
             parts.append(f"The final model could not be fitted: {self.model_error}")
         elif self.best_params is not None:
-            chosen = ", ".join(f"{name}={show(value)}" for name, value in sorted(self.best_params.items()))
+            chosen = show_params(self.best_params)
             parts.append(f"Final model, searched and fitted on all rows: {chosen}")
         parts.append("\n".join(self._account()))
         return parts

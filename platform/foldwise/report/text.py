@@ -11,9 +11,10 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from foldwise.masking import printable
 from foldwise.reduce import OuterResult
 from foldwise.report.digits import Digits
-from foldwise.report.metric import MetricReport, show
+from foldwise.report.metric import MetricReport, show_params
 
 _WIDTH = 120
 WEIGHTED = (
@@ -27,12 +28,12 @@ def outer_table(outer: Sequence[OuterResult], scores: Mapping[str, MetricReport]
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     table.add_column("outer fold", justify="right", no_wrap=True)
     for name in scores:
-        table.add_column(name, justify="right", no_wrap=True)
+        table.add_column(printable(name), justify="right", no_wrap=True)
     table.add_column(f"inner best ({metric})" if len(scores) > 1 else "inner best", justify="right", no_wrap=True)
     table.add_column("rows", justify="right", no_wrap=True)
     table.add_column("chosen params", overflow="fold")
     for one in outer:
-        params = ", ".join(f"{name}={show(value)}" for name, value in sorted(one.params.items()))
+        params = show_params(one.params)
         if one.error is not None:
             params += f"  FAILED: {one.error}"
         shown = [_or_none(score.digits.more(), one.scores[name]) for name, score in scores.items()]

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from foldwise.plan import Plan
-from foldwise.report.metric import plain, show
+from foldwise.report.metric import plain_params, show_param
 from foldwise.schedule import PBT, Schedule
 from foldwise.trial import Lineage, Params, Trial, TrialState
 
@@ -67,7 +67,7 @@ def training_report(plan: Plan, studies: Mapping[str, Sequence[Trial]]) -> Train
 
 def lineage_dicts(lineage: Lineage) -> list[dict[str, Any]]:
     """Return a lineage as what JSON can hold."""
-    return [{"epochs": segment.epochs, "params": plain(segment.params)} for segment in lineage]
+    return [{"epochs": segment.epochs, "params": plain_params(segment.params)} for segment in lineage]
 
 
 def lineage_lines(lineages: Mapping[str, Lineage]) -> str:
@@ -88,6 +88,6 @@ def _told(lineage: Lineage) -> str:
 
 
 def _shown(params: Params, before: Params) -> str:
-    new = {name: show(value) for name, value in sorted(params.items())}
-    old = {name: show(value) for name, value in before.items()}
+    new = {name: show_param(name, value) for name, value in sorted(params.items())}
+    old = {name: show_param(name, value) for name, value in before.items()}
     return ", ".join(f"{name}={value}" for name, value in new.items() if old.get(name) != value)

@@ -11,6 +11,8 @@ from typing import Any
 
 import psutil
 
+from foldwise.private_files import make_file, make_folder
+
 IMPORTING = threading.Lock()
 """Held while parts of MLflow are imported: they import each other, and two threads would meet in half of one."""
 _SHARED = {"9p", "afs", "beegfs", "ceph", "cifs", "fuse.sshfs", "glusterfs", "gpfs", "lustre", "nfs", "nfs4", "smb3", "smbfs"}
@@ -66,7 +68,8 @@ def _new_database(uri: str | None) -> None:
     file = None if uri is None else sqlite_file(uri)
     if file is None or file.exists():
         return
-    file.parent.mkdir(parents=True, exist_ok=True)
+    make_file(file)  # for its owner alone, and so are the artifacts beside it
+    make_folder(file.parent / "mlruns")
     if _is_shared(file.parent):
         return
     connection = sqlite3.connect(file)

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from foldwise.data import Dataset
-from foldwise.errors import TrackingError, without_password
+from foldwise.errors import TrackingError
+from foldwise.masking import masked, shown
 from foldwise.report import Report
 from foldwise.tracking.entry import LONGEST_TAG, STATE, Entries, cut, user_name
 from foldwise.tracking.model import save_model
@@ -44,7 +45,7 @@ class Contents:
 
     def __init__(self, store: Store, attempt: Callable[[Callable[[], Any]], bool], job_text: str | None) -> None:
         self._store, self._attempt = store, attempt
-        self._job_text = None if job_text is None else without_password(job_text)
+        self._job_text = None if job_text is None else masked(job_text)
         self._written: set[str] = set()
         self.is_unstorable = False  # the model, in any way
 
@@ -53,7 +54,7 @@ class Contents:
     def files(self, of: Entries, notes: Notes, job: Known | None) -> dict[str, _Make]:
         """Return what makes each file that the job's run is to hold by now."""
         files: dict[str, _Make] = {} if self._job_text is None else {"job.yaml": _text(lambda: str(self._job_text))}
-        files["plan.txt"] = _text(lambda: f"{of.plan.explain()}\n")
+        files["plan.txt"] = _text(lambda: f"{shown(of.plan.explain())}\n")
         if notes.end is None:
             return files
         trials = notes.trials([study.name for study in of.plan.studies])
@@ -133,7 +134,7 @@ def dataset_fields(dataset: Dataset) -> dict[str, str]:
     schema = json.dumps(_schema(X, y))
     size = int(np.prod(dataset.shape))
     return {
-        "name": dataset.name[:500],
+        "name": masked(dataset.name)[:500],
         "digest": dataset.digest,
         "source_type": "code",
         "source": json.dumps({"tags": {"mlflow.source.name": "foldwise", "mlflow.user": user_name()}}),

@@ -10,8 +10,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from foldwise.errors import Failure, without_password
+from foldwise.errors import Failure
 from foldwise.events import StudyEnded
+from foldwise.masking import masked, masked_value
 from foldwise.plan import Plan
 from foldwise.report import Report
 from foldwise.report.training import lineage_dicts
@@ -230,7 +231,7 @@ def _metrics(found: Any) -> Metrics:
 
 
 def _params(params: Mapping[str, Any]) -> dict[str, str]:
-    return {as_name(name): cut(as_text(value), LONGEST_PARAM) for name, value in params.items()}
+    return {as_name(name): cut(as_text(masked_value(name, value)), LONGEST_PARAM) for name, value in params.items()}
 
 
 def as_name(name: str) -> str:
@@ -259,14 +260,14 @@ def as_text(value: Any) -> str:
 
 
 def cut(text: str, longest: int) -> str:
-    """Cut a text, saying so; addresses in it lose their passwords.
+    """Cut a text, saying so; without secrets.
 
     Examples
     --------
     >>> cut("a" * 100, 40)
     'aaaaaaaaaa ... (cut from 100 characters)'
     """
-    text = without_password(text)
+    text = masked(text)
     if len(text) <= longest:
         return text
     mark = f" ... (cut from {len(text)} characters)"

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+import zipfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from foldwise.errors import InputError, InputTypeError, TrackingError
 from foldwise.tracking.connect import prepare_mlflow, sqlite_file
 from foldwise.tracking.lookup import find_run
 from foldwise.tracking.store import cause
 from foldwise.tracking.uri import check_uri
+from foldwise.yaml_file import read_yaml
+
+_MOST_BYTES, _MOST_TIMES = 2**28, 100
+"""An archive is refused that unfolds to more bytes than the one, and to more times its own than the other."""
 
 
 def load_model(uri: str, name: str, trusted: Sequence[str] = ()) -> Any:
@@ -76,10 +79,30 @@ def _downloaded(uri: str, name: str, folder: str) -> Path:
         raise TrackingError(f"expected the model of {name!r} in {uri}, got {cause(error)}") from error
 
 
+def _flavor(folder: Path) -> Mapping[str, Any]:
+    """Read what MLflow keeps of how a model is stored; whatever stands there is no more than text."""
+    content = read_yaml(folder / "MLmodel")
+    for key in ("flavors", "sklearn"):
+        content = content.get(key) if isinstance(content, Mapping) else None
+    if not isinstance(content, Mapping) or not isinstance(content.get("pickled_model"), str):
+        raise InputError("model", "expected a model of scikit-learn's, got an artifact that does not say how it is stored")
+    return content
+
+
 def _load(folder: Path, trusted: Sequence[str]) -> Any:
+    """Load a model, whose files may be anything: what is wrong with them is an error in plain words."""
+    try:
+        return _load_skops(folder, trusted)
+    except InputError as error:
+        raise error.moved(error.place, "the model's files") if error.source else error from None
+    except (Exception, RecursionError) as error:  # whatever skops makes of a file that is damaged, or made to do harm
+        raise TrackingError(f"expected a model that skops can load, got files of which it says {cause(error)}") from error
+
+
+def _load_skops(folder: Path, trusted: Sequence[str]) -> Any:
     import skops.io  # lazily: only who loads a model needs it
 
-    flavor = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8")).get("flavors", {}).get("sklearn", {})
+    flavor = _flavor(folder)
     form = flavor.get("serialization_format")
     if form != "skops":
         raise InputError(
@@ -87,6 +110,7 @@ def _load(folder: Path, trusted: Sequence[str]) -> Any:
             "loaded; if you trust who wrote it, use mlflow.sklearn.load_model"
         )  # fmt: skip
     file = folder / Path(flavor["pickled_model"]).name
+    _check_size(file)
     unknown = sorted(set(skops.io.get_untrusted_types(file=file)) - set(trusted))
     if unknown:
         raise InputError(
@@ -94,3 +118,11 @@ def _load(folder: Path, trusted: Sequence[str]) -> Any:
             f"code, give trusted={unknown!r}"
         )  # fmt: skip
     return skops.io.load(file, trusted=list(trusted))
+
+
+def _check_size(file: Path) -> None:
+    """Refuse an archive that unfolds to far more than it is: its reader takes all of it into memory."""
+    with zipfile.ZipFile(file) as archive:
+        n_bytes = sum(entry.file_size for entry in archive.infolist())
+    if n_bytes > _MOST_BYTES and n_bytes > _MOST_TIMES * file.stat().st_size:
+        raise InputError("model", f"expected a model, got an archive that unfolds to {n_bytes:.0e} bytes")

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from foldwise.errors import TrackingError, without_password
+from foldwise.errors import TrackingError
+from foldwise.masking import masked
 from foldwise.tracking.connect import prepare_mlflow, sqlite_file
 from foldwise.tracking.entry import JOB, STUDY
 from foldwise.tracking.store import cause
@@ -51,7 +52,7 @@ def find_report(uri: str, name: str, artifact: str = "report.txt") -> str:
     from mlflow.exceptions import MlflowException
 
     client = MlflowClient(tracking_uri=uri)
-    where = without_password(uri)
+    where = masked(uri)
     try:
         run_id = find_run(client, name)
         if run_id is None:
@@ -107,7 +108,7 @@ def serve_ui(uri: str, port: int, say: Callable[[str], object] = print) -> int:
         If there is no such database.
     """
     if uri.startswith(("http://", "https://")):
-        raise TrackingError(f"expected a database to serve, got the server {without_password(uri)!r}; open it in a browser")
+        raise TrackingError(f"expected a database to serve, got the server {masked(uri)!r}; open it in a browser")
     file = sqlite_file(uri)
     if file is not None and not file.exists():
         raise TrackingError(

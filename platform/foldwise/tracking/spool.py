@@ -2,7 +2,8 @@
 
 One folder per job and store below ``.foldwise/untracked`` of the working folder: ``about.json`` (where it belongs, the job
 as it started and ended), ``runs.jsonl`` (studies, then trials, one entry per line), ``data.json``, ``files/`` and ``model/``.
-It is written aside and then renamed, so a folder is whole or not there. It holds no password, and nothing is pickled for it;
+It is written aside and then renamed, so a folder is whole or not there. Only its owner can read it. It holds no secrets,
+and nothing is pickled for it;
 the model is saved as MLflow keeps it.
 """
 
@@ -17,8 +18,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from foldwise.errors import TrackingError, without_password
+from foldwise.errors import TrackingError
 from foldwise.keys import digest
+from foldwise.masking import masked
+from foldwise.private_files import make_folder
 from foldwise.tracking.entry import Entry
 
 UNTRACKED = Path(".foldwise", "untracked")
@@ -77,10 +80,10 @@ def write_spool(root: Path, about: About, left: Left) -> None:
     TrackingError
         If the model cannot be stored; all else is kept.
     """
-    root.mkdir(parents=True, exist_ok=True)
+    make_folder(root)
     aside = root / f".{about.folder}.{os.getpid()}"
     shutil.rmtree(aside, ignore_errors=True)
-    (aside / _FILES).mkdir(parents=True)
+    make_folder(aside / _FILES)
     with (aside / _RUNS).open("w", encoding="utf-8") as lines:
         for entry in left.entries:
             lines.write(json.dumps(asdict(entry)) + "\n")
@@ -176,4 +179,4 @@ def _entry(fields: Mapping[str, Any]) -> Entry:
 
 def address_of(uri: str | None) -> str:
     """Return what two URIs of one store have in common: neither password nor a slash at the end."""
-    return without_password(uri or "").rstrip("/")
+    return masked(uri or "").rstrip("/")

@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential
 
-from foldwise.errors import TrackingError, without_password
+from foldwise.errors import TrackingError
+from foldwise.masking import masked
 from foldwise.tracking.connect import connect, n_writers, sqlite_file
 from foldwise.tracking.entry import KEY, STATE, Entry
 
@@ -202,7 +203,7 @@ class Store:
     def address(self, known: Known) -> str:
         """Say where people see a run; without passwords."""
         client, experiment = self._connect()
-        uri = without_password(str(client.tracking_uri))
+        uri = masked(str(client.tracking_uri))
         if uri.startswith(("http://", "https://")):
             return f"{uri.rstrip('/')}/#/experiments/{experiment}/runs/{known.run_id}"
         file = sqlite_file(uri)
@@ -269,7 +270,7 @@ class Store:
 
 def cause(error: BaseException) -> str:
     """Say in one line why a call failed; without passwords."""
-    line = without_password(" ".join(str(error).split())) or "no message"
+    line = " ".join(masked(str(error)).split()) or "no message"
     if "Invalid Host header" in line:
         return "the server does not answer to this name: add it, with its port, to the server's MLFLOW_SERVER_ALLOWED_HOSTS"
     line = line if isinstance(error, TrackingError) else f"{type(error).__name__}: {line}"

@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow
 import pyarrow.parquet
 
+from foldwise.masking import masked, masked_tree, masked_value
 from foldwise.report.frames import trial_columns, trial_row
 from foldwise.report.metric import plain
 from foldwise.tracking.entry import as_text
@@ -42,7 +43,15 @@ def write_trials(path: Path, studies: Mapping[str, Sequence[Trial]]) -> None:
 
 
 def _rows(studies: Mapping[str, Sequence[Trial]]) -> Iterator[dict[str, Any]]:
-    return (trial_row(study, trial) for study, trials in studies.items() for trial in trials)
+    return (_without_secrets(trial_row(study, trial)) for study, trials in studies.items() for trial in trials)
+
+
+def _without_secrets(row: dict[str, Any]) -> dict[str, Any]:
+    """Mask the params whose names are secrets'; what is secret in others is masked as text."""
+    return {
+        name: masked_value(name.removeprefix("param_"), value) if name.startswith("param_") else value
+        for name, value in row.items()
+    }
 
 
 def _params_seen(row: dict[str, Any], kinds: dict[str, set[type]]) -> dict[str, Any]:
@@ -71,12 +80,12 @@ def _cell(name: str, value: Any, schema: pyarrow.Schema) -> Any:
     if value is None or value is pd.NaT or (isinstance(value, float) and math.isnan(value)):
         return None  # as pandas would write it
     if name in {"params", "curve", "lineage"}:
-        return json.dumps(plain(value))
+        return json.dumps(masked_tree(plain(value)))
     if not name.startswith("param_"):
         return value
     kind = schema.field(name).type
     value = _scalar(value)
-    return as_text(value) if kind == pyarrow.string() else float(value) if kind == pyarrow.float64() else value
+    return masked(as_text(value)) if kind == pyarrow.string() else float(value) if kind == pyarrow.float64() else value
 
 
 def _scalar(value: Any) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from importlib.metadata import entry_points
 from typing import Any
 from urllib.parse import urlsplit
@@ -68,7 +67,7 @@ def check_uri(uri: Any, place: str) -> None:
 def _check_server(uri: str, place: str) -> None:
     try:
         parts = urlsplit(uri)
-        complete = bool(parts.hostname) and parts.port != 0 and not re.search(r"\s", uri)
+        complete = bool(parts.hostname) and parts.port != 0 and uri.isprintable() and " " not in uri
     except ValueError:  # a port that is none, brackets that do not close
         complete = False
     if not complete:

@@ -7,13 +7,14 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
+from foldwise.errors import InputError
 from foldwise.executors.base import ScheduledExecutor
 from foldwise.executors.code import SentCode, unpacked
 from foldwise.executors.ray import RayExecutor, put_workshop
 from foldwise.executors.ray_session import SESSION
 from foldwise.executors.room import Room
 from foldwise.executors.tune.desk import Desk
-from foldwise.executors.tune.states import Storage
+from foldwise.executors.tune.states import STORAGE, Storage
 from foldwise.executors.tune.tasks import FitTask, Task, TrialTask
 from foldwise.executors.wait import Wait
 from foldwise.fit import Workshop
@@ -60,7 +61,7 @@ class TuneExecutor(ScheduledExecutor):
         storage = Storage.of(self._root, plan.problem.key)
         storage.check()
         self._ray = SESSION.ensure(self._address)
-        self._opened = _Opened(self._ray, plan, n_jobs, storage)
+        self._opened = _Opened(self._ray, plan, n_jobs, storage, _storage_of_tune(storage))
 
     @property
     def n_at_once(self) -> int:  # noqa: D102
@@ -104,12 +105,26 @@ class TuneExecutor(ScheduledExecutor):
         return self._opened
 
 
+def _storage_of_tune(storage: Storage) -> Storage:
+    """Return where Tune's own files lie: beside the states or, where others could replace them, with a private Ray's."""
+    opened = storage.open_to_others()
+    if opened is None:
+        return storage
+    if SESSION.folder is not None:
+        return Storage(str(SESSION.folder), "tune")
+    raise InputError(
+        STORAGE, f"expected a folder in which nobody else can replace files, since they are unpickled, got {storage.root!r}, "
+        f"where others may replace what is in {opened}; take that right from them, or set {STORAGE} to a folder of your own"
+    )  # fmt: skip
+
+
 class _Opened:
     """A run on Tune, whose thread is started with the first task."""
 
-    def __init__(self, ray: Any, plan: Plan, n_jobs: int | None, storage: Storage) -> None:
+    def __init__(self, ray: Any, plan: Plan, n_jobs: int | None, storage: Storage, own: Storage) -> None:
         self.desk = Desk()
-        self._ray, self._plan, self._n_jobs, self._storage = ray, plan, n_jobs, storage
+        self._ray, self._plan, self._n_jobs = ray, plan, n_jobs
+        self._storage, self._own = storage, own
         self._resources, self._limits = plan.problem.resources, plan.problem.limits
         self._tuner: Any = None
         self._code, self.classes = SentCode(ray), plan.identity.digester.own_classes
@@ -164,7 +179,7 @@ class _Opened:
         limit = self._limits.fit_seconds
         world = self._code.agree(self._plan.world, import_paths())
         workshop = replace(Workshop.of(self._plan), guard=FitGuard(limit, may_exit=True), world=world)
-        place = Place(put_workshop(self._ray, workshop), import_paths(), self._resources, limit, self._storage)
+        place = Place(put_workshop(self._ray, workshop), import_paths(), self._resources, limit, self._storage, self._own)
         grace = 1 if problem.schedule is None else problem.schedule.grace_epochs
         tuner = TunerThread(self.desk, Judges(judge_maker(self._plan), problem.seed, grace, self._n_jobs), place)
         tuner.start()

@@ -18,6 +18,7 @@ from typing import Any
 from pyarrow import ArrowException, fs
 
 from foldwise.errors import InputError
+from foldwise.private_files import is_own, make_file, open_to_others
 
 DEFAULT_STORAGE = ".foldwise/tune"
 STORAGE = "FOLDWISE_STORAGE"
@@ -66,7 +67,9 @@ class Storage:
             ) from error
 
     def read(self, name: str) -> bytes | None:
-        """Return what was kept; None if nothing was."""
+        """Return what was kept; None if nothing was, or if it is a file that others have written or may write."""
+        if isinstance(self._files, fs.LocalFileSystem):
+            return _read_own(Path(self._at(name)))
         try:
             with self._files.open_input_stream(self._at(name)) as stream:
                 content: bytes = stream.read()
@@ -76,12 +79,13 @@ class Storage:
 
     def write(self, name: str, content: bytes) -> None:
         """Keep something, in place of what was kept; a reader sees the one or the other."""
-        self._files.create_dir(self._folder, recursive=True)
         if isinstance(self._files, fs.LocalFileSystem):
             aside = Path(self._at(f".{name}.{uuid.uuid4().hex}"))
+            make_file(aside)
             aside.write_bytes(content)
             aside.replace(self._at(name))
             return
+        self._files.create_dir(self._folder, recursive=True)
         with self._files.open_output_stream(self._at(name)) as stream:  # an object appears once it is whole
             stream.write(content)
 
@@ -98,6 +102,10 @@ class Storage:
             self._files.delete_dir(self._folder)
         except FileNotFoundError:
             return
+
+    def open_to_others(self) -> Path | None:
+        """Return the folder on the way here in which others may replace files; None if there is none, or it is a URL."""
+        return open_to_others(Path(self._folder)) if isinstance(self._files, fs.LocalFileSystem) else None
 
     @cached_property
     def _opened(self) -> tuple[Any, str]:
@@ -116,6 +124,15 @@ class Storage:
 
     def __getstate__(self) -> dict[str, Any]:
         return {"root": self.root, "run": self.run}
+
+
+def _read_own(file: Path) -> bytes | None:
+    """Read a file that belongs to this user and nobody else may write to: what is looked at is what is read."""
+    try:
+        with file.open("rb") as stream:
+            return stream.read() if is_own(os.fstat(stream.fileno())) else None
+    except FileNotFoundError:
+        return None
 
 
 class Pace:

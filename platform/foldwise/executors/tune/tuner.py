@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from ray import cloudpickle, tune
+from ray import tune
 from ray.air.execution._internal.actor_manager import RayActorManager
 from ray.air.execution._internal.tracked_actor_task import TrackedActorTask
 from ray.exceptions import OutOfMemoryError, RayActorError, RayError, RayTaskError
@@ -34,6 +34,7 @@ from foldwise.executors.tune.trainable import CannotOpen, FoldTrainable, Spent
 from foldwise.fit import failure_of
 from foldwise.guard import FitGuard
 from foldwise.lockstep import Progress
+from foldwise.masking import masked
 from foldwise.resources import Resources
 from foldwise.trial import FitResult, count_epochs
 
@@ -60,6 +61,25 @@ def set_environment() -> None:
     """Set what Tune reads from the environment, where the user has not."""
     for name, value in _DEFAULTS.items():
         os.environ.setdefault(name, value)
+
+
+_errors: dict[str, BaseException] = {}
+"""What ended each trial's process last, by Tune's id of it."""
+
+
+def keep_errors() -> None:
+    """Have Tune's errors at hand as they are: it pickles them to a folder that on a cluster may be open to everybody."""
+    plain = TuneTrial.handle_error
+    if hasattr(plain, "__wrapped__"):
+        return
+
+    @functools.wraps(plain)
+    def handle_error(self: TuneTrial, exc: Any = None) -> None:
+        if isinstance(exc, BaseException):
+            _errors[self.trial_id] = exc
+        plain(self, exc)
+
+    TuneTrial.handle_error = handle_error  # type: ignore[method-assign]
 
 
 def see_all_losses() -> None:
@@ -96,7 +116,9 @@ class Place:
     seconds : float or None
         Time after which an actor that says nothing has overrun ``limits.fit_seconds``; None: there is no limit.
     storage : Storage
-        Where states are kept, and Tune's own files meanwhile.
+        Where states are kept.
+    own : Storage
+        Where Tune's own files lie meanwhile, some of which it unpickles.
     """
 
     boxed: list[Any]
@@ -104,6 +126,7 @@ class Place:
     resources: Resources
     seconds: float | None
     storage: Storage
+    own: Storage
 
 
 class TunerThread:
@@ -132,6 +155,7 @@ class TunerThread:
         with _registering:  # Tune's registry is the process's, and not safe in threads
             tune.register_trainable(_NAME, FoldTrainable)
             see_all_losses()
+            keep_errors()
         self._thread.start()
 
     @property
@@ -148,7 +172,7 @@ class TunerThread:
         self._thread.join(_SOON)
         self._clerk.end_actors()  # idle ones end by themselves; one that trains would have Tune wait for it
         self._thread.join(_LATE)  # what may be left of it finds the desk closed
-        Storage(self._place.storage.url, self._folder).clear()
+        Storage(self._place.own.url, self._folder).clear()
         self._clerk.clear_up()
 
     def _run(self) -> None:
@@ -164,7 +188,7 @@ class TunerThread:
     def _tune(self) -> None:
         """Run Tune; ``tune.run`` and not a ``Tuner``, which would pickle all that stands at the desk."""
         tune.run(
-            _NAME, name=self._folder, storage_path=self._place.storage.url, num_samples=-1,
+            _NAME, name=self._folder, storage_path=self._place.own.url, num_samples=-1,
             search_alg=_DeskSearcher(self._desk, self.judges, self._place), scheduler=self.judges, callbacks=[self._clerk],
             stop=_Closing(self._desk), reuse_actors=True, max_failures=MOST_LOSSES - 1, raise_on_failed_trial=False, verbose=0,
             checkpoint_config=tune.CheckpointConfig(num_to_keep=3, checkpoint_at_end=False),
@@ -301,6 +325,7 @@ class _Clerk(tune.Callback):
     def _hand_in(self, trial: TuneTrial) -> None:
         task, outcome = _task_of(trial), self._last.pop(trial.trial_id, None)
         retries = self._retries.pop(trial.trial_id, 0)
+        _errors.pop(trial.trial_id, None)
         self._heard.pop(trial.trial_id, None)
         self.heard_at = time.monotonic()
         if isinstance(task, FitTask):
@@ -344,11 +369,10 @@ def _folder_of(trial: TuneTrial) -> str:
 
 
 def _error_of(trial: TuneTrial) -> BaseException | None:
-    """Return what ended a trial's process last, as Tune has written it down."""
-    file = trial.pickled_error_file
-    if file is None or not Path(file).exists():
+    """Return what ended a trial's process last."""
+    error: Any = _errors.get(trial.trial_id)
+    if error is None:
         return None
-    error: Any = cloudpickle.loads(Path(file).read_bytes())
     cause = getattr(error, "cause", None)  # what was raised, where the process lived on
     return error if cause is None else cause  # type: ignore[no-any-return]
 
@@ -358,7 +382,7 @@ def _failure_for(error: BaseException | None) -> Failure:
     if error is not None and not isinstance(error, RayActorError | OutOfMemoryError):
         return failure_of(error)
     loss = Loss.MEMORY if isinstance(error, OutOfMemoryError) or "running low on memory" in str(error) else Loss.WORKER
-    reason = " ".join(str(error or "no word of it").split())[-_LONGEST_REASON:]
+    reason = " ".join(masked(str(error or "no word of it")).split())[-_LONGEST_REASON:]
     return Failure(loss.kind, f"{loss.words} {MOST_LOSSES} times while it ran this alone: {reason}")
 
 
