@@ -144,7 +144,7 @@ def _merged_on(rows: str, *results: FitResult) -> tuple[dict[str, float], dict[s
     for name in dict.fromkeys(name for parts in sorted(found, key=lambda one: -len(one[0])) for part in parts for name in part):
         having = [(values, failures) for values, failures in found if name in values or name in failures]
         values, failures = next((one for one in having if name not in one[1]), having[0])
-        if name in values:
+        if name is not None and name in values:
             scores[name] = values[name]
         if name in failures:
             errors[name] = failures[name]
