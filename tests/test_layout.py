@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "platform" / "foldwise"
 
 ORDER = [
-    "errors", "exit_codes", "checks", "models", "process", "keys", "imports", "yaml_file", "trial", "events", "dimension", "space", "data", "resources", "limits", "seeds", "world", "epochs",
+    "errors", "exit_codes", "checks", "models", "process", "keys", "imports", "yaml_file", "trial", "events", "dimension", "space", "data", "resources", "limits", "seeds", "world", "iterations", "epochs",
     "folds", "metrics", "scoring", "routing", "search", "schedule", "problem", "prefixes", "identity", "plan", "sharing", "guard", "fit", "lockstep", "ledger", "queue", "executors", "reduce", "stats", "report",
     "tracking", "account", "first_failures", "studies", "fit_map", "scheduled_map", "run", "launch", "pilot", "unfinished", "estimator", "build", "job_schema", "overrides", "job", "interruption",
     "drive", "cluster", "console", "cli_cluster", "cli",

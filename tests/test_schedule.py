@@ -1,8 +1,17 @@
 """A schedule is refused early where nothing can follow it, and planned in words and numbers."""
 
 import pytest
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.ensemble import (
+    BaggingClassifier,
+    GradientBoostingClassifier,
+    HistGradientBoostingClassifier,
+    RandomForestClassifier,
+)
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression, SGDClassifier
+from sklearn.multiclass import OneVsRestClassifier
+from sklearn.multioutput import MultiOutputClassifier
+from sklearn.naive_bayes import GaussianNB
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -46,7 +55,7 @@ def test_a_wrong_schedule_is_named(given, place, says):
     ("estimator", "space", "options", "place", "says"),
     [
         (SVC(), {"C": [1, 2]}, {}, "estimator", "trains in epochs.*got SVC"),
-        (make_pipeline(StandardScaler(), LogisticRegression(warm_start=False)), {"logisticregression__C": [1, 2]}, {}, None, None),
+        (make_pipeline(StandardScaler(), LogisticRegression(solver="newton-cg", warm_start=False)), {"logisticregression__C": [1, 2]}, {}, None, None),
         (make_pipeline(StandardScaler(), SVC()), {"svc": [SVC(), SGDClassifier()]}, {}, "estimator", "got SVC"),
         (make_pipeline(StandardScaler(), SVC()), {"svc": [MLPClassifier(), SGDClassifier()]}, {}, None, None),
         (RandomForestClassifier(), {"n_estimators": [1, 2]}, {}, "space.n_estimators", "counts the epochs"),
@@ -64,6 +73,66 @@ def test_what_does_not_go_with_a_schedule_is_refused(estimator, space, options, 
     with pytest.raises(InputError, match=says) as caught:
         small_plan(estimator, space, schedule=schedule, **options)
     assert caught.value.place == place
+
+
+@pytest.mark.parametrize(
+    ("estimator", "space", "place", "says"),
+    [
+        (LogisticRegression(), {"C": [1, 2]}, "estimator", "solver .*got 'lbfgs': it forgets between epochs"),
+        (LogisticRegression(), {"solver": ["newton-cg", "saga"]}, "space.solver", "got 'saga'"),
+        (LogisticRegression(), {"solver": ["newton-cg"], "C": [1, 2]}, None, None),
+        (MLPClassifier(), {"solver": ["adam", "lbfgs"]}, "space.solver", "got 'lbfgs'.*use 'adam' or 'sgd'"),
+        (MLPClassifier(solver="lbfgs"), {"alpha": [1, 2]}, "estimator", "got 'lbfgs'"),
+        (MLPClassifier(), {"early_stopping": [False, True]}, "space.early_stopping", "got True: the schedule stops trials"),
+        (SGDClassifier(early_stopping=True), {"alpha": [1, 2]}, "estimator", "early_stopping .*got True"),
+        (SGDClassifier(early_stopping=True), {"early_stopping": [False], "alpha": [1, 2]}, None, None),
+        (SGDClassifier(), {"learning_rate": ["optimal", "adaptive"]}, "space.learning_rate", "got 'adaptive'"),
+        (SGDClassifier(), {"class_weight": [None, "balanced"]}, None, None),
+        (
+            make_pipeline(StandardScaler(), SVC()),
+            {"svc": [SGDClassifier(), MLPClassifier()], "svc__early_stopping": [False, True]},
+            "space.svc__early_stopping",
+            "got True",
+        ),
+        (make_pipeline(StandardScaler(), SVC()), {"svc": [SGDClassifier(), GaussianNB()]}, "estimator", "got GaussianNB"),
+        (GaussianNB(), {"var_smoothing": [1e-9, 1e-3]}, "estimator", "got GaussianNB, for its partial_fit adds rows"),
+        (GradientBoostingClassifier(), {"n_iter_no_change": fw.Int(1, 5)}, "space.n_iter_no_change", "leave it None"),
+        (HistGradientBoostingClassifier(), {"early_stopping": ["auto", False]}, None, None),
+        (HistGradientBoostingClassifier(), {"early_stopping": ["auto", True]}, "space.early_stopping", "got True"),
+        (BaggingClassifier(), {"oob_score": [False, True]}, "space.oob_score", "got True"),
+        (MultiOutputClassifier(SGDClassifier()), {"estimator__alpha": [1, 2]}, None, None),
+        (MultiOutputClassifier(SVC()), {"estimator__C": [1, 2]}, "estimator", "got MultiOutputClassifier"),
+        (
+            MultiOutputClassifier(SGDClassifier()),
+            {"estimator__class_weight": [None, "balanced"]},
+            "space.estimator__class_weight",
+            "differ by output",
+        ),
+        (MultiOutputClassifier(SGDClassifier()), {"estimator": [SGDClassifier(), GaussianNB()]}, "estimator", "adds rows"),
+        (
+            OneVsRestClassifier(MLPClassifier()),
+            {"estimator__early_stopping": [True]},
+            "space.estimator__early_stopping",
+            "got True",
+        ),
+        (FrozenEstimator(SGDClassifier()), {"estimator": [SGDClassifier()]}, "estimator", "it is frozen"),
+    ],
+)
+def test_params_with_which_no_epoch_is_an_iteration_are_refused_by_the_plan(estimator, space, place, says):
+    if place is None:
+        assert small_plan(estimator, space, schedule=ASHA, search="grid").is_scheduled
+        return
+    with pytest.raises(InputError, match=says) as caught:
+        small_plan(estimator, space, schedule=ASHA, search="grid")
+    assert caught.value.place == place
+
+
+def test_a_param_that_depends_on_another_is_refused_with_the_value_that_it_depends_on():
+    net = MLPClassifier()
+    space = {"svc": [SGDClassifier(), net], "svc__solver": fw.Categorical(["adam", "lbfgs"], when={"svc": net})}
+    with pytest.raises(InputError, match="got 'lbfgs'") as caught:
+        small_plan(make_pipeline(StandardScaler(), SVC()), space, schedule=ASHA, search="grid")
+    assert caught.value.place == "space.svc__solver"
 
 
 def test_population_based_training_changes_what_is_read_in_every_epoch_only():

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
+from itertools import product
 from typing import Any
 
+from sklearn.base import clone
+
 from foldwise.checks import is_integer
+from foldwise.dimension import Categorical, Dimension, Float, Int
 from foldwise.epochs import changeable, check_epochs, parts_of
 from foldwise.errors import InputError, InputTypeError, nearest
+from foldwise.iterations import refused_names
 from foldwise.search import Search
 from foldwise.space import SearchSpace
 
@@ -101,8 +106,8 @@ class Schedule:
         InputError
             At ``estimator``, ``space.<name>`` or ``schedule.method``.
         """
-        for learner in _learners(estimator, space):
-            check_epochs(learner, space.names)
+        for assembled in assemblies(estimator, space):
+            check_epochs(assembled, space.names)
         if self.method != PBT:
             return
         if search.adapts:
@@ -144,10 +149,47 @@ def changing(estimator: Any, space: SearchSpace) -> frozenset[str]:
     return changeable(estimator, set(space.names) - parents)
 
 
-def _learners(estimator: Any, space: SearchSpace) -> Iterator[Any]:
-    """Go through the estimators that may come to train: the last step, and what the space puts in its place."""
-    place = parts_of(estimator)[-1][0].removesuffix("__")
-    choices = [getattr(sub.get(place), "choices", None) for sub in space.subspaces]
-    if not place or None in choices:
-        yield estimator
-    yield from (choice for some in choices for choice in some or () if hasattr(choice, "get_params"))
+def assemblies(estimator: Any, space: SearchSpace) -> Iterator[Any]:
+    """Go through what a space makes of an estimator, as far as it decides how it trains in epochs.
+
+    Each value of a param that may decide it is set once: those of which `refused_names` are the names, and those that are
+    estimators, each with the values that it depends on.
+    """
+    for number, sub in enumerate(space.subspaces):
+        yield from _with(estimator, space.choose(number, lambda name, dimension: _values(dimension)[0]))  # noqa: B023
+        decide = [name for name in sub if _may_decide(name, sub[name])]
+        for name in decide:
+            owners = [owner for owner in sub if name.startswith(f"{owner}__")]
+            for picked in product(*(_values(sub[one]) for one in (*owners, name))):
+                picks = {**_needed_by(name, sub), **dict(zip((*owners, name), picked, strict=True))}
+                chosen = space.choose(number, lambda other, dimension: picks.get(other, _values(dimension)[0]))  # noqa: B023
+                if name in chosen:
+                    yield from _with(estimator, chosen)
+
+
+def _with(estimator: Any, params: Mapping[str, Any]) -> list[Any]:
+    """Set params, if they can be set together; what cannot fails in its trial, as it does without a schedule."""
+    try:
+        return [clone(estimator).set_params(**clone(dict(params), safe=False))]
+    except Exception:  # whatever an estimator raises of params that it does not take
+        return []
+
+
+def _may_decide(name: str, dimension: Dimension) -> bool:
+    return name.rpartition("__")[2] in refused_names() or any(hasattr(value, "get_params") for value in _values(dimension))
+
+
+def _values(dimension: Dimension) -> list[Any]:
+    """Return all values of a list, and the ends of a range."""
+    if isinstance(dimension, Categorical):
+        return list(dimension.choices)
+    return [dimension.low, dimension.high] if isinstance(dimension, Float | Int) else [dimension.example()]
+
+
+def _needed_by(name: str, sub: Mapping[str, Dimension]) -> dict[str, Any]:
+    """Return values of the params that a param depends on, with which it exists."""
+    needed: dict[str, Any] = {}
+    for parent, wanted in (sub[name].when or {}).items():
+        needed |= _needed_by(parent, sub)
+        needed[parent] = next(iter(wanted)) if isinstance(wanted, list | set | frozenset) else wanted
+    return needed
