@@ -7,7 +7,6 @@ from sklearn.ensemble import (
     HistGradientBoostingClassifier,
     RandomForestClassifier,
 )
-from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.multioutput import MultiOutputClassifier
@@ -115,7 +114,6 @@ def test_what_does_not_go_with_a_schedule_is_refused(estimator, space, options, 
             "space.estimator__early_stopping",
             "got True",
         ),
-        (FrozenEstimator(SGDClassifier()), {"estimator": [SGDClassifier()]}, "estimator", "it is frozen"),
     ],
 )
 def test_params_with_which_no_epoch_is_an_iteration_are_refused_by_the_plan(estimator, space, place, says):
