@@ -91,7 +91,9 @@ def test_a_forest_grown_by_epochs_is_the_forest():
 
 
 def test_what_counts_iterations_is_put_back():
-    model = train_lineage(LogisticRegression(max_iter=77, solver="newton-cholesky"), (Segment({}, 2),), X, Y, horizon=6, seed=SEED)
+    model = train_lineage(
+        LogisticRegression(max_iter=77, solver="newton-cholesky"), (Segment({}, 2),), X, Y, horizon=6, seed=SEED
+    )
     assert (model.max_iter, model.warm_start) == (77, False)
 
 

@@ -3,6 +3,7 @@
 import re
 import warnings
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -25,28 +26,31 @@ DOCS = Path(__file__).parents[1] / "docs" / "schedules.md"
 X, CLASSES = make_classification(150, 6, n_informative=4, n_classes=3, random_state=0)
 NUMBERS = X @ np.arange(6) + np.random.default_rng(0).normal(size=150)
 TARGETS = {
-    **dict.fromkeys(("IsolationForest", "RandomTreesEmbedding", "SGDOneClassSVM", "GaussianMixture", "BayesianGaussianMixture")),
+    **dict.fromkeys(
+        ("IsolationForest", "RandomTreesEmbedding", "SGDOneClassSVM", "GaussianMixture", "BayesianGaussianMixture")
+    ),
     **dict.fromkeys(("GammaRegressor", "PoissonRegressor", "TweedieRegressor"), np.exp(NUMBERS / 10)),
     **dict.fromkeys(("MultiTaskElasticNet", "MultiTaskLasso"), np.c_[NUMBERS, X[:, 0]]),
 }
 EQUAL = 1e-9
 """Of the standard deviation of the outputs: what rounding may come to."""
 
-NEWTON = {"solver": "newton-cholesky"}
-IN_ORDER = {"shuffle": False}
+NEWTON = {"solver": "newton-cholesky", "tol": 1e-12}
+IN_ORDER = {"shuffle": False, "tol": None}
+NET = {"shuffle": False, "tol": 0.0, "hidden_layer_sizes": (8,), "batch_size": 32}
+DESCENT = {"alpha": 0.01, "tol": 0.0}
+MIXTURE = {"n_components": 3, "tol": 0.0}
 ARGUMENTS = {
-    **dict.fromkeys(("SGDClassifier", "SGDRegressor", "SGDOneClassSVM"), {**IN_ORDER, "tol": None}),
-    **dict.fromkeys(("Perceptron", "PassiveAggressiveClassifier"), {**IN_ORDER, "tol": None}),
-    "PassiveAggressiveRegressor": {**IN_ORDER, "tol": None, "C": 0.01},
-    **dict.fromkeys(("ExtraTreesClassifier", "ExtraTreesRegressor"), {"max_depth": 3}),
-    **dict.fromkeys(("MLPClassifier", "MLPRegressor"), {**IN_ORDER, "hidden_layer_sizes": (8,), "batch_size": 32, "tol": 0.0}),
-    **dict.fromkeys(("ElasticNet", "Lasso", "MultiTaskElasticNet", "MultiTaskLasso"), {"alpha": 0.01, "tol": 0.0}),
-    **dict.fromkeys(("GammaRegressor", "PoissonRegressor"), {**NEWTON, "tol": 1e-12}),
-    "TweedieRegressor": {**NEWTON, "tol": 1e-12, "power": 1.5},
-    **dict.fromkeys(("GaussianMixture", "BayesianGaussianMixture"), {"n_components": 3, "tol": 0.0}),
-    "LogisticRegression": {**NEWTON, "tol": 1e-12},
+    "SGDClassifier": IN_ORDER, "SGDRegressor": IN_ORDER, "SGDOneClassSVM": IN_ORDER, "Perceptron": IN_ORDER,
+    "PassiveAggressiveClassifier": IN_ORDER, "PassiveAggressiveRegressor": {**IN_ORDER, "C": 0.01},
+    "MLPClassifier": NET, "MLPRegressor": NET,
+    "ElasticNet": DESCENT, "Lasso": DESCENT, "MultiTaskElasticNet": DESCENT, "MultiTaskLasso": DESCENT,
+    "GammaRegressor": NEWTON, "PoissonRegressor": NEWTON, "TweedieRegressor": {**NEWTON, "power": 1.5},
+    "LogisticRegression": NEWTON,
+    "GaussianMixture": MIXTURE, "BayesianGaussianMixture": MIXTURE,
+    "ExtraTreesClassifier": {"max_depth": 3}, "ExtraTreesRegressor": {"max_depth": 3},
     "IsolationForest": {"contamination": 0.2},
-}
+}  # fmt: skip
 """Params with which so many epochs are a plain fit of so many: no stop of its own, and rows in their order."""
 
 DIFFERENT = {
@@ -195,7 +199,11 @@ def can_train_further(cls):
 
 def test_every_estimator_of_scikit_learns_that_can_train_further_is_decided():
     decided = {name for name, cls in known().items() if can_train_further(cls)} - set(WRAPPERS)
-    accepted = {name for name in decided if isinstance(way_of(make(name) if name != "SelectFromModel" else known()[name](SGDClassifier())), Way)}
+    accepted = {
+        name
+        for name in decided
+        if isinstance(way_of(make(name) if name != "SelectFromModel" else known()[name](SGDClassifier())), Way)
+    }
     assert accepted == set(KNOWN)
     for name in decided - accepted:
         reason = way_of(known()[name](SGDClassifier()) if name == "SelectFromModel" else known()[name]())
@@ -255,7 +263,7 @@ def ratios(name, params):
     params = {"shuffle": True, **params} if "shuffle" in make(name).get_params() else params
     fits = [by_fit(make(name, **params, random_state=seed), y, N_EPOCHS) for seed in SEEDS]
     grown = [in_epochs(make(name, **params, random_state=seed), y, N_EPOCHS) for seed in SEEDS]
-    between = np.mean([apart(one, other) for one, other in zip(fits, fits[1:], strict=False)])
+    between = np.mean([apart(one, other) for one, other in pairwise(fits)])
     return np.mean([apart(one, other) for one, other in zip(grown, fits, strict=True)]) / between
 
 

@@ -146,14 +146,14 @@ def test_fits_are_counted_like_all_others():
 
 def test_a_stopped_trial_never_wins():
     def stop_the_best(trial, end):
-        return TrialEnd(end.study, end.number, TrialState.PRUNED if trial.params["alpha"] == 1 else end.state, *tail(end))
+        return TrialEnd(end.study, end.number, TrialState.PRUNED if trial.params["alpha"] == 0.01 else end.state, *tail(end))
 
     def tail(end):
         return end.results, end.lineage, end.curve
 
     heard = []
     report = run(scheduled_plan(schedule=UNSTOPPED), executor=Scripted(stop_the_best), listeners=[heard.append])
-    assert 1.0 not in {one.params["alpha"] for one in report.outer}
+    assert 0.01 not in {one.params["alpha"] for one in report.outer}
     trials = [event.trial for event in heard if isinstance(event, TrialEnded)]
     assert max(trials, key=lambda trial: trial.value).state is TrialState.PRUNED  # which is why it had to be held back
 

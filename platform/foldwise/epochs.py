@@ -29,7 +29,7 @@ from foldwise.trial import Lineage, Params
 
 _WHICH = (
     "those with partial_fit do (SGDClassifier, MLPClassifier, foldwise.models), and those with warm_start and n_estimators or "
-    "max_iter (GradientBoostingClassifier, HistGradientBoostingClassifier, RandomForestClassifier); docs/schedules.md has a list"
+    "max_iter (GradientBoostingClassifier, HistGradientBoostingClassifier, RandomForestClassifier); docs/schedules.md has all"
 )
 _NETWORK = {
     "hidden_layer_sizes", "activation", "solver", "learning_rate", "learning_rate_init", "power_t", "momentum",
@@ -297,7 +297,7 @@ def _borrow(last: Any, horizon: int) -> dict[str, Any]:
     lent: dict[str, Any] = {name: other for name, (value, other) in way.instead.items() if own[name] == value}
     if way.draws_on:
         states = {name: state for name, state in own.items() if is_random_state(name) and is_integer(state)}
-        lent |= {name: np.random.RandomState(state) for name, state in states.items()}  # noqa: NPY002  (scikit-learn's)
+        lent |= {name: np.random.RandomState(state) for name, state in states.items()}
     if way.counter != HORIZON:
         lent["warm_start"] = True
     put_back = {name: own[name] for name in lent}

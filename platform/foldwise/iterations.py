@@ -132,7 +132,7 @@ _NEVER: Mapping[str, str] = {
     "SelectFromModel": "it selects features, and predicts nothing",
     "FrozenEstimator": "it is frozen, and learns nothing",
 }  # fmt: skip
-"""scikit-learn's estimators that have ``partial_fit``, or ``warm_start`` and a param that counts, and do not train in epochs."""
+"""scikit-learn's that have ``partial_fit``, or ``warm_start`` and a param that counts, and yet do not train in epochs."""
 
 _OTHERS_COUNTERS = ("n_estimators", "max_iter")
 
@@ -173,7 +173,8 @@ def refusals(last: Any, path: str = "") -> Iterator[tuple[str, Any, str]]:
     if scikit_learn_name(last) in WRAPPERS:
         inner = last.estimator
         if _is("balanced")(getattr(inner, "class_weight", None)):
-            fix = f"the partial_fit of {type(inner).__name__} refuses it, and here it would have to differ by output; give weights"
+            name = type(inner).__name__
+            fix = f"the partial_fit of {name} refuses it, and here it would have to differ by output; give weights"
             yield f"{path}estimator__class_weight", "balanced", fix
         yield from refusals(inner, f"{path}estimator__")
 

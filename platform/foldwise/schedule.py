@@ -156,7 +156,7 @@ def assemblies(estimator: Any, space: SearchSpace) -> Iterator[Any]:
     estimators, each with the values that it depends on.
     """
     for number, sub in enumerate(space.subspaces):
-        yield from _with(estimator, space.choose(number, lambda name, dimension: _values(dimension)[0]))  # noqa: B023
+        yield from _with(estimator, space.choose(number, lambda name, dimension: _values(dimension)[0]))
         decide = [name for name in sub if _may_decide(name, sub[name])]
         for name in decide:
             owners = [owner for owner in sub if name.startswith(f"{owner}__")]

@@ -15,13 +15,14 @@ from scipy.stats import uniform
 import foldwise as fw
 from foldwise.errors import ClusterError, Failure
 from foldwise.executors.devices import is_out_of_gpu_memory, share_of
+from foldwise.executors.losses import Loss
+from foldwise.executors.tune.compat import error_of, loss_of, see_all_losses
 from foldwise.executors.tune.desk import Closed, Desk
 from foldwise.executors.tune.executor import _Opened
 from foldwise.executors.tune.explore import explore
 from foldwise.executors.tune.states import Pace, Storage
 from foldwise.executors.tune.tasks import FitTask, TrialTask
 from foldwise.executors.tune.trainable import FoldTrainable
-from foldwise.executors.tune.tuner import _failure_for, see_all_losses
 from foldwise.lockstep import Lockstep, fits_of
 from foldwise.resources import Resources
 from foldwise.space import SearchSpace
@@ -179,7 +180,7 @@ def test_an_actor_that_is_ended_for_its_memory_is_a_loss_that_tune_can_bear(monk
     manager._actor_task_failed(tracked_actor_task=TrackedActorTask(actor), exception=lost)
     (error,) = heard
     assert isinstance(error, RayActorError)
-    assert _failure_for(error).kind == "OutOfMemory"
+    assert loss_of(error) is Loss.MEMORY
     assert manager._failed_actor_ids == {1}
 
 
@@ -294,7 +295,7 @@ def judges_for(method, most=None, **schedule):
 
 def says(epochs, value, failed=False):
     class Outcome:
-        lineage = (Segment({}, epochs),)
+        lineage, curve = (Segment({}, epochs),), ((epochs, value),)
 
     return {"epochs": epochs, "value": value, "failed": failed, "outcome": Outcome}
 

@@ -194,6 +194,6 @@ def test_early_stopping_watches_rows_that_have_weight(digits):
 def test_weights_that_are_zero_on_all_rows_are_refused_by_name(digits, early_stopping):
     X, y = digits
     weight = np.where(y < 5, 1.0, 0.0)
-    model = MLPNetClassifier(early_stopping=early_stopping, class_weight={label: 0.0 for label in range(5)}, **SMALL)
+    model = MLPNetClassifier(early_stopping=early_stopping, class_weight=dict.fromkeys(range(5), 0.0), **SMALL)
     with pytest.raises(InputError, match="class_weight: expected weight on some of the rows"):
         model.fit(X, y, sample_weight=weight)

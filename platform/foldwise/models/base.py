@@ -95,6 +95,12 @@ class KerasEstimator(BaseEstimator):  # type: ignore[misc]
     _foldwise_depends_on = ("keras", "tensorflow")
     """Packages whose versions tell what such an estimator computes."""
 
+    def _foldwise_prepare(self) -> None:
+        """Import TensorFlow and start it, which takes seconds, before a fit is timed."""
+        import foldwise.models.network  # noqa: F401  (lazily: TensorFlow takes seconds)
+
+        strategy()
+
     # --- what a family says -------------------------------------------------------------------------------------------
 
     @abstractmethod
