@@ -177,6 +177,76 @@ def test_the_plan_says_what_a_schedule_makes_of_it():
     assert "changes    alpha; drawn once: average" in scheduled_plan("pbt", space=space).explain()
 
 
+@pytest.mark.parametrize("n_trials", [1, 2, 3, 4, 7, 8, 17, 18, 20, 40])
+@pytest.mark.parametrize(
+    ("max_epochs", "grace", "reduction"), [(30, 3, 3), (9, 1, 3), (81, 1, 3), (16, 2, 2), (10, 4, 3), (25, 1, 5)]
+)
+def test_brackets_are_those_of_tunes_hyperband(n_trials, max_epochs, grace, reduction):
+    from ray.tune.schedulers import HyperBandScheduler
+
+    schedule = Schedule("hyperband", max_epochs, grace, reduction)
+    tunes = HyperBandScheduler(
+        "rounds", "value", "max", max_t=max(1, max_epochs // grace), reduction_factor=reduction, stop_last_trials=False
+    )
+    for number in range(n_trials):
+        tunes.on_trial_add(None, number)
+    told = {}
+    for bracket in (bracket for band in tunes._hyperbands for bracket in band if bracket is not None):
+        epoch, inside = float("inf"), len(bracket._live_trials)
+        while bracket._halves and epoch == float("inf"):
+            at = bracket._cumul_r
+            for trial in bracket._live_trials:
+                bracket._live_trials[trial] = {"rounds": at, "value": 0.0}
+            _, bad = bracket.successive_halving("value", 1.0)
+            epoch = at * grace if bad else epoch
+        told[epoch] = told.get(epoch, 0) + inside
+    assert schedule.brackets(n_trials) == told
+
+
+@pytest.mark.parametrize(
+    ("schedule", "n_trials", "says"),
+    [
+        ({"method": "asha", "grace_epochs": 9}, 6, "grace_epochs is max_epochs (9); lower it"),
+        ({"method": "asha"}, 1, "asha compares at least 2, and 1 are asked"),
+        ({"method": "median"}, 3, "median compares at least 4, and 3 are asked"),
+        ({"method": "hyperband"}, 3, "its brackets hold no more trials than go on; raise n_trials"),
+        ({"method": "hyperband", "max_epochs": 9, "grace_epochs": 6}, 40, "its brackets hold no more trials than go on"),
+        ({"method": "asha"}, 2, None),
+        ({"method": "median"}, 4, None),
+        ({"method": "hyperband"}, 6, None),
+    ],
+)
+def test_the_plan_says_where_no_trial_can_be_stopped(schedule, n_trials, says):
+    plan = small_plan(
+        SGDClassifier(), {"alpha": fw.Float(1, 2)}, search="random", n_trials=n_trials, schedule={**ASHA, **schedule}
+    )
+    words = plan.explain()
+    assert ("warning    no trial can be stopped" in words) == (says is not None)
+    assert says is None or says in words
+
+
+def test_the_plan_says_what_an_epoch_is_and_how_brackets_are_filled():
+    space = {"svc": [SGDClassifier(), HistGradientBoostingClassifier()]}
+    plan = small_plan(make_pipeline(StandardScaler(), SVC()), space, search="grid", schedule=ASHA)
+    assert (
+        "epoch      of SGDClassifier a call of partial_fit; of HistGradientBoostingClassifier one more of max_iter; a stop of its "
+        "own (tol, n_iter_no_change) ends no trial"
+    ) in plan.explain()
+    schedule = {"method": "hyperband", "max_epochs": 30, "grace_epochs": 3}
+    plan = small_plan(SGDClassifier(), {"alpha": fw.Float(1, 2)}, search="random", n_trials=17, schedule=schedule)
+    assert "brackets   of 17 trials a study 9 from epoch 3 on, 5 from epoch 9 on, 3 train to their end" in plan.explain()
+
+
+def test_several_labels_a_row_are_refused_where_partial_fit_takes_none():
+    Y = [[0, 1], [1, 0], [1, 1]] * 9
+    search = fw.NestedSearchCV(
+        OneVsRestClassifier(SGDClassifier()), {"estimator__alpha": [1, 2]}, search="grid", schedule=ASHA, scoring="f1_micro",
+        outer_cv=3,
+    )  # fmt: skip
+    with pytest.raises(InputError, match="estimator: expected an estimator whose partial_fit takes several labels"):
+        search.plan([[float(number)] for number in range(27)], Y)
+
+
 def test_a_batch_that_leaves_cores_idle_counts_trials():
     plan = scheduled_plan(space={"alpha": fw.Float(1, 2)}, search=OptunaSearch(), n_trials=4, batch=2)
     assert plan.n_fits_at_once == 2 * 4
