@@ -64,15 +64,10 @@ def _is_on(value: Any) -> bool:
 _STOPS = {"early_stopping": (_is_on, "the schedule stops trials; leave it False")}
 _FORGETS = "it forgets between epochs what it has learned of the loss"
 
-_SGD = Way(
-    HORIZON,
-    draws_on=True,
-    weighs=True,
-    refuses={
-        **_STOPS,
-        "learning_rate": (_is("adaptive"), "it forgets between epochs what it has adapted to; use another learning rate"),
-    },
-)
+_ADAPTS = {"learning_rate": (_is("adaptive"), "it forgets between epochs what it has adapted to; use another learning rate")}
+_ONLINE = Way(HORIZON, draws_on=True, weighs=True, refuses=_STOPS)
+_SGD = Way(HORIZON, draws_on=True, weighs=True, refuses={**_STOPS, **_ADAPTS})
+_ONE_CLASS = Way(HORIZON, draws_on=True, refuses=_ADAPTS)
 _MLP = Way(HORIZON, draws_on=True, refuses={**_STOPS, "solver": (_is("lbfgs"), f"{_FORGETS}; use 'adam' or 'sgd'")})
 _FOREST = Way("n_estimators", adds_up=True)
 _BAGGING = Way(
@@ -106,8 +101,8 @@ KNOWN: Mapping[str, Way] = {
     "HistGradientBoostingClassifier": _HISTOGRAMS, "HistGradientBoostingRegressor": _HISTOGRAMS,
     "LogisticRegression": _LOGISTIC,
     "MLPClassifier": _MLP, "MLPRegressor": _MLP,
-    "PassiveAggressiveClassifier": _SGD, "PassiveAggressiveRegressor": _SGD, "Perceptron": _SGD,
-    "SGDClassifier": _SGD, "SGDOneClassSVM": _SGD, "SGDRegressor": _SGD,
+    "PassiveAggressiveClassifier": _ONLINE, "PassiveAggressiveRegressor": _ONLINE, "Perceptron": _ONLINE,
+    "SGDClassifier": _SGD, "SGDOneClassSVM": _ONE_CLASS, "SGDRegressor": _SGD,
 }  # fmt: skip
 """scikit-learn's estimators that train in epochs."""
 
