@@ -240,7 +240,6 @@ def test_a_driver_that_is_killed_goes_on_where_its_trials_were(tmp_path):
     script = textwrap.dedent(f"""
         import foldwise as fw
         from foldwise.imports import add_import_paths
-from foldwise.pilot import fly
         add_import_paths({str(HELPERS)!r})
         from epoch_estimators import Troubled
         from sklearn.datasets import load_iris
@@ -274,7 +273,6 @@ def test_a_process_is_told_its_share_of_a_gpu_and_one_without_sees_none(tmp_path
     script = textwrap.dedent(f"""
         import os, secrets
         from foldwise.imports import add_import_paths
-from foldwise.pilot import fly
         add_import_paths({str(HELPERS)!r})
         os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(16), RAY_USAGE_STATS_ENABLED="0")
         os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "1"
