@@ -34,7 +34,7 @@ MODELS = {
     "hist-regressor": HistGradientBoostingRegressor(max_leaf_nodes=5),
     "boosting": GradientBoostingClassifier(max_depth=2, subsample=0.7),
     "forest": RandomForestClassifier(max_depth=3),
-    "logistic": LogisticRegression(),
+    "logistic": LogisticRegression(solver="newton-cg"),
     "pipeline": make_pipeline(StandardScaler(), make_pipeline(PCA(3, svd_solver="randomized"), MLPClassifier((6,)))),
     "cross-fitted": make_pipeline(TargetEncoder(), SGDClassifier()),
 }
@@ -91,7 +91,9 @@ def test_a_forest_grown_by_epochs_is_the_forest():
 
 
 def test_what_counts_iterations_is_put_back():
-    model = train_lineage(LogisticRegression(max_iter=77), (Segment({}, 2),), X, Y, horizon=6, seed=SEED)
+    model = train_lineage(
+        LogisticRegression(max_iter=77, solver="newton-cholesky"), (Segment({}, 2),), X, Y, horizon=6, seed=SEED
+    )
     assert (model.max_iter, model.warm_start) == (77, False)
 
 

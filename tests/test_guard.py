@@ -1,7 +1,11 @@
 """A fit is kept to its time where it runs."""
 
 import contextlib
+import pickle
 import signal
+import subprocess
+import sys
+import threading
 import time
 
 import pytest
@@ -55,3 +59,85 @@ def test_an_alarm_that_was_set_before_still_comes():
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+@pytest.fixture
+def slow_module(tmp_path, monkeypatch):
+    """A module that takes a second to import, and one whose import fails after a second."""
+    monkeypatch.syspath_prepend(tmp_path)
+    body = "import time\nend = time.monotonic() + 1.0\nwhile time.monotonic() < end:\n    time.sleep(0.01)\n"
+    (tmp_path / "takes_its_time.py").write_text(body)
+    (tmp_path / "takes_it_in_vain.py").write_text(body + "raise ImportError('in vain')\n")
+    yield
+    for name in ("takes_its_time", "takes_it_in_vain"):
+        sys.modules.pop(name, None)
+
+
+def test_importing_is_no_part_of_the_time(slow_module):
+    with FitGuard(0.5):
+        import takes_its_time  # noqa: F401
+
+        with pytest.raises(ImportError, match="in vain"):
+            import takes_it_in_vain  # noqa: F401
+        spin(0.1)
+
+
+def test_what_takes_too_long_after_an_import_is_ended_by_what_is_left(slow_module):
+    started = time.monotonic()
+
+    def fit():
+        spin(0.3)
+        import takes_its_time  # noqa: F401
+
+        spin(20)
+
+    with pytest.raises(TimeLimitExceeded), FitGuard(0.8):
+        fit()
+    assert 1.7 < time.monotonic() - started < 10
+
+
+def test_an_import_in_another_thread_does_not_stop_the_clock(slow_module):
+    started = time.monotonic()
+    other = threading.Thread(target=__import__, args=("takes_its_time",))
+
+    def fit():
+        other.start()
+        spin(20)
+
+    with pytest.raises(TimeLimitExceeded), FitGuard(0.3):
+        fit()
+    other.join()
+    assert time.monotonic() - started < 10
+
+
+def test_nothing_is_left_of_a_guard():
+    before = list(sys.meta_path)
+    with FitGuard(5.0):
+        assert len(sys.meta_path) == len(before) + 1
+    assert sys.meta_path == before
+    assert pickle.loads(pickle.dumps(FitGuard(5.0))) == FitGuard(5.0)
+
+
+def test_a_search_that_runs_while_a_module_is_imported_is_kept_to_its_time(tmp_path):
+    (tmp_path / "searches.py").write_text(
+        "import time\nfrom foldwise.guard import FitGuard, TimeLimitExceeded\n"
+        "try:\n    with FitGuard(0.2):\n        while True:\n            time.sleep(0.01)\nexcept TimeLimitExceeded:\n    print('ended')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", "import searches"], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.split() == ["ended"]
+
+
+def test_a_worker_is_not_ended_in_an_import_and_is_ended_after_it(tmp_path):
+    (tmp_path / "slow.py").write_text("sum(range(10**8))\n")  # in C, where no signal reaches it
+    script = (
+        "import time\nfrom foldwise.guard import FitGuard\n"
+        "with FitGuard(0.5, may_exit=True):\n    import slow\n    print('imported', flush=True)\n    time.sleep(0.3)\n"
+        "    sum(range(10**12))\n"
+    )
+    started = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=50, check=False)
+    assert done.stdout.split() == ["imported"]
+    assert done.returncode == 1
+    assert time.monotonic() - started < 40

@@ -146,14 +146,14 @@ def test_fits_are_counted_like_all_others():
 
 def test_a_stopped_trial_never_wins():
     def stop_the_best(trial, end):
-        return TrialEnd(end.study, end.number, TrialState.PRUNED if trial.params["alpha"] == 1 else end.state, *tail(end))
+        return TrialEnd(end.study, end.number, TrialState.PRUNED if trial.params["alpha"] == 0.01 else end.state, *tail(end))
 
     def tail(end):
         return end.results, end.lineage, end.curve
 
     heard = []
     report = run(scheduled_plan(schedule=UNSTOPPED), executor=Scripted(stop_the_best), listeners=[heard.append])
-    assert 1.0 not in {one.params["alpha"] for one in report.outer}
+    assert 0.01 not in {one.params["alpha"] for one in report.outer}
     trials = [event.trial for event in heard if isinstance(event, TrialEnded)]
     assert max(trials, key=lambda trial: trial.value).state is TrialState.PRUNED  # which is why it had to be held back
 
@@ -260,6 +260,59 @@ def test_an_interruption_keeps_what_has_ended(ledger):
     on = SerialScheduledExecutor()
     run(plan, ledger, on)
     assert on.n_epochs == (24 - 5) * 9
+
+
+class Recording(SerialScheduledExecutor):
+    """Notes what it hears of ends."""
+
+    def __init__(self):
+        super().__init__()
+        self.recalled, self.confirmed = [], []
+
+    def recall(self, ends):
+        self.recalled += [(end.study, end.number) for end in ends]
+        super().recall(ends)
+
+    def confirm(self, ends):
+        self.confirmed += [(end.study, end.number) for end in ends]
+
+
+def test_a_run_that_goes_on_judges_by_the_trials_that_had_ended():
+    plan, ledger = scheduled_plan(), MemoryLedger()
+
+    class Interrupting(SerialScheduledExecutor):
+        n_ended = 0
+
+        def trial_ends(self, timeout=None):
+            if self.n_ended == 9:
+                raise KeyboardInterrupt
+            self.n_ended += 1
+            return super().trial_ends(timeout)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(plan, ledger, Interrupting())
+    executor = Recording()
+    report = run(plan, ledger, executor)
+    assert len(executor.recalled) == 9
+    assert content(report) == content(run(plan)), "one trial after the other, it judges as if it had never stopped"
+
+
+def test_an_end_is_confirmed_once_the_ledger_has_it():
+    plan = scheduled_plan(schedule=UNSTOPPED)
+
+    def full(self, ended):
+        raise OSError("no space left on the device")
+
+    ledger, executor, again = MemoryLedger(), Recording(), Recording()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("foldwise.ledger.memory.MemoryEntries.put_trials", full)
+        with pytest.raises(OSError, match="no space left"):
+            run(plan, ledger, executor)
+    assert executor.confirmed == []
+    run(plan, ledger, executor)
+    assert len(executor.confirmed) == len(set(executor.confirmed)) == 24
+    run(plan, ledger, again)
+    assert sorted(again.confirmed) == sorted(again.recalled) == sorted(executor.confirmed)
 
 
 # --- the ledger -------------------------------------------------------------------------------------------------------
@@ -445,6 +498,21 @@ def test_a_pilot_says_what_all_epochs_would_cost_at_most():
     assert flown.n_fits == 6
     assert flown.cpu_seconds > 58 * 450 * 1e-4
     assert "at most" in flown.explain()
+
+
+def test_a_pilot_goes_by_a_name_of_its_own():
+    plan, opened = scheduled_plan(), []
+
+    class Watched(SerialScheduledExecutor):
+        def open(self, plan, n_jobs=None):
+            opened.append(plan)
+            super().open(plan, n_jobs)
+
+    fly(plan, Watched())
+    (flown,) = opened
+    assert flown.problem.key != plan.problem.key
+    assert flown.problem.key.startswith("pilot-")
+    assert flown.fit({"alpha": 1.0}, plan.whole).key == plan.fit({"alpha": 1.0}, plan.whole).key
 
 
 def test_failures_tell_their_causes_in_the_report():

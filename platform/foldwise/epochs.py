@@ -1,33 +1,35 @@
 """Step 3 and 5: estimators that train in epochs, so that a schedule can judge them on the way.
 
-What one epoch is depends on the estimator: a call of ``partial_fit``, one more of its ``n_estimators`` with ``warm_start``,
-or one more of its ``max_iter``. A pipeline trains its last step; its transformers are fitted once, by the train rows.
+What one epoch is depends on the estimator (`foldwise.iterations`): a call of ``partial_fit``, one more of its
+``n_estimators`` with ``warm_start``, or one more of its ``max_iter``. A pipeline trains its last step; its transformers are
+fitted once, by the train rows.
 """
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 from sklearn.base import clone, is_classifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.pipeline import Pipeline
+from sklearn.utils import compute_class_weight
 from sklearn.utils.multiclass import unique_labels
 
+from foldwise.checks import is_integer
 from foldwise.errors import InputError, SpaceError
+from foldwise.iterations import HORIZON, Way, refusals, scikit_learn_name, way_of
 from foldwise.keys import derive_seed, label
 from foldwise.process import ignored_warnings
 from foldwise.seeds import is_random_state, seed_generators
 from foldwise.trial import Lineage, Params
 
-HORIZON = "epochs"
-"""The param by which an estimator with ``partial_fit`` is told how many epochs its learning rate's schedule spans."""
-
-_COUNTERS = ("n_estimators", "max_iter")
 _WHICH = (
     "those with partial_fit do (SGDClassifier, MLPClassifier, foldwise.models), and those with warm_start and n_estimators or "
-    "max_iter (GradientBoostingClassifier, HistGradientBoostingClassifier, RandomForestClassifier)"
+    "max_iter (GradientBoostingClassifier, HistGradientBoostingClassifier, RandomForestClassifier); docs/schedules.md has all"
 )
 _NETWORK = {
     "hidden_layer_sizes", "activation", "solver", "learning_rate", "learning_rate_init", "power_t", "momentum",
@@ -69,17 +71,23 @@ def check_epochs(estimator: Any, names: Collection[str] = ()) -> None:
     >>> check_epochs(SGDClassifier())
     """
     path, last = parts_of(estimator)[-1]
-    counter = _counter_of(last)
-    if counter is None:
+    way = way_of(last)
+    if isinstance(way, str):
+        why = f", for {way}" if way else ""
         raise InputError(
-            "estimator", f"expected one that trains in epochs, as a schedule needs it, got {type(last).__name__}; {_WHICH}"
+            "estimator", f"expected one that trains in epochs, as a schedule needs it, got {type(last).__name__}{why}; {_WHICH}"
         )
-    name = f"{path}{counter}"
+    name = f"{path}{way.counter}"
     if name in names:
         raise SpaceError(
             f"space.{name}", f"expected a space without {name!r}, which counts the epochs of a schedule; "
             "leave it out, and set schedule.max_epochs"
         )  # fmt: skip
+    for refused, value, fix in refusals(last, path):
+        raise InputError(
+            f"space.{refused}" if refused in names else "estimator",
+            f"expected {refused} with which {type(last).__name__} can train in epochs, got {value!r}: {fix}",
+        )
 
 
 def changeable(estimator: Any, names: Collection[str]) -> frozenset[str]:
@@ -109,7 +117,7 @@ def changeable(estimator: Any, names: Collection[str]) -> frozenset[str]:
     path, last = parts_of(estimator)[-1]
     own = last.get_params(deep=False)
     listed = getattr(last, "changes_in_training", None)
-    fixed = {"warm_start", _counter_of(last), HORIZON}.union(*(_FIXED.get(base.__name__, ()) for base in type(last).__mro__))
+    fixed = {"warm_start", HORIZON, _way(last).counter}.union(*(_FIXED.get(base.__name__, ()) for base in type(last).__mro__))
 
     def may_change(name: str) -> bool:
         if listed is not None:
@@ -278,50 +286,68 @@ def parts_of(estimator: Any, path: str = "") -> list[tuple[str, Any]]:
 # --- one epoch --------------------------------------------------------------------------------------------------------
 
 
-def _counter_of(last: Any) -> str | None:
-    """Return which param counts the epochs of an estimator; None if it does not train in epochs."""
-    if callable(getattr(last, "partial_fit", None)):
-        return HORIZON
-    own = last.get_params(deep=False) if hasattr(last, "get_params") else {}
-    if "warm_start" not in own:
-        return None
-    return next((name for name in _COUNTERS if name in own), None)
+def _way(last: Any) -> Way:
+    way = way_of(last)
+    return Way("") if isinstance(way, str) else way
 
 
 def _borrow(last: Any, horizon: int) -> dict[str, Any]:
     """Set what an estimator needs to train in epochs; returns what is to be put back in the end."""
-    own, counter = last.get_params(deep=False), _counter_of(last)
-    if counter == HORIZON:
-        if HORIZON in own:
-            last.set_params(**{HORIZON: horizon})
-        return {}
-    last.set_params(warm_start=True)
-    put_back = ["warm_start"] if _adds_up(last) else ["warm_start", str(counter)]
-    return {name: own[name] for name in put_back}
+    own, way = last.get_params(deep=True), _way(last)
+    lent: dict[str, Any] = {name: other for name, (value, other) in way.instead.items() if own[name] == value}
+    if way.draws_on:
+        states = {name: state for name, state in own.items() if is_random_state(name) and is_integer(state)}
+        lent |= {name: np.random.RandomState(state) for name, state in states.items()}
+    if way.counter != HORIZON:
+        lent["warm_start"] = True
+    put_back = {name: own[name] for name in lent}
+    if way.counter == HORIZON:
+        lent |= {HORIZON: horizon} if HORIZON in own else {}
+    elif not way.adds_up:
+        put_back[way.counter] = own[way.counter]
+    last.set_params(**lent)
+    return put_back
 
 
 def _train_epoch(last: Any, epochs: int, X: Any, y: Any, params: Params) -> None:
-    counter = _counter_of(last)
-    if counter == HORIZON:
-        last.partial_fit(X, **params) if y is None else last.partial_fit(X, y, **params)
+    way = _way(last)
+    if way.counter == HORIZON:
+        with _weighed(last, y, is_needed=way.weighs):
+            last.partial_fit(X, **params) if y is None else last.partial_fit(X, y, **params)
+        if scikit_learn_name(last) == "MultiOutputClassifier":  # scorers ask for what its fit alone sets
+            last.classes_ = [one.classes_ for one in last.estimators_]
         return
-    last.set_params(**{str(counter): epochs + 1 if _adds_up(last) else 1})
-    with ignored_warnings(category=ConvergenceWarning):  # a single iteration seldom converges
+    last.set_params(**{way.counter: epochs + 1 if way.adds_up else 1})
+    # A single iteration seldom converges; and class weights that are computed from the rows stay, as the rows do.
+    with ignored_warnings(category=ConvergenceWarning), ignored_warnings("class_weight presets"):
         last.fit(X, **params) if y is None else last.fit(X, y, **params)
 
 
-def _adds_up(last: Any) -> bool:
-    """Tell whether ``warm_start`` counts what stands already, as ensembles do, or goes on for so many iterations more."""
-    return _counter_of(last) == "n_estimators" or any(
-        base.__name__.startswith("HistGradientBoosting") for base in type(last).__mro__
-    )
+@contextmanager
+def _weighed(last: Any, y: Any, *, is_needed: bool) -> Iterator[None]:
+    """Give an estimator whose ``partial_fit`` refuses balanced class weights those that its ``fit`` would compute."""
+    if not is_needed or not isinstance(getattr(last, "class_weight", None), str) or last.class_weight != "balanced":
+        yield
+        return
+    labels = np.asarray(y)
+    classes = np.unique(labels)
+    weights = compute_class_weight("balanced", classes=classes, y=labels)
+    last.set_params(class_weight=dict(zip(classes.tolist(), weights.tolist(), strict=True)))
+    try:
+        yield
+    finally:
+        last.set_params(class_weight="balanced")
 
 
 def _classes_for(last: Any, y: Any) -> dict[str, Any]:
     """Return the classes as ``partial_fit`` wants to be told of them: those of all the train rows."""
-    if y is None or not is_classifier(last) or _counter_of(last) != HORIZON:
+    if y is None or not is_classifier(last) or _way(last).counter != HORIZON:
         return {}
-    return {"classes": unique_labels(y)} if "classes" in inspect.signature(last.partial_fit).parameters else {}
+    if "classes" not in inspect.signature(last.partial_fit).parameters:
+        return {}
+    if scikit_learn_name(last) == "MultiOutputClassifier":
+        return {"classes": [np.unique(column) for column in np.asarray(y).T]}
+    return {"classes": unique_labels(y)}
 
 
 def _by_part(paths: list[str], fit_params: Params) -> list[dict[str, Any]]:

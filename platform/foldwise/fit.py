@@ -9,7 +9,7 @@ import threading
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -98,9 +98,23 @@ class Workshop:
         """Run fits, one after the other; a fit that raises is a result that says so. Results are added to ``done``."""
         done = [] if done is None else done
         with self.surroundings():
+            self.prepare(*(fit.params for fit in chunk))
             for fit in chunk:
                 done.append(self._run_one(fit))
         return done
+
+    def prepare(self, *some: Params) -> None:
+        """Have estimators load what they need, where fits have a limit: it is no part of the time of the fit that comes first.
+
+        An estimator, also one that is a param's value, says how in a method ``_foldwise_prepare``, which may be called often.
+        """
+        if self.guard.seconds is None:
+            return
+        for estimator in [self.estimator, *(value for params in some for value in params.values())]:
+            for part in (estimator, *_parts(estimator)):
+                if callable(prepare := getattr(part, "_foldwise_prepare", None)) and not isinstance(part, type):
+                    with contextlib.suppress(Exception):  # the fit, which needs it, says so
+                        prepare()
 
     @contextlib.contextmanager
     def surroundings(self) -> Iterator[None]:
@@ -252,6 +266,11 @@ class _Work:
     def has_failed(self) -> bool:
         """Whether it raised, or a scorer did."""
         return self.error is not None or any(one.kind != NON_FINITE for one in self.score_failures)
+
+
+def _parts(estimator: Any) -> Iterable[Any]:
+    """Return all params of an estimator, those of its parts too; of anything else nothing."""
+    return estimator.get_params(deep=True).values() if hasattr(estimator, "get_params") else ()
 
 
 def _may_change_states(params: Params, unset: Sequence[str]) -> bool:

@@ -113,6 +113,7 @@ class Lockstep:
     def train_epoch(self, workshop: Workshop) -> Progress:
         """Train an epoch of each fold, and score it; whatever is raised is a failure that says so."""
         with workshop.surroundings():
+            workshop.prepare(self._params)
             for fold in self._folds:
                 fold.train_epoch(workshop, self._params)
         results = tuple(fold.result() for fold in self._folds)

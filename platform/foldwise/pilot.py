@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import time
+import uuid
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import asdict, dataclass
 from statistics import fmean
 
@@ -91,7 +93,7 @@ def fly(plan: Plan, executor: Executor, n_jobs: int | None = None) -> Pilot:
         plan.studies[0].folds[0].train: (max(plan.n_fits_at_most - n_outer, 0), n_sets - len(final.folds)),
         final.folds[0].train: (n_outer, len(final.folds)),
     }
-    executor.open(plan, n_jobs)
+    executor.open(_apart(plan), n_jobs)
     try:
         n_cores = executor.n_at_once
         timed = {train: _run(executor, [_pilot_fit(plan, one, train) for one in some]) for train in loops}
@@ -108,6 +110,14 @@ def fly(plan: Plan, executor: Executor, n_jobs: int | None = None) -> Pilot:
     longest = max(times * _own_seconds(result) + result.shared_seconds for result in flown)
     peak = max(result.peak_bytes for result in flown)
     return Pilot(len(flown), n_cores, cpu, max(cpu / n_cores, longest), peak, is_at_most=schedule is not None)
+
+
+def _apart(plan: Plan) -> Plan:
+    """Name a plan apart from its job, of which trials may have kept states to go on from, or may be running now."""
+    problem, apart = copy(plan.problem), copy(plan)
+    problem.__dict__["key"] = f"pilot-{uuid.uuid4().hex}"
+    apart.__dict__["problem"] = problem
+    return apart
 
 
 def _first_asked(plan: Plan) -> list[Params]:

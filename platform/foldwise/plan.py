@@ -215,7 +215,7 @@ class Plan:
         segments = [(self.identity.of(one.params), one.epochs) for one in lineage]
         if any(key is None for key, _ in segments):
             return None
-        return digest("lineage", self.problem.schedule.max_epochs, segments)
+        return digest("epochs", self.problem.schedule.max_epochs, segments)
 
     def trial_key(self, study: str, trial: Trial) -> str:
         """Name a scheduled trial: what stops it depends on its siblings, so it belongs to this very problem."""
@@ -385,6 +385,7 @@ class Plan:
         if problem.schedule is None:
             return []
         lines = [f"schedule   {problem.schedule}; not repeatable to the bit"]
+        lines += problem.schedule.notes(problem.estimator, problem.space, self.n_trials)
         if problem.schedule.method == PBT:
             may = changing(problem.estimator, problem.space)
             kept = ", ".join(name for name in problem.space.names if name not in may)

@@ -166,6 +166,8 @@ def make_problem(
         return_train_score=return_train_score, error_score=error_score, schedule=schedule, resources=resources, limits=limits,
         random_state=random_state,
     )  # fmt: skip
+    if asked.schedule is not None:
+        asked.schedule.check_targets(estimator, asked.space, dataset.y)
     check_scorable(estimator, scoring, dataset.y)
     handed = hand_out(estimator, asked.scoring.scorer, outer_cv, inner_cv, dataset.groups, dataset.fit_params)
     requested = {"outer_cv": handed.outer_split, "inner_cv": handed.inner_split}

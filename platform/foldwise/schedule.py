@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
+from itertools import cycle, product
 from typing import Any
 
+import numpy as np
+from sklearn.base import clone
+from sklearn.utils.multiclass import type_of_target
+
 from foldwise.checks import is_integer
+from foldwise.dimension import Categorical, Dimension, Float, Int
 from foldwise.epochs import changeable, check_epochs, parts_of
 from foldwise.errors import InputError, InputTypeError, nearest
+from foldwise.iterations import Way, refused_names, scikit_learn_name, way_of
 from foldwise.search import Search
 from foldwise.space import SearchSpace
 
@@ -101,8 +109,8 @@ class Schedule:
         InputError
             At ``estimator``, ``space.<name>`` or ``schedule.method``.
         """
-        for learner in _learners(estimator, space):
-            check_epochs(learner, space.names)
+        for assembled in assemblies(estimator, space):
+            check_epochs(assembled, space.names)
         if self.method != PBT:
             return
         if search.adapts:
@@ -119,6 +127,77 @@ class Schedule:
                 f"{', '.join(space.names)}; add one, or use 'asha'"
             )  # fmt: skip
 
+    def check_targets(self, estimator: Any, space: SearchSpace, y: Any) -> None:
+        """Refuse an estimator that is fitted to such targets, but cannot train in epochs on them.
+
+        Raises
+        ------
+        InputError
+            At ``estimator``.
+        """
+        if y is None or not type_of_target(y).startswith("multilabel"):
+            return
+        for assembled in assemblies(estimator, space):
+            if scikit_learn_name(parts_of(assembled)[-1][1]) == "OneVsRestClassifier":
+                raise InputError(
+                    "estimator", "expected an estimator whose partial_fit takes several labels a row, got OneVsRestClassifier; "
+                    "use MultiOutputClassifier"
+                )  # fmt: skip
+
+    def notes(self, estimator: Any, space: SearchSpace, n_trials: int) -> list[str]:
+        """Say in lines for a plan what an epoch is, and which of so many trials can be stopped."""
+        learners = {type(last).__name__: last for one in assemblies(estimator, space) for last in [parts_of(one)[-1][1]]}
+        kinds = {name: way.words for name, last in learners.items() if isinstance(way := way_of(last), Way)}
+        listed = "; ".join(f"of {name} {words.replace('`', '')}" for name, words in kinds.items())
+        lines = [f"epoch      {listed}; a stop of its own (tol, n_iter_no_change) ends no trial"]
+        if self.method == "hyperband":
+            parts = [f"{n} {_judged(epoch)}" for epoch, n in sorted(self.brackets(n_trials).items())]
+            lines.append(f"brackets   of {n_trials} trials a study {', '.join(parts)}")
+        if why := self._why_none_stops(n_trials):
+            lines.append(f"warning    no trial can be stopped: {why}")
+        return lines
+
+    def brackets(self, n_trials: int) -> dict[float, int]:
+        """Say how Tune's HyperBand spreads trials: the epoch at which they may first be stopped -> how many; inf: never.
+
+        Brackets are filled in the order in which trials are asked; the first one halves nothing.
+        """
+        rounds, eta = max(1, self.max_epochs // self.grace_epochs), self.reduction
+        n_brackets = int(np.round(np.log(rounds) / np.log(eta))) + 1
+        spread: dict[float, int] = {}
+        for number in cycle(range(n_brackets)):
+            if n_trials <= 0:
+                return spread
+            first = int(rounds * eta ** (-number))
+            if first == 0:
+                continue
+            size = math.ceil(n_brackets / (number + 1) * eta**number)
+            inside = min(size, n_trials)
+            epoch = self._first_stop(inside, size, number, first, rounds)
+            spread[epoch] = spread.get(epoch, 0) + inside
+            n_trials -= inside
+        return spread
+
+    def _first_stop(self, inside: int, size: int, halvings: int, at: int, rounds: int) -> float:
+        """Return the first epoch at which a bracket holds more trials than go on."""
+        for _ in range(halvings):
+            size = math.ceil(size / self.reduction)
+            if inside > size:
+                return at * self.grace_epochs
+            at = min(at * self.reduction, rounds)
+        return math.inf
+
+    def _why_none_stops(self, n_trials: int) -> str:
+        if self.method == PBT:
+            return ""
+        if self.grace_epochs >= self.max_epochs:
+            return f"grace_epochs is max_epochs ({self.max_epochs}); lower it"
+        if self.method == "hyperband":
+            is_none = set(self.brackets(n_trials)) == {math.inf}
+            return "its brackets hold no more trials than go on; raise n_trials, or lower grace_epochs" * is_none
+        least = 4 if self.method == "median" else 2
+        return f"{self.method} compares at least {least}, and {n_trials} are asked; raise n_trials" * (n_trials < least)
+
     def to_dict(self) -> dict[str, Any]:
         """Return it as a job file has it."""
         return asdict(self)
@@ -134,6 +213,10 @@ class Schedule:
         return f"{words} from epoch {self.grace_epochs} on{halving}"
 
 
+def _judged(epoch: float) -> str:
+    return "train to their end" if math.isinf(epoch) else f"from epoch {epoch:g} on"
+
+
 def changing(estimator: Any, space: SearchSpace) -> frozenset[str]:
     """Return the params that population based training may change on the way.
 
@@ -144,10 +227,47 @@ def changing(estimator: Any, space: SearchSpace) -> frozenset[str]:
     return changeable(estimator, set(space.names) - parents)
 
 
-def _learners(estimator: Any, space: SearchSpace) -> Iterator[Any]:
-    """Go through the estimators that may come to train: the last step, and what the space puts in its place."""
-    place = parts_of(estimator)[-1][0].removesuffix("__")
-    choices = [getattr(sub.get(place), "choices", None) for sub in space.subspaces]
-    if not place or None in choices:
-        yield estimator
-    yield from (choice for some in choices for choice in some or () if hasattr(choice, "get_params"))
+def assemblies(estimator: Any, space: SearchSpace) -> Iterator[Any]:
+    """Go through what a space makes of an estimator, as far as it decides how it trains in epochs.
+
+    Each value of a param that may decide it is set once: those of which `refused_names` are the names, and those that are
+    estimators, each with the values that it depends on.
+    """
+    for number, sub in enumerate(space.subspaces):
+        yield from _with(estimator, space.choose(number, lambda name, dimension: _values(dimension)[0]))
+        decide = [name for name in sub if _may_decide(name, sub[name])]
+        for name in decide:
+            owners = [owner for owner in sub if name.startswith(f"{owner}__")]
+            for picked in product(*(_values(sub[one]) for one in (*owners, name))):
+                picks = {**_needed_by(name, sub), **dict(zip((*owners, name), picked, strict=True))}
+                chosen = space.choose(number, lambda other, dimension: picks.get(other, _values(dimension)[0]))  # noqa: B023
+                if name in chosen:
+                    yield from _with(estimator, chosen)
+
+
+def _with(estimator: Any, params: Mapping[str, Any]) -> list[Any]:
+    """Set params, if they can be set together; what cannot fails in its trial, as it does without a schedule."""
+    try:
+        return [clone(estimator).set_params(**clone(dict(params), safe=False))]
+    except Exception:  # whatever an estimator raises of params that it does not take
+        return []
+
+
+def _may_decide(name: str, dimension: Dimension) -> bool:
+    return name.rpartition("__")[2] in refused_names() or any(hasattr(value, "get_params") for value in _values(dimension))
+
+
+def _values(dimension: Dimension) -> list[Any]:
+    """Return all values of a list, and the ends of a range."""
+    if isinstance(dimension, Categorical):
+        return list(dimension.choices)
+    return [dimension.low, dimension.high] if isinstance(dimension, Float | Int) else [dimension.example()]
+
+
+def _needed_by(name: str, sub: Mapping[str, Dimension]) -> dict[str, Any]:
+    """Return values of the params that a param depends on, with which it exists."""
+    needed: dict[str, Any] = {}
+    for parent, wanted in (sub[name].when or {}).items():
+        needed |= _needed_by(parent, sub)
+        needed[parent] = next(iter(wanted)) if isinstance(wanted, list | set | frozenset) else wanted
+    return needed

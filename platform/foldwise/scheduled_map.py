@@ -70,6 +70,10 @@ class ScheduledMap(TrialMap):
         ends = self._fits.entries.find_trials([one.key for one in opened])
         left = [one for one in opened if one.key not in ends]
         self._open |= {(study.name, one.trial.number): one for one in left}
+        found = [ends[one.key] for one in opened if one.key in ends]
+        if found:
+            self._executor.recall(found)
+            self._executor.confirm(found)  # a driver may have died between keeping an end and saying so
         first = left[: max(self._executor.n_at_once - self._n_begun, 0)]  # the only ones that run from the start
         self._n_begun += len(first)
         self._first.begin(self._token(one) for one in first)
@@ -90,6 +94,7 @@ class ScheduledMap(TrialMap):
         self._fits.entries.put_trials(
             (one.opened.key, one.fits, one.end) for one in ended if self._account.may_keep(*one.end.results)
         )
+        self._executor.confirm(ends)
         self._settle(ended, is_new=True)
 
     # --- what came of a trial ---

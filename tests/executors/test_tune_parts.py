@@ -1,29 +1,35 @@
 """What Tune's executor is made of, without Ray's processes: the desk, states, exploring, and the judges of the studies."""
 
+import inspect
 import pickle
 import threading
 import time
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import ray
 from ray.air.execution._internal.actor_manager import RayActorManager
 from ray.air.execution._internal.tracked_actor import TrackedActor
 from ray.air.execution._internal.tracked_actor_task import TrackedActorTask
 from ray.exceptions import OutOfMemoryError, RayActorError
+from ray.tune.execution.tune_controller import TuneController
+from ray.tune.experiment import Trial as RealTrial
 from scipy.stats import uniform
 
 import foldwise as fw
 from foldwise.errors import ClusterError, Failure
 from foldwise.executors.devices import is_out_of_gpu_memory, share_of
-from foldwise.executors.tune import tuner
+from foldwise.executors.losses import Loss
+from foldwise.executors.tune.compat import error_of, loss_of, see_all_losses
 from foldwise.executors.tune.desk import Closed, Desk
 from foldwise.executors.tune.executor import _Opened
 from foldwise.executors.tune.explore import explore
 from foldwise.executors.tune.states import Pace, Storage
 from foldwise.executors.tune.tasks import FitTask, TrialTask
 from foldwise.executors.tune.trainable import FoldTrainable
-from foldwise.executors.tune.tuner import _error_of, _failure_for, keep_errors, see_all_losses
 from foldwise.lockstep import Lockstep, fits_of
 from foldwise.resources import Resources
 from foldwise.space import SearchSpace
@@ -157,6 +163,38 @@ def test_a_run_that_ends_before_it_began_leaves_what_an_earlier_one_has_kept(tmp
     assert storage.read("state") == b"kept"
 
 
+def test_a_state_is_there_until_the_trials_end_is_kept_for_good(tmp_path):
+    storage = Storage.of(str(tmp_path), "run")
+    trials = [Trial(number, {"alpha": 10.0**-number}) for number in range(2)]
+
+    def end_of(number):
+        progress = trial_task(number).fail(Failure("Error", "none"), None).ended
+        return replace(trial_task(number).end(progress, 0), state=TrialState.COMPLETE)
+
+    opened = _Opened(OneNode(), PLAN, None, storage, storage)
+    tasks = [opened.task_of("outer-0", trial) for trial in trials]
+    for task in tasks:
+        storage.write(task.file, b"kept")
+    opened.desk.leave(tasks)
+    opened.desk.take()
+    opened.desk.hand_in(tasks[0].key, end_of(0))
+    ends = opened.desk.fetch_ends(0)
+    opened.desk.fetch_ends(0)
+    opened.close()  # the ledger could not be written
+    assert [storage.read(task.file) for task in tasks] == [b"kept", b"kept"]
+
+    opened = _Opened(OneNode(), PLAN, None, storage, storage)
+    opened.task_of("outer-0", trials[1])
+    opened.confirm(ends)  # found in the ledger, since the driver died after it was written
+    assert [storage.read(task.file) for task in tasks] == [None, b"kept"]
+    opened.close()
+    assert storage.read(tasks[1].file) == b"kept", "the second trial is still to go on"
+    opened = _Opened(OneNode(), PLAN, None, storage, storage)
+    opened.confirm([end_of(1)])
+    opened.close()
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_model_that_cannot_be_saved_trains_on_and_says_so(tmp_path):
     task = trial_task(0)
     trainable = object.__new__(FoldTrainable)
@@ -181,8 +219,34 @@ def test_an_actor_that_is_ended_for_its_memory_is_a_loss_that_tune_can_bear(monk
     manager._actor_task_failed(tracked_actor_task=TrackedActorTask(actor), exception=lost)
     (error,) = heard
     assert isinstance(error, RayActorError)
-    assert _failure_for(error).kind == "OutOfMemory"
+    assert loss_of(error) is Loss.MEMORY
     assert manager._failed_actor_ids == {1}
+
+
+def test_what_is_relied_on_of_tunes_private_parts_is_there():
+    see_all_losses()
+    words = ("_actor_to_trial", "_pending_trials", "_paused_trials", "_resetting_trials")
+    source = inspect.getsource(TuneController)
+    assert all(f"self.{word}" in source for word in words)
+    assert "max_failures" in inspect.getsource(RealTrial.should_recover)
+    binary = Path(ray.__file__).parent / "core" / "src" / "ray" / "gcs" / "gcs_server"
+    assert b"its node has died" in binary.read_bytes()
+
+
+def test_the_last_error_of_a_trial_is_remembered_and_read_from_no_file():
+    see_all_losses()
+
+    class Stub(RealTrial):
+        is_restoring, local_path = False, None
+        run_metadata = SimpleNamespace(num_failures=0, invalidate_cache=lambda: None)
+
+        def __init__(self):
+            pass
+
+    trial, lost = Stub(), RayActorError(error_msg="gone")
+    assert error_of(trial) is None
+    trial.handle_error(lost)
+    assert error_of(trial) is lost
 
 
 def test_a_state_that_is_slow_to_keep_is_kept_less_often(monkeypatch):
@@ -296,7 +360,7 @@ def judges_for(method, most=None, **schedule):
 
 def says(epochs, value, failed=False):
     class Outcome:
-        lineage = (Segment({}, epochs),)
+        lineage, curve = (Segment({}, epochs),), ((epochs, value),)
 
     return {"epochs": epochs, "value": value, "failed": failed, "outcome": Outcome}
 
@@ -314,6 +378,43 @@ def test_a_study_is_judged_by_its_own_trials_only():
     worse = TuneTrial(trial_task(4, "outer-1"))
     judges.on_trial_add(controller, worse)
     assert judges.on_trial_result(controller, worse, says(1, 0.1)) == "STOP"
+
+
+def recalled(number, values, study="outer-0", state=TrialState.COMPLETE):
+    curve = tuple(enumerate(values, start=1))
+    return TrialEnd(study, number, state, (), (Segment({}, len(curve)),), curve)
+
+
+@pytest.mark.parametrize("method", ["asha", "median"])
+def test_trials_of_an_earlier_run_are_judged_by_as_if_they_had_run_in_this_one(method):
+    judges = judges_for(method)
+    controller = Controller(judges)
+    judges._known.add([recalled(number, [0.9] * 9) for number in range(3)])
+    judges._known.add([recalled(7, [0.1], "outer-1", TrialState.PRUNED), recalled(8, [], state=TrialState.FAILED)])
+    trial, free = TuneTrial(trial_task(3)), TuneTrial(trial_task(3, "outer-2"))
+    for one in (trial, free):
+        judges.on_trial_add(controller, one)
+    assert judges.on_trial_result(controller, trial, says(1, 0.5)) == "STOP"
+    assert judges.on_trial_result(controller, free, says(1, 0.5)) == "CONTINUE", "no other study hears of them"
+
+
+def test_a_scheduler_that_waits_for_trials_is_not_told_of_the_ended():
+    judges = judges_for("hyperband")
+    judges._known.add([recalled(0, [0.9] * 9)])
+    judges.on_trial_add(Controller(judges), TuneTrial(trial_task(3)))
+    assert judges._known.take("outer-0")
+
+
+def test_a_trial_that_goes_on_from_an_earlier_run_stands_at_the_rungs_that_it_has_passed():
+    judges = judges_for("asha")
+    controller = Controller(judges)
+    old, new = TuneTrial(trial_task(0)), TuneTrial(trial_task(1))
+    for trial in (old, new):
+        judges.on_trial_add(controller, trial)
+    further = says(5, 0.9)
+    further["outcome"].curve = (*((epoch, 0.8) for epoch in range(1, 5)), (5, 0.9))
+    assert judges.on_trial_result(controller, old, further) == "CONTINUE"
+    assert judges.on_trial_result(controller, new, says(1, 0.5)) == "STOP"
 
 
 def test_what_failed_is_not_compared_with():
@@ -369,24 +470,14 @@ def test_what_schedulers_draw_is_seeded_and_leaves_the_processs_generators_alone
     assert np.random.get_state()[1].tolist() == before
 
 
-def test_a_trials_error_is_taken_as_tune_had_it_and_never_from_a_file(tmp_path, monkeypatch):
-    """On a cluster Tune's folder may be open to everybody, and what stands there may be anybody's."""
-    from ray.tune.experiment import Trial as TuneTrial
-
+def test_a_pickle_that_claims_to_be_a_trials_error_is_never_opened(tmp_path, monkeypatch):
     opened = tmp_path / "opened"
 
     class Harm:
         def __reduce__(self):
             return open, (str(opened), "w")
 
-    monkeypatch.setattr(TuneTrial, "handle_error", lambda self, exc=None: None)
-    keep_errors()
-    keep_errors()
-    trial = TuneTrial("trainable", stub=True)
-    monkeypatch.setattr(TuneTrial, "pickled_error_file", str(tmp_path / "error.pkl"))
+    monkeypatch.setattr(RealTrial, "pickled_error_file", str(tmp_path / "error.pkl"))
     (tmp_path / "error.pkl").write_bytes(pickle.dumps(Harm()))
-    assert _error_of(trial) is None
-    trial.handle_error(RayActorError(error_msg="lost"))
-    assert "lost" in str(_error_of(trial))
+    assert error_of(RealTrial("trainable", stub=True)) is None
     assert not opened.exists()
-    tuner._errors.pop(trial.trial_id)

@@ -16,7 +16,7 @@ class ResourceExhaustedError(Exception):
 class Troubled(SGDClassifier):
     """Logs ``pid trouble epoch CUDA_VISIBLE_DEVICES FOLDWISE_GPU_FRACTION`` per epoch; in epoch ``at`` its trouble comes.
 
-    "kill" comes once in all, "kills" each time; "oom" says that a GPU's memory is spent; "hang" never ends, in Python, and
+    "kill" comes once in all, "kills" each time; "late" comes once, in the last of three folds and at its end; "oom" says that a GPU's memory is spent; "hang" never ends, in Python, and
     "freeze" in C, where no signal reaches it; "nan" makes it useless.
     """
 
@@ -36,6 +36,11 @@ class Troubled(SGDClassifier):
 
     def _get_into_trouble(self):
         flag = Path(self.folder, "killed")
+        if self.trouble == "late":
+            if flag.exists() or len(epochs_in(self.folder)) < 3 * (self.at + 1):
+                return
+            flag.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
         if self.trouble == "kills" or (self.trouble == "kill" and not flag.exists()):
             flag.touch()
             os.kill(os.getpid(), signal.SIGKILL)

@@ -178,3 +178,22 @@ def test_several_values_are_told_at_once_in_their_own_units(digits):
     assert model.predict(X).shape == y.shape
     assert all(r2_score(y[:, place], model.predict(X)[:, place]) > 0.9 for place in (0, 1))
     assert model.predict(X)[:, 2] == pytest.approx(7, abs=0.5)
+
+
+def test_early_stopping_watches_rows_that_have_weight(digits):
+    X, y = digits
+    weight = np.zeros(len(y))
+    weight[:60] = 1.0
+    model = MLPNetRegressor(early_stopping=True, **SMALL).fit(X, X[:, 20], sample_weight=weight)
+    assert np.isfinite(model.history_["val_loss"]).all()
+    alone = MLPNetRegressor(early_stopping=True, **SMALL).partial_fit(X, X[:, 20], sample_weight=weight)
+    assert alone.history_["val_loss"] == model.history_["val_loss"][:1]
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_weights_that_are_zero_on_all_rows_are_refused_by_name(digits, early_stopping):
+    X, y = digits
+    weight = np.where(y < 5, 1.0, 0.0)
+    model = MLPNetClassifier(early_stopping=early_stopping, class_weight=dict.fromkeys(range(5), 0.0), **SMALL)
+    with pytest.raises(InputError, match="class_weight: expected weight on some of the rows"):
+        model.fit(X, y, sample_weight=weight)

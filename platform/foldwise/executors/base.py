@@ -84,6 +84,14 @@ class ScheduledExecutor(Executor):
         """
 
     @abstractmethod
+    def recall(self, ends: Sequence[TrialEnd]) -> None:
+        """Hear of trials that ended in an earlier run, by which a schedule may judge those that are submitted afterwards."""
+
+    @abstractmethod
+    def confirm(self, ends: Sequence[TrialEnd]) -> None:
+        """Hear that ends are kept for good: what a trial had kept of itself, to go on from, may go."""
+
+    @abstractmethod
     def end_study(self, study: str) -> None:
         """Hear that a study, which may have submitted nothing, will submit no more."""
 

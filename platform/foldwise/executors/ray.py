@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import pickle
 import time
@@ -32,7 +33,7 @@ from foldwise.world import World
 
 _NODES_EVERY = 1.0  # seconds between counts of the nodes, which come and go
 _COUNTING = 0.01  # share of the time that counting them may take, where they are many
-_LATE = 5.0  # seconds that a worker may take to end itself, before the driver does
+_LATE = 30.0  # seconds that a worker may take to end itself, or to import what a fit asks for, before the driver ends it
 _MOST_PUTS = 10
 _LONGEST_REASON = 300
 
@@ -68,13 +69,27 @@ def open_workshop(boxed: list[Any], paths: Sequence[str]) -> Workshop:
 
 
 def run_watched(boxed: list[Any], paths: Sequence[str], chunk: Sequence[Fit]) -> Iterator[list[FitResult] | None]:
-    """Say that a worker has begun, then run fits: what waits for a worker must not look like what hangs on one."""
+    """Say that a worker has begun, and that it is ready, then run fits.
+
+    What waits for a worker must not look like what hangs on one, and opening the job, which imports the estimator's module, is
+    no part of a fit's time.
+    """
+    yield None
+    make_ready(open_workshop(boxed, paths), chunk)
     yield None
     yield run_chunk(boxed, paths, chunk)
 
 
+def make_ready(workshop: Workshop, chunk: Sequence[Fit]) -> None:
+    """Load what fits need, in the surroundings in which they will run."""
+    with workshop.surroundings():
+        workshop.prepare(*(fit.params for fit in chunk))
+
+
 def run_on_gpu(boxed: list[Any], paths: Sequence[str], chunk: Sequence[Fit]) -> Iterator[list[FitResult] | None]:
     """Run fits likewise, as far as the GPU's memory goes: a worker that ran out of it says so, and ends."""
+    yield None
+    make_ready(open_workshop(boxed, paths), chunk)
     yield None
     results, is_spent = run_until_spent(open_workshop(boxed, paths), chunk)
     yield [packed(result) for result in results]
@@ -277,8 +292,8 @@ class RayExecutor(Executor):
             return self._lose(handle, error)
         now = time.monotonic()
         self._wait.hear(now)
-        if said is None:
-            self._watched[handle] = now
+        if said is None:  # first that it has begun, then that it is ready: from there on it is timed
+            self._watched[handle] = math.inf if self._watched[handle] is None else now
             return []
         flight, said = self._forget(handle), [unpacked(result, self._classes) for result in said]
         if (left := flight.without(said)) is not None:

@@ -95,6 +95,12 @@ class KerasEstimator(BaseEstimator):  # type: ignore[misc]
     _foldwise_depends_on = ("keras", "tensorflow")
     """Packages whose versions tell what such an estimator computes."""
 
+    def _foldwise_prepare(self) -> None:
+        """Import TensorFlow and start it, which takes seconds, before a fit is timed."""
+        import foldwise.models.network  # noqa: F401  (lazily: TensorFlow takes seconds)
+
+        strategy()
+
     # --- what a family says -------------------------------------------------------------------------------------------
 
     @abstractmethod
@@ -197,11 +203,13 @@ class KerasEstimator(BaseEstimator):  # type: ignore[misc]
         if begin:
             self.__dict__.pop("_learned", None)
             self._seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        train, held = self._split(y)
+        train, held = self._split(y, weight)
         if begin:
             self._begin(_take(X, train), y, train, classes)
         factors, y = self._row_weights(y, train), self._target.encode(y)
-        weight = _relative(weight if factors is None else weight * factors, train)
+        weight = weight if factors is None else weight * factors
+        self._check_weights(weight, train, held)
+        weight = _relative(weight, train)
         from foldwise.models.network import Rows  # lazily: TensorFlow takes seconds
 
         strategy()
@@ -228,21 +236,37 @@ class KerasEstimator(BaseEstimator):  # type: ignore[misc]
                     f"expected {before!r}, as when training began, got {now!r}, which cannot change between epochs; call fit",
                 )
 
-    def _split(self, y: np.ndarray) -> tuple[np.ndarray | None, np.ndarray | None]:
-        """Return the rows that train and those that early stopping watches; None, None: all train."""
+    def _split(self, y: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray | None, np.ndarray | None]:
+        """Return the rows that train and those that early stopping watches; None, None: all train.
+
+        Rows without weight are not watched: they would tell nothing.
+        """
         if not self.early_stopping:
             return None, None
+        counting = np.flatnonzero(weight > 0)
+        strata = self._strata(y)
         try:
-            train, held = train_test_split(
-                np.arange(len(y)), test_size=self.validation_fraction, random_state=self._seed, stratify=self._strata(y)
-            )
+            _, held = train_test_split(
+                counting, test_size=self.validation_fraction, random_state=self._seed,
+                stratify=None if strata is None else strata[counting],
+            )  # fmt: skip
         except ValueError as error:
             raise InputError(
                 "validation_fraction",
-                f"expected rows to hold back and rows to train on, by class, got {self.validation_fraction!r} of {len(y)} rows "
-                f"({error}); give more rows, or early_stopping=False",
+                f"expected rows to hold back and rows to train on, by class, got {self.validation_fraction!r} of "
+                f"{len(counting)} rows that have weight ({error}); give more rows, or early_stopping=False",
             ) from error
-        return np.sort(train), np.sort(held)
+        return np.setdiff1d(np.arange(len(y)), held), np.sort(held)
+
+    @staticmethod
+    def _check_weights(weight: np.ndarray, train: np.ndarray | None, held: np.ndarray | None) -> None:
+        """Refuse weights by which nothing is learned, or nothing is watched; those of single rows are checked already."""
+        for rows, what in ((train, "rows to train on"), (held, "rows that early stopping watches")):
+            if (what == "rows to train on" or rows is not None) and not _take(weight, rows).sum() > 0:
+                raise InputError(
+                    "class_weight", f"expected weight on some of the {what}, got none: sample_weight and class_weight, "
+                    "multiplied, are zero on all; give their classes weight"
+                )  # fmt: skip
 
     def _train_epoch(self, network: Any, lesson: Lesson) -> None:
         sequence = np.random.SeedSequence([self._seed, self.n_epochs_])

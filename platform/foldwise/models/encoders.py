@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from foldwise.models.scales import centre_and_scale
 from foldwise.models.specs import Inputs, Spec
 
 
@@ -42,9 +43,7 @@ class ArrayEncoder:
         """Learn from the rows that train."""
         if not standardize:
             return cls(shape, np.zeros(shape[-1]), np.ones(shape[-1]))
-        values = X.reshape(-1, shape[-1])
-        scale = values.std(axis=0, dtype=np.float64)
-        return cls(shape, values.mean(axis=0, dtype=np.float64), np.where(scale > 0, scale, 1.0))
+        return cls(shape, *centre_and_scale(X.reshape(-1, shape[-1])))
 
     @property
     def inputs(self) -> Spec:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from foldwise.errors import DataError, InputError, nearest
+from foldwise.models.scales import centre_and_scale
 from foldwise.models.specs import Spec
 
 UNSEEN, MISSING, FIRST = 0, 1, 2
@@ -44,8 +45,8 @@ class Numbers:
         """Learn from the rows that train."""
         values = _floats(frame, name)
         there = values[~np.isnan(values)]
-        mean, scale = (float(there.mean()), float(there.std())) if len(there) else (0.0, 1.0)
-        return cls(name, mean, scale if scale > 0 else 1.0, len(there) < len(values))
+        mean, scale = (float(one[0]) for one in centre_and_scale(there[:, np.newaxis])) if len(there) else (0.0, 1.0)
+        return cls(name, mean, scale, len(there) < len(values))
 
     def encode(self, frame: Any) -> list[np.ndarray]:
         """Return one or two columns of numbers."""

@@ -9,6 +9,7 @@ import numpy as np
 from scipy.special import expit, log_softmax, softmax
 
 from foldwise.errors import DataError
+from foldwise.models.scales import centre_and_scale
 
 
 class Target(Protocol):
@@ -99,9 +100,7 @@ class Values:
     @classmethod
     def of(cls, y: np.ndarray) -> Values:
         """Learn from the y of the training rows."""
-        columns = _columns(y)
-        scale = columns.std(axis=0)
-        return cls(columns.mean(axis=0), np.where(scale > 0, scale, 1.0), y.ndim == 1)
+        return cls(*centre_and_scale(_columns(y)), y.ndim == 1)
 
     @property
     def n_outputs(self) -> int:

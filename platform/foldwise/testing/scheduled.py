@@ -50,6 +50,18 @@ class SerialScheduledExecutor(SerialExecutor, ScheduledExecutor):
     def submit_trials(self, study: str, trials: Sequence[Trial]) -> None:  # noqa: D102
         self._trials.extend((study, trial) for trial in trials)
 
+    def recall(self, ends: Sequence[TrialEnd]) -> None:  # noqa: D102
+        assert self._plan is not None
+        assert self._plan.problem.schedule is not None
+        rungs = _rungs(self._plan.problem.schedule)
+        for end in ends:
+            for epoch, value in end.curve:
+                if epoch in rungs:
+                    self._at_rungs.setdefault((end.study, epoch), []).append(value)
+
+    def confirm(self, ends: Sequence[TrialEnd]) -> None:
+        """Do nothing: trials keep nothing of themselves."""
+
     def end_study(self, study: str) -> None:  # noqa: D102
         pass
 

@@ -14,6 +14,7 @@ from foldwise.executors.ray import RayExecutor, put_workshop
 from foldwise.executors.ray_session import SESSION
 from foldwise.executors.room import Room
 from foldwise.executors.tune.desk import Desk
+from foldwise.executors.tune.known import Known
 from foldwise.executors.tune.states import STORAGE, Storage
 from foldwise.executors.tune.tasks import FitTask, Task, TrialTask
 from foldwise.executors.wait import Wait
@@ -77,6 +78,12 @@ class TuneExecutor(ScheduledExecutor):
     def submit_trials(self, study: str, trials: Sequence[Trial]) -> None:  # noqa: D102
         self._now.leave([self._now.task_of(study, trial) for trial in trials])
 
+    def recall(self, ends: Sequence[TrialEnd]) -> None:  # noqa: D102
+        self._now.known.add(ends)
+
+    def confirm(self, ends: Sequence[TrialEnd]) -> None:  # noqa: D102
+        self._now.confirm(ends)
+
     def end_study(self, study: str) -> None:
         """Do nothing: the processes serve whichever study has work, until the run is closed."""
 
@@ -86,7 +93,7 @@ class TuneExecutor(ScheduledExecutor):
 
     def trial_ends(self, timeout: float | None = None) -> list[TrialEnd]:  # noqa: D102
         self._now.look_after()
-        return self._now.fetch_ends(timeout)
+        return self._now.desk.fetch_ends(timeout)
 
     def cancel(self, keys: Collection[str]) -> None:  # noqa: D102
         self._now.desk.withdraw(keys)
@@ -129,8 +136,9 @@ class _Opened:
         self._tuner: Any = None
         self._code, self.classes = SentCode(ray), plan.identity.digester.own_classes
         self._heard_at = 0.0
-        self._files: dict[tuple[str, int], str] = {}
-        self._noted: list[str] = []  # states of trials whose ends the run has, and may not have put into its ledger yet
+        self._files: dict[tuple[str, int], str] = {}  # states of trials whose ends are not kept for good yet
+        self._n_confirmed = 0
+        self.known = Known()
         self._count_nodes()
         if not (SESSION.is_joined and self._limits.wait_seconds is not None):
             self._room.check()
@@ -156,20 +164,26 @@ class _Opened:
             self._tuner = self._start()
         self.desk.leave(tasks)
 
-    def fetch_ends(self, timeout: float | None) -> list[TrialEnd]:
-        while self._noted:
-            self._storage.forget(self._noted.pop())
-        ends = self.desk.fetch_ends(timeout)
-        self._noted = [self._files.pop((end.study, end.number)) for end in ends]
-        return ends
+    def confirm(self, ends: Sequence[TrialEnd]) -> None:
+        for end in ends:
+            file = self._files.pop((end.study, end.number), None)
+            self._storage.forget(file or self._file_of(end))
+        self._n_confirmed += len(ends)
+
+    def _file_of(self, end: TrialEnd) -> str:
+        """Name the state of a trial that was not submitted, since an earlier run had kept its end."""
+        asked = Trial(end.number, end.lineage[0].params)
+        return TrialTask(end.study, asked, self._plan.trial_key(end.study, asked), (), 0).file
 
     def close(self) -> None:
         self.desk.close()
         if self._tuner is not None:
             self._tuner.stop()
         self._code.close()
-        if self._tuner is not None and not self._files:  # what an earlier run has kept is left, unless this one went on from it
+        if self._n_confirmed and not self._files:  # else an earlier run may have kept what is still to be gone on from
             self._storage.clear()
+        else:
+            self._storage.leave()
 
     def _start(self) -> Any:
         from foldwise.executors.tune.judges import Judges, judge_maker  # lazily: Tune takes seconds to import
@@ -181,7 +195,8 @@ class _Opened:
         workshop = replace(Workshop.of(self._plan), guard=FitGuard(limit, may_exit=True), world=world)
         place = Place(put_workshop(self._ray, workshop), import_paths(), self._resources, limit, self._storage, self._own)
         grace = 1 if problem.schedule is None else problem.schedule.grace_epochs
-        tuner = TunerThread(self.desk, Judges(judge_maker(self._plan), problem.seed, grace, self._n_jobs), place)
+        judges = Judges(judge_maker(self._plan), problem.seed, grace, self._n_jobs, self.known)
+        tuner = TunerThread(self.desk, judges, place)
         tuner.start()
         return tuner
 

@@ -22,6 +22,7 @@ from ray.tune.schedulers import (
 
 from foldwise.epochs import changed
 from foldwise.executors.tune.explore import explore
+from foldwise.executors.tune.known import Known, Recalled, as_seen
 from foldwise.executors.tune.tasks import Task, TrialTask
 from foldwise.keys import derive_seed
 from foldwise.plan import Plan
@@ -32,6 +33,8 @@ from foldwise.seeds import seeded
 _FITS = ""
 """Stands for the study of plain fits, which nobody judges."""
 _UNDER_WAY = {TuneTrial.RUNNING, TuneTrial.PENDING}
+_REMEMBERING = (AsyncHyperBandScheduler, MedianStoppingRule)
+"""Those that judge by all that was ever reported; HyperBand's brackets wait for trials, and a population is of the living."""
 
 
 class Judges(TrialScheduler):
@@ -47,16 +50,26 @@ class Judges(TrialScheduler):
         What HyperBand counts in.
     most : int, optional
         So many trials may be under way at once.
+    known : Known, optional
+        Trials that ended in an earlier run.
     """
 
     _supports_buffered_results = False
 
-    def __init__(self, make: Callable[[], TrialScheduler], seed: int, grace_epochs: int, most: int | None = None) -> None:
+    def __init__(
+        self,
+        make: Callable[[], TrialScheduler],
+        seed: int,
+        grace_epochs: int,
+        most: int | None = None,
+        known: Known | None = None,
+    ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._make, self._seed, self._grace, self._most = make, seed, grace_epochs, most
         self._judges: dict[str, TrialScheduler] = {_FITS: FIFOScheduler()}  # type: ignore[no-untyped-call]
         self._live: dict[str, dict[TuneTrial, dict[str, Any] | None]] = {_FITS: {}}
         self._own: dict[TuneTrial, TrialTask] = {}
+        self._known, self._reported = known or Known(), set[str]()
         self._n_called = 0
 
     # --- what the executor asks ---
@@ -85,7 +98,11 @@ class Judges(TrialScheduler):
         if isinstance(task, TrialTask):
             self._own.setdefault(trial, task)
         with self._luck():
-            self._judges[study].on_trial_add(self._view(tune_controller, study), trial)
+            view = self._view(tune_controller, study)
+            if isinstance(self._judges[study], _REMEMBERING):
+                for end in self._known.take(study):
+                    Recalled(end).tell(self._judges[study], view)
+            self._judges[study].on_trial_add(view, trial)
 
     def on_trial_result(self, tune_controller: Any, trial: TuneTrial, result: Mapping[str, Any]) -> str:  # noqa: D102
         study = _study_of(trial)
@@ -94,7 +111,9 @@ class Judges(TrialScheduler):
         seen = self._live[study][trial] = self._seen(result)
         self._follow(trial, result)
         with self._luck():
-            decision = self._judges[study].on_trial_result(self._view(tune_controller, study), trial, seen)
+            view = self._view(tune_controller, study)
+            self._catch_up(study, view, trial, result)
+            decision = self._judges[study].on_trial_result(view, trial, seen)
         self._rename(trial)
         return str(decision)
 
@@ -162,10 +181,17 @@ class Judges(TrialScheduler):
 
     def _seen(self, result: Mapping[str, Any]) -> dict[str, Any]:
         """Return what schedulers need of a result; some keep all that they are given."""
-        return {
-            "epochs": result["epochs"], "rounds": result["epochs"] / self._grace, "value": result["value"],
-            "training_iteration": result["epochs"],
-        }  # fmt: skip
+        return as_seen(result["epochs"], result["value"], self._grace)
+
+    def _catch_up(self, study: str, view: Any, trial: TuneTrial, result: Mapping[str, Any]) -> None:
+        """Tell a scheduler what a trial that goes on from an earlier run had come to by its first result in this one."""
+        judge = self._judges[study]
+        if trial.trial_id in self._reported or not isinstance(judge, _REMEMBERING):
+            return
+        self._reported.add(trial.trial_id)
+        for epoch, value in result["outcome"].curve:
+            if epoch < result["epochs"]:
+                judge.on_trial_result(view, trial, as_seen(epoch, value, self._grace))
 
     def _follow(self, trial: TuneTrial, result: Mapping[str, Any]) -> None:
         """Take note where a trial goes on from what it kept in an earlier run, with params that had changed by then."""

@@ -6,6 +6,7 @@ nodes see, or a URL of an object store. Knows nothing of Ray.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import posixpath
 import time
@@ -21,6 +22,7 @@ from foldwise.errors import InputError
 from foldwise.private_files import is_own, make_file, open_to_others
 
 DEFAULT_STORAGE = ".foldwise/tune"
+_HERE = ".here"
 STORAGE = "FOLDWISE_STORAGE"
 """Environment variable: where the states of scheduled trials are kept."""
 
@@ -60,7 +62,8 @@ class Storage:
             If not.
         """
         try:
-            self.write(".here", b"")
+            self.write(_HERE, b"")
+            self.forget(_HERE)
         except (OSError, ValueError, ArrowException) as error:
             raise InputError(
                 STORAGE, f"expected a folder or a URL that can be written to, got {self.root!r} ({error}); set {STORAGE}"
@@ -95,6 +98,12 @@ class Storage:
             self._files.delete_file(self._at(name))
         except FileNotFoundError:
             return
+
+    def leave(self) -> None:
+        """Let go of the folder if nothing is kept in it."""
+        with contextlib.suppress(OSError):  # somebody else may be at it
+            if not self._files.get_file_info(fs.FileSelector(self._folder, allow_not_found=True)):
+                self.clear()
 
     def clear(self) -> None:
         """Let go of the whole folder."""

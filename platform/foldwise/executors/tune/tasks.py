@@ -51,7 +51,7 @@ class TrialTask:
 
     @property
     def file(self) -> str:
-        """Where its state is kept, below the run's folder."""
+        """Where its state is kept, below the run's folder; another trial by that number has another key."""
         return f"{self}-{self.key[:12]}"
 
     def fail(self, failure: Failure, last: Progress | None) -> TrialTask:

@@ -17,7 +17,7 @@ from ray.tune import PlacementGroupFactory, Trainable
 from foldwise.errors import Failure
 from foldwise.executors.code import packed
 from foldwise.executors.devices import is_out_of_gpu_memory, tell_share
-from foldwise.executors.ray import open_workshop
+from foldwise.executors.ray import make_ready, open_workshop
 from foldwise.executors.tune.states import Pace, Storage
 from foldwise.executors.tune.tasks import AS_ASKED, FitTask, Task, TrialTask
 from foldwise.fit import Workshop
@@ -72,6 +72,7 @@ class FoldTrainable(Trainable):
         self._opened: Workshop | CannotOpen
         try:
             self._opened = open_workshop(boxed, paths)
+            make_ready(self._opened, self._task.fits if isinstance(self._task, TrialTask) else (self._task.fit,))
         except Exception as error:  # told by the step, to which Tune listens
             self._opened = CannotOpen(f"{type(error).__name__}: {str(error).partition(chr(10))[0]}")  # then, a traceback
 

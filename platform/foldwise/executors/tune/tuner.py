@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import logging
 import os
 import shutil
 import threading
-import time
 import uuid
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,28 +16,26 @@ from typing import Any
 
 import ray
 from ray import tune
-from ray.air.execution._internal.actor_manager import RayActorManager
-from ray.air.execution._internal.tracked_actor_task import TrackedActorTask
-from ray.exceptions import OutOfMemoryError, RayActorError, RayError, RayTaskError
+from ray.exceptions import OutOfMemoryError, RayActorError
 from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.search import Searcher
 
 from foldwise.errors import Failure
 from foldwise.executors.losses import Loss
+from foldwise.executors.tune.compat import error_of, loss_of, see_all_losses
 from foldwise.executors.tune.desk import Closed, Desk
 from foldwise.executors.tune.judges import Judges
 from foldwise.executors.tune.states import Storage
 from foldwise.executors.tune.tasks import FitTask, Task
 from foldwise.executors.tune.trainable import CannotOpen, FoldTrainable, Spent
+from foldwise.executors.tune.watch import Watch
 from foldwise.fit import failure_of
-from foldwise.guard import FitGuard
 from foldwise.lockstep import Progress
-from foldwise.masking import masked
 from foldwise.resources import Resources
-from foldwise.trial import FitResult, count_epochs
+from foldwise.trial import FitResult
 
-MOST_LOSSES = 3
-"""Losses of its process after which a task fails."""
+_MORE_TRIES = 3
+"""Actors that a task which is given up may ask for, to say how it ended, before that is said for it."""
 _NAME = "foldwise-folds"
 _SOON, _LATE = 2.0, 30.0  # seconds that Tune may take to end, before its actors are ended, and then
 _DEFAULTS = {
@@ -52,8 +48,6 @@ _DEFAULTS = {
     "TUNE_WARN_THRESHOLD_S": "60",
 }
 _LOGGERS = ("ray.tune", "ray.tune.tune", "ray.tune.analysis.experiment_analysis", "ray.tune.execution.tune_controller")
-_SPARE = 5.0  # seconds that an actor may take to end itself
-_LONGEST_REASON = 300
 _registering = threading.Lock()
 
 
@@ -61,44 +55,6 @@ def set_environment() -> None:
     """Set what Tune reads from the environment, where the user has not."""
     for name, value in _DEFAULTS.items():
         os.environ.setdefault(name, value)
-
-
-_errors: dict[str, BaseException] = {}
-"""What ended each trial's process last, by Tune's id of it."""
-
-
-def keep_errors() -> None:
-    """Have Tune's errors at hand as they are: it pickles them to a folder that on a cluster may be open to everybody."""
-    plain = TuneTrial.handle_error
-    if hasattr(plain, "__wrapped__"):
-        return
-
-    @functools.wraps(plain)
-    def handle_error(self: TuneTrial, exc: Any = None) -> None:
-        if isinstance(exc, BaseException):
-            _errors[self.trial_id] = exc
-        plain(self, exc)
-
-    TuneTrial.handle_error = handle_error  # type: ignore[method-assign]
-
-
-def see_all_losses() -> None:
-    """Have Tune take whatever Ray says of a lost actor for a loss.
-
-    It knows of actors that died and of tasks that raised. Where the memory monitor has ended an actor, or an object is lost
-    with its node, Ray says so in errors of other classes, at which Tune would end altogether.
-    """
-    plain = RayActorManager._actor_task_failed
-    if hasattr(plain, "__wrapped__"):
-        return
-
-    @functools.wraps(plain)
-    def failed(self: RayActorManager, tracked_actor_task: TrackedActorTask, exception: Exception) -> None:
-        if isinstance(exception, RayError) and not isinstance(exception, RayActorError | RayTaskError):
-            exception = RayActorError(error_msg=str(exception))
-        plain(self, tracked_actor_task=tracked_actor_task, exception=exception)
-
-    RayActorManager._actor_task_failed = failed  # type: ignore[method-assign]
 
 
 @dataclass(frozen=True)
@@ -155,13 +111,12 @@ class TunerThread:
         with _registering:  # Tune's registry is the process's, and not safe in threads
             tune.register_trainable(_NAME, FoldTrainable)
             see_all_losses()
-            keep_errors()
         self._thread.start()
 
     @property
     def heard_at(self) -> float:
         """When an actor gave its last sign of life, on the monotonic clock."""
-        return self._clerk.heard_at
+        return self._clerk.watch.heard_at
 
     def end_late_actors(self) -> None:
         """End actors whose task has overrun its time."""
@@ -190,7 +145,7 @@ class TunerThread:
         tune.run(
             _NAME, name=self._folder, storage_path=self._place.own.url, num_samples=-1,
             search_alg=_DeskSearcher(self._desk, self.judges, self._place), scheduler=self.judges, callbacks=[self._clerk],
-            stop=_Closing(self._desk), reuse_actors=True, max_failures=MOST_LOSSES - 1, raise_on_failed_trial=False, verbose=0,
+            stop=_Closing(self._desk), reuse_actors=True, max_failures=-1, raise_on_failed_trial=False, verbose=0,
             checkpoint_config=tune.CheckpointConfig(num_to_keep=3, checkpoint_at_end=False),
             trial_name_creator=_name_of, trial_dirname_creator=_folder_of,
         )  # fmt: skip
@@ -244,11 +199,9 @@ class _Clerk(tune.Callback):
     """Listens to Tune: opens actors, notes what trials come to, and hands it in when they end."""
 
     def __init__(self, desk: Desk, place: Place) -> None:
-        self.heard_at = time.monotonic()
+        self.watch = Watch(place.seconds, _is_there)
         self._desk, self._place = desk, place
         self._last: dict[str, Progress | FitResult] = {}
-        self._heard: dict[str, float] = {}
-        self._retries: dict[str, int] = {}
         self._actors: list[tuple[weakref.ref[Any], TuneTrial]] = []  # an actor lives as long as its handle
         self._staging: Path | None = None
 
@@ -257,16 +210,15 @@ class _Clerk(tune.Callback):
         actor: Any = trial.temporary_state.ray_actor
         self._actors = [(handle, other) for handle, other in self._actors if handle() not in (None, actor)]
         self._actors.append((weakref.ref(actor), trial))
-        actor.open.remote(self._place.boxed, self._place.paths)
+        self.watch.begin(trial.trial_id, actor.open.remote(self._place.boxed, self._place.paths))
         self._staging = Path(trial.local_experiment_path).parent
-        self._hear(trial)
 
     def on_trial_result(
         self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, result: dict[str, Any], **info: Any
     ) -> None:
         """Take what the trial has come to out of what Tune would keep of it."""
         self._last[trial.trial_id] = result.pop("outcome")
-        self._hear(trial)
+        self.watch.hear(trial.trial_id, result["epochs"])
 
     def on_trial_complete(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
         """Hand in what the trial came to."""
@@ -274,25 +226,23 @@ class _Clerk(tune.Callback):
 
     def on_trial_recover(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
         """Decide whether a task whose process was lost is begun again, or is to say how it ended."""
-        self._retries[trial.trial_id] = self._retries.get(trial.trial_id, 0) + 1
-        error = _error_of(trial)
+        error, task = error_of(trial), _task_of(trial)
+        if task.ended is not None:
+            return
         if isinstance(error, CannotOpen):
             self._desk.fail(f"expected workers that can open the job, got {error}")
         elif isinstance(error, Spent):
-            self._retries[trial.trial_id] -= 1
-            trial.config["task"] = _ended(_task_of(trial), error.outcome)
-        elif self._is_late(trial):
-            limit = self._place.seconds
-            late = f"it took longer than {limit:g} s (limits.fit_seconds), and its process was ended"
-            self._give_up(trial, Failure("TimeLimitExceeded", late))
+            self._end(trial, error.outcome)
+        elif failure := self.watch.after_loss(trial.trial_id, task, loss_of(error), str(error or "no word of it")):
+            self._give_up(trial, failure if error is None or _is_of_the_process(error) else failure_of(error))
 
     def on_trial_error(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
-        """Hand in that the task is given up."""
-        error = _error_of(trial)
-        if isinstance(error, Spent):
-            trial.config["task"] = _ended(_task_of(trial), error.outcome)
-        else:
-            self._give_up(trial, _failure_for(error))
+        """Hand in that the task is given up, for which there is no actor to say it."""
+        if _task_of(trial).ended is None:
+            error, loss = error_of(trial), Loss.WORKER
+            self._give_up(
+                trial, Failure(loss.kind, loss.words) if error is None or _is_of_the_process(error) else failure_of(error)
+            )
         self._last[trial.trial_id] = _task_of(trial).ended  # type: ignore[assignment]
         self._hand_in(trial)
 
@@ -307,7 +257,7 @@ class _Clerk(tune.Callback):
         for handle, trial in self._actors:
             actor = handle()
             is_at_it = trial.status == TuneTrial.RUNNING and trial.temporary_state.ray_actor is actor
-            if actor is not None and is_at_it and self._is_late(trial, _SPARE):
+            if actor is not None and is_at_it and self.watch.is_overdue(trial.trial_id, _task_of(trial)):
                 ray.kill(actor)
 
     def clear_up(self) -> None:
@@ -318,16 +268,20 @@ class _Clerk(tune.Callback):
     def _give_up(self, trial: TuneTrial, failure: Failure) -> None:
         task, last = _task_of(trial), self._last.get(trial.trial_id)
         if isinstance(task, FitTask):
-            trial.config["task"] = task.fail(failure)
+            self._end(trial, task.fail(failure).ended)
         else:
-            trial.config["task"] = task.fail(failure, last if isinstance(last, Progress) else None)
+            self._end(trial, task.fail(failure, last if isinstance(last, Progress) else None).ended)
+
+    @staticmethod
+    def _end(trial: TuneTrial, outcome: Any) -> None:
+        """Have a task say how it ended, in whatever process comes next; where none does, Tune gives it up, too."""
+        trial.config["task"] = replace(_task_of(trial), ended=outcome)
+        trial.max_failures = trial.run_metadata.num_failures + _MORE_TRIES
 
     def _hand_in(self, trial: TuneTrial) -> None:
         task, outcome = _task_of(trial), self._last.pop(trial.trial_id, None)
-        retries = self._retries.pop(trial.trial_id, 0)
-        _errors.pop(trial.trial_id, None)
-        self._heard.pop(trial.trial_id, None)
-        self.heard_at = time.monotonic()
+        retries = self.watch.n_losses(trial.trial_id)
+        self.watch.forget(trial.trial_id)
         if isinstance(task, FitTask):
             assert isinstance(outcome, FitResult)
             self._desk.hand_in(task.fit.key, replace(outcome, retries=retries) if retries else outcome)
@@ -335,29 +289,20 @@ class _Clerk(tune.Callback):
             assert isinstance(outcome, Progress)
             self._desk.hand_in(task.key, task.end(outcome, retries))
 
-    def _hear(self, trial: TuneTrial) -> None:
-        self.heard_at = self._heard[trial.trial_id] = time.monotonic()
 
-    def _is_late(self, trial: TuneTrial, spare: float = 0.0) -> bool:
-        """Tell whether a task's actor has been silent for longer than it may; with ``spare`` seconds, for certain."""
-        if self._place.seconds is None or trial.trial_id not in self._heard:
-            return False
-        task = _task_of(trial)
-        fits = (task.fit,) if isinstance(task, FitTask) else task.fits
-        epochs = sum(max(1, count_epochs(fit.lineage)) for fit in fits)
-        silent = time.monotonic() - self._heard[trial.trial_id]
-        if not spare:  # the first of its folds may have been the one that took too long
-            return silent > self._place.seconds * (epochs if isinstance(task, FitTask) else 1)
-        return silent > FitGuard(self._place.seconds * epochs).patience + spare
+def _is_of_the_process(error: BaseException) -> bool:
+    """Tell whether a process was lost, or something was raised in it."""
+    return isinstance(error, RayActorError | OutOfMemoryError)
+
+
+def _is_there(reference: Any) -> bool:
+    """Tell whether what a call of an actor's gives is there, or its error."""
+    return bool(ray.wait([reference], timeout=0)[0])
 
 
 def _task_of(trial: TuneTrial) -> Task:
     task: Task = trial.config["task"]
     return task
-
-
-def _ended(task: Task, outcome: Any) -> Task:
-    return replace(task, ended=outcome)
 
 
 def _name_of(trial: TuneTrial) -> str:
@@ -366,24 +311,6 @@ def _name_of(trial: TuneTrial) -> str:
 
 def _folder_of(trial: TuneTrial) -> str:
     return f"{_task_of(trial)}-{trial.trial_id}"
-
-
-def _error_of(trial: TuneTrial) -> BaseException | None:
-    """Return what ended a trial's process last."""
-    error: Any = _errors.get(trial.trial_id)
-    if error is None:
-        return None
-    cause = getattr(error, "cause", None)  # what was raised, where the process lived on
-    return error if cause is None else cause  # type: ignore[no-any-return]
-
-
-def _failure_for(error: BaseException | None) -> Failure:
-    """Say why a task is given up."""
-    if error is not None and not isinstance(error, RayActorError | OutOfMemoryError):
-        return failure_of(error)
-    loss = Loss.MEMORY if isinstance(error, OutOfMemoryError) or "running low on memory" in str(error) else Loss.WORKER
-    reason = " ".join(masked(str(error or "no word of it")).split())[-_LONGEST_REASON:]
-    return Failure(loss.kind, f"{loss.words} {MOST_LOSSES} times while it ran this alone: {reason}")
 
 
 @contextlib.contextmanager
