@@ -22,11 +22,12 @@ from foldwise.executors.turns import Turns
 from foldwise.executors.wait import Wait
 from foldwise.fit import Workshop, failure_of
 from foldwise.guard import FitGuard
-from foldwise.imports import import_paths, take_import_paths
+from foldwise.imports import ImportPaths, import_paths, take_import_paths
 from foldwise.limits import Limits
 from foldwise.masking import masked
 from foldwise.plan import Plan
 from foldwise.resources import Resources
+from foldwise.threads import limited_threads
 from foldwise.trial import Fit, FitResult
 from foldwise.world import World
 
@@ -40,12 +41,12 @@ _opened: dict[str, Workshop] = {}
 """On a worker: the workshop it last ran in, by its id in the object store."""
 
 
-def run_chunk(boxed: list[Any], paths: Sequence[str], chunk: Sequence[Fit]) -> list[FitResult]:
+def run_chunk(boxed: list[Any], paths: ImportPaths, chunk: Sequence[Fit]) -> list[FitResult]:
     """Run fits on a worker. The workshop's reference comes boxed, so that Ray does not fetch it again each time."""
     return [packed(result) for result in open_workshop(boxed, paths).run(chunk)]
 
 
-def open_workshop(boxed: list[Any], paths: Sequence[str]) -> Workshop:
+def open_workshop(boxed: list[Any], paths: ImportPaths) -> Workshop:
     """Return the workshop that boxed references name, if this world is the driver's; a worker keeps the last one open.
 
     Raises
@@ -60,20 +61,22 @@ def open_workshop(boxed: list[Any], paths: Sequence[str]) -> Workshop:
     if name not in _opened:
         _opened.clear()
         take_import_paths(paths)
-        world: World = ray.get(surroundings)
+        world: World
+        world, threads = ray.get(surroundings)
         world.check_versions()
-        world.check_code()
-        _opened[name] = ray.get(reference)
+        with world.applied(), limited_threads(threads):  # what it imports reads the environment, and counts cores
+            world.check_code()
+            _opened[name] = ray.get(reference)
     return _opened[name]
 
 
-def run_watched(boxed: list[Any], paths: Sequence[str], chunk: Sequence[Fit]) -> Iterator[list[FitResult] | None]:
+def run_watched(boxed: list[Any], paths: ImportPaths, chunk: Sequence[Fit]) -> Iterator[list[FitResult] | None]:
     """Say that a worker has begun, then run fits: what waits for a worker must not look like what hangs on one."""
     yield None
     yield run_chunk(boxed, paths, chunk)
 
 
-def run_on_gpu(boxed: list[Any], paths: Sequence[str], chunk: Sequence[Fit]) -> Iterator[list[FitResult] | None]:
+def run_on_gpu(boxed: list[Any], paths: ImportPaths, chunk: Sequence[Fit]) -> Iterator[list[FitResult] | None]:
     """Run fits likewise, as far as the GPU's memory goes: a worker that ran out of it says so, and ends."""
     yield None
     results, is_spent = run_until_spent(open_workshop(boxed, paths), chunk)
@@ -91,7 +94,7 @@ def put_workshop(ray: Any, workshop: Workshop) -> list[Any]:
         If there is no room for it, or it cannot be sent.
     """
     try:
-        return [ray.put(workshop.world), ray.put(workshop)]
+        return [ray.put((workshop.world, workshop.threads)), ray.put(workshop)]
     except (TypeError, pickle.PicklingError) as error:
         raise ClusterError(
             f"expected an estimator, data and scorers that can be sent to workers, got {type(error).__name__}: {_short(error)}"
@@ -122,7 +125,7 @@ class RayExecutor(Executor):
         self._boxed: list[Any] = []
         self._code: SentCode | None = None
         self._classes: list[type] = []
-        self._paths: tuple[str, ...] = ()
+        self._paths = ImportPaths()
         self._n_puts = 0
         self._waiting: deque[Flight] = deque()
         self._flights: dict[Any, Flight] = {}
@@ -156,7 +159,7 @@ class RayExecutor(Executor):
             self._room.check()
         self._code, self._classes = SentCode(self._ray), plan.identity.digester.own_classes
         self._paths = import_paths()
-        world = self._code.agree(plan.world, self._paths)
+        world = self._code.agree(SESSION.told(plan.world), self._paths)
         guard = FitGuard(self._limits.fit_seconds, may_exit=True)
         self._workshop = replace(Workshop.of(plan), guard=guard, world=world)
         self._put()

@@ -11,7 +11,7 @@ import threading
 import time
 import uuid
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ from foldwise.executors.tune.tasks import FitTask, Task
 from foldwise.executors.tune.trainable import CannotOpen, FoldTrainable, Spent
 from foldwise.fit import failure_of
 from foldwise.guard import FitGuard
+from foldwise.imports import ImportPaths
 from foldwise.lockstep import Progress
 from foldwise.masking import masked
 from foldwise.resources import Resources
@@ -109,7 +110,7 @@ class Place:
     ----------
     boxed : list of ObjectRef
         The run's world and its workshop.
-    paths : sequence of str
+    paths : ImportPaths
         Folders that modules are imported from.
     resources : Resources
         Of one actor.
@@ -122,7 +123,7 @@ class Place:
     """
 
     boxed: list[Any]
-    paths: Sequence[str]
+    paths: ImportPaths
     resources: Resources
     seconds: float | None
     storage: Storage
