@@ -54,11 +54,13 @@ def _told(function: Any, parameters: tuple[str, ...], threads: int) -> Any:
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
         named = dict(zip(parameters, args, strict=False)) | kwargs
-        if "thread_count" in parameters and named.get("thread_count") in _DEFAULTS:
-            named["thread_count"] = threads
         params = named.get("params")
+        told: dict[str, Any] = {}
+        if "thread_count" in parameters and named.get("thread_count") in _DEFAULTS:
+            told["thread_count"] = threads
         if isinstance(params, dict) and params.get("thread_count") in _DEFAULTS:
-            named["params"] = {**params, "thread_count": threads}
-        return function(**named)
+            told["params"] = {**params, "thread_count": threads}
+        by_place = [told.pop(name, value) for name, value in zip(parameters, args, strict=False)]
+        return function(*by_place, *args[len(by_place) :], **{**kwargs, **told})
 
     return call

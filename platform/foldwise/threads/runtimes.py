@@ -99,7 +99,7 @@ class _Imports(MetaPathFinder):
         execute = loader.exec_module
 
         def exec_module(module: Any) -> None:
-            del loader.exec_module
+            vars(loader).pop("exec_module", None)
             try:
                 execute(module)
             except BaseException:
