@@ -110,7 +110,7 @@ class ImportPaths:
 def import_paths() -> ImportPaths:
     """Return the folders that were added, and the others from which this process imports what is not installed."""
     entries = list(filter(None, map(_resolved, sys.path)))
-    is_installed = [any(Path(one).is_relative_to(root) for root in _installed()) for one in entries]
+    is_installed = [any(Path(one).is_relative_to(root) for root in installed_roots()) for one in entries]
     begin = is_installed.index(True) if True in is_installed else len(entries)
     own = [(place, one) for place, (one, skip) in enumerate(zip(entries, is_installed, strict=True)) if not skip]
     first = dict.fromkeys(one for place, one in own if place < begin)
@@ -127,7 +127,7 @@ def _resolved(entry: Any) -> str | None:
 
 
 @functools.cache
-def _installed() -> tuple[Path, ...]:
+def installed_roots() -> tuple[Path, ...]:
     """Return where distributions and the standard library are, which each process of this Python finds by itself."""
     archive = Path(sysconfig.get_path("stdlib")).with_name(f"python{sys.version_info.major}{sys.version_info.minor}.zip")
     paths = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")]

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+from foldwise.executors.own_modules import forget_changed_modules
 from foldwise.fit import failure_of
 from foldwise.imports import ImportPaths, take_import_paths
 from foldwise.keys.versions import owner_of
@@ -127,6 +128,7 @@ def _put_back(owner: type, attributes: dict[str, Any]) -> None:
 
 def _differing_here(world: World, paths: ImportPaths) -> list[str]:
     take_import_paths(paths)
+    forget_changed_modules()
     with world.applied():
         return world.differing()
 

@@ -16,6 +16,7 @@ from foldwise.executors.base import Executor
 from foldwise.executors.code import SentCode, packed, unpacked
 from foldwise.executors.devices import leave_process, run_until_spent, share_of
 from foldwise.executors.losses import Flight, Loss, after_loss
+from foldwise.executors.own_modules import forget_changed_modules, note_own_modules
 from foldwise.executors.ray_session import SESSION, check_locally, waited_for
 from foldwise.executors.room import Room
 from foldwise.executors.turns import Turns
@@ -43,7 +44,9 @@ _opened: dict[str, Workshop] = {}
 
 def run_chunk(boxed: list[Any], paths: ImportPaths, chunk: Sequence[Fit]) -> list[FitResult]:
     """Run fits on a worker. The workshop's reference comes boxed, so that Ray does not fetch it again each time."""
-    return [packed(result) for result in open_workshop(boxed, paths).run(chunk)]
+    results = [packed(result) for result in open_workshop(boxed, paths).run(chunk)]
+    note_own_modules()
+    return results
 
 
 def open_workshop(boxed: list[Any], paths: ImportPaths) -> Workshop:
@@ -58,9 +61,11 @@ def open_workshop(boxed: list[Any], paths: ImportPaths) -> Workshop:
 
     surroundings, reference = boxed
     name = reference.hex()
+    note_own_modules()
     if name not in _opened:
         _opened.clear()
         take_import_paths(paths)
+        forget_changed_modules()
         world: World
         world, threads = ray.get(surroundings)
         world.check_versions()
