@@ -287,6 +287,8 @@ def test_every_shipped_space_fits_an_estimator():
         "k_neighbors": ["StandardScaler", "neighbors:KNeighborsClassifier"],
         "random_forest": "sklearn.ensemble:RandomForestClassifier",
         "hist_gradient_boosting": "sklearn.ensemble:HistGradientBoostingClassifier",
+        "xgboost": "xgboost:XGBClassifier",
+        "lightgbm": "lightgbm:LGBMClassifier",
         "mlp": ["StandardScaler", "neural_network:MLPClassifier"],
         "mlp_net": "foldwise.models:MLPNetClassifier",
         "wide_deep": "foldwise.models:WideDeepClassifier",
