@@ -16,6 +16,8 @@ from sklearn.datasets import load_iris
 
 import foldwise as fw
 from foldwise.environment import changed, working_folder, working_in
+from foldwise.errors import ClusterError
+from foldwise.executors.ray import open_workshop
 from foldwise.executors.ray_session import SESSION
 from foldwise.imports import ImportPaths, import_paths, take_import_paths
 
@@ -204,6 +206,18 @@ def test_a_notebooks_definitions_and_globals_reach_workers():
         [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, timeout=300, check=False
     )
     assert done.stdout.split() == ["1.0", "2.0"], done.stderr
+
+
+class NeedsWhatIsNotThere:
+    def __reduce__(self):
+        return importlib.import_module, ("no_such_module.inner",)
+
+
+def test_a_module_that_a_worker_lacks_is_named_with_the_way_out():
+    ray, plan = SESSION.ensure(None), fw.NestedSearchCV(Says(), {"n": [1]}, outer_cv=3).plan(X, Y)
+    boxed = [ray.put((plan.world, 1)), ray.put(NeedsWhatIsNotThere())]
+    with pytest.raises(ClusterError, match=r"expected the module no_such_module on node .+; send the folder .*code: in a job"):
+        open_workshop(boxed, ImportPaths())
 
 
 # --- parts ------------------------------------------------------------------------------------------------------------

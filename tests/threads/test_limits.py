@@ -223,3 +223,35 @@ def test_the_model_that_is_handed_out_has_the_users_params_and_the_callers_threa
     )
     assert search.best_estimator_.get_params() == model.set_params(num_leaves=3).get_params()
     np.testing.assert_array_equal(search.predict(X), model.fit(X, Y).predict(X))
+
+
+def test_a_fit_on_two_cores_is_told_two():
+    model = LGBMClassifier(n_estimators=2, verbose=-1)
+    options = {"outer_cv": 3, "executor": "serial", "random_state": 0, "resources": {"cpu": 2}}
+    search = fw.NestedSearchCV(model, {"num_leaves": [3]}, search="grid", **options).fit(X, Y)
+    assert search.best_estimator_.booster_.params["num_threads"] == min(2, len(psutil.Process().cpu_affinity()))
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_serial_search_leaves_the_callers_process_as_it_was(fails):
+    def state():
+        pools = {pool["filepath"]: pool["num_threads"] for pool in threadpoolctl.threadpool_info()}
+        core = catboost.core
+        return (
+            pools,
+            dict(os.environ),
+            list(sys.meta_path),
+            pyarrow.cpu_count(),
+            dict(vars(core._CatBoostBase)),
+            dict(vars(core)),
+        )
+
+    before = state()
+    model = CatBoostClassifier(**SMALL, depth=99 if fails else 2)
+    search = fw.NestedSearchCV(model, {"l2_leaf_reg": [1]}, search="grid", outer_cv=3, executor="serial", random_state=0)
+    if fails:
+        with pytest.raises(Exception, match="depth"):
+            search.fit(X, Y)
+    else:
+        search.fit(X, Y)
+    assert state() == before

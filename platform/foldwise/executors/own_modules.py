@@ -28,10 +28,13 @@ def note_own_modules() -> None:
         return
     roots = tuple(f"{root}{os.sep}" for root in installed_roots())
     for name in sys.modules.keys() - _looked_at:
+        if name.partition(".")[0] in {"foldwise", "__main__"}:
+            continue
         file = getattr(sys.modules[name], "__file__", None)
-        is_source = isinstance(file, str) and file.endswith(".py") and not file.startswith(roots)
-        if is_source and name.partition(".")[0] not in {"foldwise", "__main__"} and (state := _state(file)) is not None:
-            _own[name] = state
+        if isinstance(file, str) and file.endswith(".py") and not file.startswith(roots):
+            state = _state(file)
+            if state is not None:
+                _own[name] = state
     _looked_at.update(sys.modules)
     _looked_at.intersection_update(sys.modules)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import pickle
+import re
+import socket
 import time
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -37,6 +39,7 @@ _COUNTING = 0.01  # share of the time that counting them may take, where they ar
 _LATE = 5.0  # seconds that a worker may take to end itself, before the driver does
 _MOST_PUTS = 10
 _LONGEST_REASON = 300
+_MISSING = re.compile(r"No module named '([^']+)'")
 
 _opened: dict[str, Workshop] = {}
 """On a worker: the workshop it last ran in, by its id in the object store."""
@@ -71,8 +74,22 @@ def open_workshop(boxed: list[Any], paths: ImportPaths) -> Workshop:
         world.check_versions()
         with world.applied(), limited_threads(threads):  # what it imports reads the environment, and counts cores
             world.check_code()
-            _opened[name] = ray.get(reference)
+            _opened[name] = _fetched(ray, reference)
     return _opened[name]
+
+
+def _fetched(ray: Any, reference: Any) -> Workshop:
+    try:
+        workshop: Workshop = ray.get(reference)
+    except Exception as error:  # Ray's own kind of error, which quotes the one of unpickling
+        missing = _MISSING.search(str(error))
+        if missing is None:
+            raise
+        raise ClusterError(
+            f"expected the module {missing[1]} on node {socket.gethostname()}, got none; send the folder that it is in "
+            "(code: in a job), or install it there"
+        ) from error
+    return workshop
 
 
 def run_watched(boxed: list[Any], paths: ImportPaths, chunk: Sequence[Fit]) -> Iterator[list[FitResult] | None]:
