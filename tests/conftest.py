@@ -5,7 +5,7 @@ import uuid
 import hypothesis
 import pytest
 
-from foldwise.fit import limited_threads
+from foldwise.threads import limited_threads
 
 hypothesis.settings.register_profile("foldwise", deadline=None)  # on a shared machine any example may take long
 hypothesis.settings.load_profile("foldwise")

@@ -56,6 +56,7 @@ def test_every_param_of_the_networks_is_told():
         "docs/tracking.md",
         "docs/safety.md",
         "docs/models.md",
+        "docs/resources.md",
         "CHANGELOG.md",
     ],
 )

@@ -53,6 +53,8 @@ def test_every_shipped_job_runs(path):
         pytest.skip("the census data is not at hand")
     if "foldwise.models" in path.read_text():
         pytest.importorskip("tensorflow", reason="needs foldwise[keras]")
+    if "lightgbm" in path.stem:
+        pytest.importorskip("lightgbm", reason="needs foldwise[boosters]")
     report = fw.Job.load(path, smaller(path)).run()
     assert not report.partial
     assert len(report.outer) == 3
@@ -287,6 +289,8 @@ def test_every_shipped_space_fits_an_estimator():
         "k_neighbors": ["StandardScaler", "neighbors:KNeighborsClassifier"],
         "random_forest": "sklearn.ensemble:RandomForestClassifier",
         "hist_gradient_boosting": "sklearn.ensemble:HistGradientBoostingClassifier",
+        "xgboost": "xgboost:XGBClassifier",
+        "lightgbm": "lightgbm:LGBMClassifier",
         "mlp": ["StandardScaler", "neural_network:MLPClassifier"],
         "mlp_net": "foldwise.models:MLPNetClassifier",
         "wide_deep": "foldwise.models:WideDeepClassifier",
@@ -297,6 +301,8 @@ def test_every_shipped_space_fits_an_estimator():
     for name, steps in families.items():
         if "foldwise.models" in steps:
             pytest.importorskip("tensorflow", reason="needs foldwise[keras]")
+        if name in {"xgboost", "lightgbm"}:
+            pytest.importorskip(name, reason="needs foldwise[boosters]")
         if isinstance(steps, list):
             steps = {"pipeline": [f"sklearn.{s if ':' in s else 'preprocessing:' + s}" for s in steps]}
         for method in ("random", "optuna"):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
-import sys
 import threading
 import time
 import traceback
@@ -17,7 +15,6 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 from sklearn.utils import get_tags
-from threadpoolctl import ThreadpoolController
 
 from foldwise.data import Dataset
 from foldwise.epochs import train_lineage
@@ -38,6 +35,7 @@ from foldwise.seeds import (
 )
 from foldwise.sharing import Bench, Benches, CannotShare
 from foldwise.sharing.composites import can_share, last_step, release
+from foldwise.threads import limited_threads
 from foldwise.trial import Fit, FitResult, Params
 from foldwise.world import World
 
@@ -119,7 +117,7 @@ class Workshop:
     @contextlib.contextmanager
     def surroundings(self) -> Iterator[None]:
         """Make this thread's surroundings those of the driver, with the threads that a fit may use, for a time."""
-        with ONE_AT_A_TIME, limited_threads(self.threads), kept_generators(), self.world.applied():
+        with ONE_AT_A_TIME, self.world.applied(), limited_threads(self.threads), kept_generators():
             yield
 
     def model_for(self, params: Params, seed: int) -> Any:
@@ -315,18 +313,6 @@ def caught_warnings() -> Iterator[dict[tuple[str, str], None]]:
         warnings.simplefilter("always")
         warnings.showwarning = collect
         yield caught
-
-
-def limited_threads(threads: int) -> contextlib.AbstractContextManager[Any]:
-    """Limit the BLAS and OpenMP threads of every library that is loaded now."""
-    limit: contextlib.AbstractContextManager[Any] = _controller(len(sys.modules)).limit(limits=threads)
-    return limit
-
-
-@functools.lru_cache(maxsize=1)
-def _controller(n_modules: int) -> ThreadpoolController:
-    """Find the thread pools once, and again whenever modules were loaded since: finding them takes milliseconds."""
-    return ThreadpoolController()
 
 
 def failure_of(error: BaseException) -> Failure:

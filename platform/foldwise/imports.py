@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import operator
+import os
+import site
+import socket
 import sys
-from collections.abc import Iterable
+import sysconfig
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -85,16 +90,63 @@ def add_import_paths(*folders: Path | str) -> None:
             sys.path.insert(0, folder)
 
 
-def import_paths() -> tuple[str, ...]:
+@dataclass(frozen=True, slots=True)
+class ImportPaths:
+    """From where another process is to import what is not installed.
+
+    Parameters
+    ----------
+    first, last : tuple of str
+        Folders and archives that are searched before what is installed, and after it.
+    machine : str
+        Where they are; on another one they come last, since other things may stand there.
+    """
+
+    first: tuple[str, ...] = ()
+    last: tuple[str, ...] = ()
+    machine: str = ""
+
+
+def import_paths() -> ImportPaths:
     """Return the folders that were added, and the others from which this process imports what is not installed."""
-    others = (Path(folder).resolve() for folder in sys.path)
-    installed = (Path(sys.prefix), Path(sys.base_prefix))
-    own = (str(one) for one in others if not any(one.is_relative_to(root) for root in installed))
-    return tuple(dict.fromkeys([*_added, *own]))
+    entries = list(filter(None, map(_resolved, sys.path)))
+    is_installed = [any(Path(one).is_relative_to(root) for root in installed_roots()) for one in entries]
+    begin = is_installed.index(True) if True in is_installed else len(entries)
+    own = [(place, one) for place, (one, skip) in enumerate(zip(entries, is_installed, strict=True)) if not skip]
+    first = dict.fromkeys(one for place, one in own if place < begin)
+    last = dict.fromkeys([*(one for place, one in own if place > begin), *_added])
+    return ImportPaths(tuple(first), tuple(one for one in last if one not in first), socket.gethostname())
 
 
-def take_import_paths(folders: Iterable[str]) -> None:
-    """Let what another process can import be imported here: on its own machine its folders are here, too."""
-    for folder in folders:
-        if folder not in sys.path:
-            sys.path.append(folder)
+def _resolved(entry: Any) -> str | None:
+    """Return an entry of ``sys.path`` as it reads from any folder; None for what Python passes over."""
+    try:
+        return str(Path(entry).resolve()) if isinstance(entry, str | os.PathLike) else None
+    except (OSError, ValueError):  # the working folder has gone; a NUL
+        return None
+
+
+@functools.cache
+def installed_roots() -> tuple[Path, ...]:
+    """Return where distributions and the standard library are, which each process of this Python finds by itself."""
+    archive = Path(sysconfig.get_path("stdlib")).with_name(f"python{sys.version_info.major}{sys.version_info.minor}.zip")
+    paths = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
+    paths += [*site.getsitepackages(), site.getusersitepackages()]
+    return (archive, *(Path(one).resolve() for one in dict.fromkeys(paths)))
+
+
+_taken: list[str] = []
+"""Entries of ``sys.path`` that stand for another process's."""
+
+
+def take_import_paths(paths: ImportPaths) -> None:
+    """Let what another process can import be imported here, in its order: on its own machine its folders are here, too."""
+    here = [one for one in sys.path if one not in _taken]
+    named = [*paths.first, *paths.last]
+    first = paths.first if paths.machine == socket.gethostname() else ()
+    kept = [one for one in here if one not in first]
+    after = [one for one in named if one not in first and one not in kept]
+    if sys.path != [*first, *kept, *after]:
+        sys.path[:] = [*first, *kept, *after]
+        importlib.invalidate_caches()
+    _taken[:] = [one for one in named if one not in here]

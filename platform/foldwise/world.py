@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import sklearn
 
+from foldwise.environment import Changes, changed, working_in
 from foldwise.errors import ClusterError
 from foldwise.keys import Digester
 from foldwise.keys.code import found_by_name
@@ -43,6 +44,10 @@ class World:
         ``module:qualname`` -> key of the user's own classes and functions, as they are loaded in the driver.
     modules : tuple of str
         The user's own modules that these reach.
+    environment : mapping of str to str or None
+        Environment variables that the driver has changed since its workers' environment was made; None: not set.
+    folder : str, optional
+        The driver's working folder, where workers have it.
     """
 
     configuration: Mapping[str, Any]
@@ -50,6 +55,8 @@ class World:
     versions: Mapping[str, str] = field(default_factory=dict)
     own: Mapping[str, str] = field(default_factory=dict)
     modules: tuple[str, ...] = ()
+    environment: Changes = field(default_factory=dict, repr=False)  # it may hold passwords
+    folder: str | None = None
 
     @classmethod
     def here(cls) -> World:
@@ -70,7 +77,12 @@ class World:
     @contextlib.contextmanager
     def applied(self) -> Iterator[None]:
         """Let it hold in this thread for a time."""
-        with sklearn.config_context(**self.configuration), np.errstate(**self.floating):
+        with (
+            changed(self.environment),
+            working_in(self.folder),
+            sklearn.config_context(**self.configuration),
+            np.errstate(**self.floating),
+        ):
             yield
 
     # --- on a worker ---

@@ -10,12 +10,13 @@ import contextlib
 import pickle
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+from foldwise.executors.own_modules import forget_changed_modules
 from foldwise.fit import failure_of
-from foldwise.imports import take_import_paths
+from foldwise.imports import ImportPaths, take_import_paths
 from foldwise.keys.versions import owner_of
 from foldwise.trial import FitResult
 from foldwise.world import World
@@ -38,15 +39,15 @@ class SentCode:
         self._ray = ray
         self._by_value: list[Any] = []
 
-    def agree(self, world: World, paths: Sequence[str]) -> World:
+    def agree(self, world: World, paths: ImportPaths) -> World:
         """Ask a worker which code it lacks, send that by value from now on, and return what workers are to check.
 
         Parameters
         ----------
         world : World
             With the driver's own code.
-        paths : sequence of str
-            Folders that workers import from.
+        paths : ImportPaths
+            Where workers import from.
         """
         sendable = {name for name in world.modules if _is_sendable(name)}
         if not sendable or not world.own or not self._differing(world, paths):
@@ -58,11 +59,11 @@ class SentCode:
             _senders[name] += 1
         return replace(world, own={name: key for name, key in world.own.items() if name.partition(":")[0] not in sendable})
 
-    def _differing(self, world: World, paths: Sequence[str]) -> list[str]:
+    def _differing(self, world: World, paths: ImportPaths) -> list[str]:
         """Ask a worker what differs there; without an answer nothing is said to, and each worker will look for itself."""
         ask = self._ray.remote(_differing_here).options(num_cpus=0, max_retries=2)
         try:
-            differing: list[str] = self._ray.get(ask.remote(world, tuple(paths)), timeout=_PATIENCE)
+            differing: list[str] = self._ray.get(ask.remote(world, paths), timeout=_PATIENCE)
         except self._ray.exceptions.RayError:
             return []
         return differing
@@ -125,9 +126,11 @@ def _put_back(owner: type, attributes: dict[str, Any]) -> None:
                 setattr(owner, name, value)
 
 
-def _differing_here(world: World, paths: Sequence[str]) -> list[str]:
+def _differing_here(world: World, paths: ImportPaths) -> list[str]:
     take_import_paths(paths)
-    return world.differing()
+    forget_changed_modules()
+    with world.applied():
+        return world.differing()
 
 
 def _is_sendable(module: str) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import os
 import pickle
+import re
+import socket
 import time
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -17,17 +19,19 @@ from foldwise.executors.base import Executor
 from foldwise.executors.code import SentCode, packed, unpacked
 from foldwise.executors.devices import leave_process, run_until_spent, share_of
 from foldwise.executors.losses import Flight, Loss, after_loss
+from foldwise.executors.own_modules import forget_changed_modules, note_own_modules
 from foldwise.executors.ray_session import SESSION, check_locally, waited_for
 from foldwise.executors.room import Room
 from foldwise.executors.turns import Turns
 from foldwise.executors.wait import Wait
 from foldwise.fit import Workshop, failure_of
 from foldwise.guard import FitGuard
-from foldwise.imports import import_paths, take_import_paths
+from foldwise.imports import ImportPaths, import_paths, take_import_paths
 from foldwise.limits import Limits
 from foldwise.masking import masked
 from foldwise.plan import Plan
 from foldwise.resources import Resources
+from foldwise.threads import limited_threads
 from foldwise.trial import Fit, FitResult
 from foldwise.world import World
 
@@ -36,17 +40,20 @@ _COUNTING = 0.01  # share of the time that counting them may take, where they ar
 _LATE = 30.0  # seconds that a worker may take to end itself, or to import what a fit asks for, before the driver ends it
 _MOST_PUTS = 10
 _LONGEST_REASON = 300
+_MISSING = re.compile(r"No module named '([^']+)'")
 
 _opened: dict[str, Workshop] = {}
 """On a worker: the workshop it last ran in, by its id in the object store."""
 
 
-def run_chunk(boxed: list[Any], paths: Sequence[str], chunk: Sequence[Fit]) -> list[FitResult]:
+def run_chunk(boxed: list[Any], paths: ImportPaths, chunk: Sequence[Fit]) -> list[FitResult]:
     """Run fits on a worker. The workshop's reference comes boxed, so that Ray does not fetch it again each time."""
-    return [packed(result) for result in open_workshop(boxed, paths).run(chunk)]
+    results = [packed(result) for result in open_workshop(boxed, paths).run(chunk)]
+    note_own_modules()
+    return results
 
 
-def open_workshop(boxed: list[Any], paths: Sequence[str]) -> Workshop:
+def open_workshop(boxed: list[Any], paths: ImportPaths) -> Workshop:
     """Return the workshop that boxed references name, if this world is the driver's; a worker keeps the last one open.
 
     Raises
@@ -58,13 +65,17 @@ def open_workshop(boxed: list[Any], paths: Sequence[str]) -> Workshop:
 
     surroundings, reference = boxed
     name = reference.hex()
+    note_own_modules()
     if name not in _opened:
         _opened.clear()
         take_import_paths(paths)
-        world: World = ray.get(surroundings)
+        forget_changed_modules()
+        world: World
+        world, threads = ray.get(surroundings)
         world.check_versions()
-        world.check_code()
-        _opened[name] = ray.get(reference)
+        with world.applied(), limited_threads(threads):  # what it imports reads the environment, and counts cores
+            world.check_code()
+            _opened[name] = _fetched(ray, reference)
     return _opened[name]
 
 
@@ -76,6 +87,22 @@ def run_watched(boxed: list[Any], paths: Sequence[str], chunk: Sequence[Fit]) ->
     """
     yield None
     make_ready(open_workshop(boxed, paths), chunk)
+def _fetched(ray: Any, reference: Any) -> Workshop:
+    try:
+        workshop: Workshop = ray.get(reference)
+    except Exception as error:  # Ray's own kind of error, which quotes the one of unpickling
+        missing = _MISSING.search(str(error))
+        if missing is None:
+            raise
+        raise ClusterError(
+            f"expected the module {missing[1]} on node {socket.gethostname()}, got none; send the folder that it is in "
+            "(code: in a job), or install it there"
+        ) from error
+    return workshop
+
+
+def run_watched(boxed: list[Any], paths: ImportPaths, chunk: Sequence[Fit]) -> Iterator[list[FitResult] | None]:
+    """Say that a worker has begun, then run fits: what waits for a worker must not look like what hangs on one."""
     yield None
     yield run_chunk(boxed, paths, chunk)
 
@@ -87,6 +114,7 @@ def make_ready(workshop: Workshop, chunk: Sequence[Fit]) -> None:
 
 
 def run_on_gpu(boxed: list[Any], paths: Sequence[str], chunk: Sequence[Fit]) -> Iterator[list[FitResult] | None]:
+def run_on_gpu(boxed: list[Any], paths: ImportPaths, chunk: Sequence[Fit]) -> Iterator[list[FitResult] | None]:
     """Run fits likewise, as far as the GPU's memory goes: a worker that ran out of it says so, and ends."""
     yield None
     make_ready(open_workshop(boxed, paths), chunk)
@@ -106,7 +134,7 @@ def put_workshop(ray: Any, workshop: Workshop) -> list[Any]:
         If there is no room for it, or it cannot be sent.
     """
     try:
-        return [ray.put(workshop.world), ray.put(workshop)]
+        return [ray.put((workshop.world, workshop.threads)), ray.put(workshop)]
     except (TypeError, pickle.PicklingError) as error:
         raise ClusterError(
             f"expected an estimator, data and scorers that can be sent to workers, got {type(error).__name__}: {_short(error)}"
@@ -137,7 +165,7 @@ class RayExecutor(Executor):
         self._boxed: list[Any] = []
         self._code: SentCode | None = None
         self._classes: list[type] = []
-        self._paths: tuple[str, ...] = ()
+        self._paths = ImportPaths()
         self._n_puts = 0
         self._waiting: deque[Flight] = deque()
         self._flights: dict[Any, Flight] = {}
@@ -171,7 +199,7 @@ class RayExecutor(Executor):
             self._room.check()
         self._code, self._classes = SentCode(self._ray), plan.identity.digester.own_classes
         self._paths = import_paths()
-        world = self._code.agree(plan.world, self._paths)
+        world = self._code.agree(SESSION.told(plan.world), self._paths)
         guard = FitGuard(self._limits.fit_seconds, may_exit=True)
         self._workshop = replace(Workshop.of(plan), guard=guard, world=world)
         self._put()

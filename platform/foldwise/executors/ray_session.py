@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import atexit
 import os
+import re
 import secrets
+import socket
 import sys
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from foldwise.environment import changes, working_folder
 from foldwise.errors import ClusterError, ResourcesError
 from foldwise.executors.session_folder import SessionFolder
 from foldwise.resources import Resources
+from foldwise.world import World
 
 _DEFAULTS = {
     "RAY_AUTH_MODE": "token",
@@ -38,6 +43,10 @@ def set_environment() -> None:
         os.environ.setdefault(name, value)
 
 
+_OF_RAY = re.compile(r"RAY_|FOLDWISE_GPU_FRACTION$|.*_VISIBLE_(DEVICES|CORES|CHIPS|MODULES)$|ONEAPI_DEVICE_SELECTOR$")
+"""Variables that Ray, and the share of a GPU, have values of their own for on each worker."""
+
+
 class RaySession:
     """Ray, as this process sees it.
 
@@ -53,6 +62,7 @@ class RaySession:
         self._address: str | None = None
         self._own_token: str | None = None
         self._folder: SessionFolder | None = None
+        self._environment: tuple[str, dict[str, str]] = ("", {})
 
     @property
     def is_joined(self) -> bool:
@@ -86,6 +96,7 @@ class RaySession:
                 self._own_token = os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
             import ray  # lazily: the environment must be set first, and the import takes a second
 
+            before = dict(os.environ)
             if not ray.is_initialized():
                 self._start(ray, address)
                 self._address = address
@@ -94,7 +105,22 @@ class RaySession:
                     f"expected the Ray that this process is connected to already, {ray.get_runtime_context().gcs_address}, "
                     f"got {address!r}; use a new process, or call ray.shutdown() first"
                 )
+            if self._environment[0] != (connected := ray.get_runtime_context().gcs_address):
+                self._environment = connected, before
             return ray
+
+    def told(self, world: World) -> World:
+        """Return what surrounds a fit with what workers of this machine are to be told of this process.
+
+        Workers have the environment that Ray was started with, or that it had when this process joined it; they are told what
+        has changed since. Across a cluster only what a job names reaches them.
+        """
+        nodes: list[Mapping[str, Any]] = sys.modules["ray"].nodes()
+        if any(node["Alive"] and node["NodeManagerHostname"] != socket.gethostname() for node in nodes):
+            return world
+        now = changes(self._environment[1], os.environ)
+        told = {name: value for name, value in now.items() if not _OF_RAY.match(name)}
+        return replace(world, environment=told, folder=working_folder())
 
     def stop(self) -> None:
         """Stop the Ray that was started here; one that was joined is left alone."""

@@ -191,7 +191,7 @@ class _Opened:
 
         problem = self._plan.problem
         limit = self._limits.fit_seconds
-        world = self._code.agree(self._plan.world, import_paths())
+        world = self._code.agree(SESSION.told(self._plan.world), import_paths())
         workshop = replace(Workshop.of(self._plan), guard=FitGuard(limit, may_exit=True), world=world)
         place = Place(put_workshop(self._ray, workshop), import_paths(), self._resources, limit, self._storage, self._own)
         grace = 1 if problem.schedule is None else problem.schedule.grace_epochs

@@ -7,7 +7,6 @@ begin again: from the state that the trial has kept, which is at most an epoch o
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -22,6 +21,7 @@ from foldwise.executors.tune.states import Pace, Storage
 from foldwise.executors.tune.tasks import AS_ASKED, FitTask, Task, TrialTask
 from foldwise.fit import Workshop
 from foldwise.guard import FitGuard
+from foldwise.imports import ImportPaths
 from foldwise.lockstep import Lockstep, Progress
 from foldwise.resources import Resources
 from foldwise.trial import FitResult
@@ -66,7 +66,7 @@ class FoldTrainable(Trainable):
         self.setup(new_config)
         return True
 
-    def open(self, boxed: list[Any], paths: Sequence[str]) -> None:
+    def open(self, boxed: list[Any], paths: ImportPaths) -> None:
         """Open the run's workshop; the driver calls this before the first step of each task."""
         tell_share(self._resources)
         self._opened: Workshop | CannotOpen

@@ -9,7 +9,7 @@ import shutil
 import threading
 import uuid
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from foldwise.executors.tune.tasks import FitTask, Task
 from foldwise.executors.tune.trainable import CannotOpen, FoldTrainable, Spent
 from foldwise.executors.tune.watch import Watch
 from foldwise.fit import failure_of
+from foldwise.imports import ImportPaths
 from foldwise.lockstep import Progress
 from foldwise.resources import Resources
 from foldwise.trial import FitResult
@@ -65,7 +66,7 @@ class Place:
     ----------
     boxed : list of ObjectRef
         The run's world and its workshop.
-    paths : sequence of str
+    paths : ImportPaths
         Folders that modules are imported from.
     resources : Resources
         Of one actor.
@@ -78,7 +79,7 @@ class Place:
     """
 
     boxed: list[Any]
-    paths: Sequence[str]
+    paths: ImportPaths
     resources: Resources
     seconds: float | None
     storage: Storage
