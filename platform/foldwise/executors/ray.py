@@ -79,14 +79,6 @@ def open_workshop(boxed: list[Any], paths: ImportPaths) -> Workshop:
     return _opened[name]
 
 
-def run_watched(boxed: list[Any], paths: Sequence[str], chunk: Sequence[Fit]) -> Iterator[list[FitResult] | None]:
-    """Say that a worker has begun, and that it is ready, then run fits.
-
-    What waits for a worker must not look like what hangs on one, and opening the job, which imports the estimator's module, is
-    no part of a fit's time.
-    """
-    yield None
-    make_ready(open_workshop(boxed, paths), chunk)
 def _fetched(ray: Any, reference: Any) -> Workshop:
     try:
         workshop: Workshop = ray.get(reference)
@@ -102,7 +94,13 @@ def _fetched(ray: Any, reference: Any) -> Workshop:
 
 
 def run_watched(boxed: list[Any], paths: ImportPaths, chunk: Sequence[Fit]) -> Iterator[list[FitResult] | None]:
-    """Say that a worker has begun, then run fits: what waits for a worker must not look like what hangs on one."""
+    """Say that a worker has begun, and that it is ready, then run fits.
+
+    What waits for a worker must not look like what hangs on one, and opening the job, which imports the estimator's module, is
+    no part of a fit's time.
+    """
+    yield None
+    make_ready(open_workshop(boxed, paths), chunk)
     yield None
     yield run_chunk(boxed, paths, chunk)
 
@@ -113,7 +111,6 @@ def make_ready(workshop: Workshop, chunk: Sequence[Fit]) -> None:
         workshop.prepare(*(fit.params for fit in chunk))
 
 
-def run_on_gpu(boxed: list[Any], paths: Sequence[str], chunk: Sequence[Fit]) -> Iterator[list[FitResult] | None]:
 def run_on_gpu(boxed: list[Any], paths: ImportPaths, chunk: Sequence[Fit]) -> Iterator[list[FitResult] | None]:
     """Run fits likewise, as far as the GPU's memory goes: a worker that ran out of it says so, and ends."""
     yield None
