@@ -191,12 +191,25 @@ _PACKAGES = {"GPSampler": "torch", "CmaEsSampler": "cmaes"}
 
 
 def _check_packages(sampler: BaseSampler) -> None:
+    """Import what a sampler will import: what is installed may yet be broken, a library that it is linked to missing."""
     for base in type(sampler).__mro__:
         package = _PACKAGES.get(base.__name__)
-        if package is not None and importlib.util.find_spec(package) is None:
-            raise MissingPackageError(
-                "sampler", f"expected the package {package}, which {base.__name__} needs; pip install {package}"
-            )
+        if package is not None:
+            _import_for(base.__name__, package)
+
+
+def _import_for(sampler: str, package: str) -> None:
+    expected = f"expected the package {package}, which {sampler} needs"
+    if importlib.util.find_spec(package) is None:
+        raise MissingPackageError("sampler", f"{expected}; pip install {package}")
+    try:
+        importlib.import_module(package)
+    except Exception as error:  # whatever its own code raises: an OSError where a shared library is missing
+        raise MissingPackageError(
+            "sampler",
+            f"{expected}, to be importable, got {type(error).__name__}: {' '.join(str(error).split())}; mend or reinstall it, "
+            "or choose another sampler",
+        ) from error
 
 
 def _check_seed(search: OptunaSearch, space: SearchSpace) -> None:
