@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from foldwise.autologging import no_autologging
 from foldwise.data import Dataset
 from foldwise.errors import TrackingError
 from foldwise.tracking.connect import IMPORTING, prepare_mlflow
