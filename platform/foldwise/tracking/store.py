@@ -13,7 +13,8 @@ from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_expo
 
 from foldwise.errors import TrackingError
 from foldwise.masking import masked
-from foldwise.tracking.connect import connect, n_writers, sqlite_file
+from foldwise.tracking.connect import connect, n_writers
+from foldwise.tracking.database import sqlite_file
 from foldwise.tracking.entry import KEY, STATE, Entry
 
 PAUSE = 1.0
