@@ -18,8 +18,9 @@ def trials_frame(studies: Mapping[str, Sequence[Trial]]) -> pd.DataFrame:
     -------
     pandas.DataFrame
         Columns study, trial, state, started, seconds, params, param_<name>, inner_<metric>, inner_<metric>_std,
-        split<i>_<metric>, error; a metric that is called as another one's deviation is has "_" behind its name. With a schedule also epochs, curve (epoch and mean inner score, as tuples) and, where params
-        changed in training, lineage (epochs and params, as dicts).
+        split<i>_<metric>, error; a metric that is called as another one's deviation is has "_" behind its name. With a
+        schedule also epochs, curve (epoch and mean inner score, as tuples) and, where params changed in training, lineage
+        (epochs and params, as dicts).
     """
     rows = [trial_row(study, trial) for study, trials in studies.items() for trial in trials]
     return pd.DataFrame(rows, columns=trial_columns(rows))
