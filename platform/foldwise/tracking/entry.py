@@ -11,21 +11,27 @@ from typing import Any
 
 from foldwise.errors import Failure
 from foldwise.events import StudyEnded
-from foldwise.masking import masked, masked_value
+from foldwise.keys import digest
+from foldwise.masking import masked_value
 from foldwise.plan import Plan
 from foldwise.report import Report
 from foldwise.report.training import lineage_dicts
+from foldwise.tracking.descriptions import LONGEST_TAG, cut, described_job, described_study
 from foldwise.tracking.names import Names
 from foldwise.trial import Trial, TrialState
 
-LONGEST_PARAM, LONGEST_TAG = 6000, 8000
+LONGEST_PARAM = 6000
 
 KEY, JOB, STUDY, TRIAL = "foldwise.key", "foldwise.job", "foldwise.study", "foldwise.trial"
 STATE, MODEL, SEARCH, ERROR = "foldwise.state", "foldwise.model", "foldwise.search", "foldwise.error"
-LINEAGE = "foldwise.lineage"
+LINEAGE, ENDED, REPLACES = "foldwise.lineage", "foldwise.ended", "foldwise.replaces"
 NOTE, PARENT = "mlflow.note.content", "mlflow.parentRunId"
 
 RUNNING, COMPLETE, PARTIAL, FAILED, KILLED = "RUNNING", "COMPLETE", "PARTIAL", "FAILED", "KILLED"
+
+COUNTS = frozenset({"seconds", "n_fits", "n_fits_found", "n_fits_shared", "n_fits_failed", "n_fits_plain", "n_retries",
+                    "n_stopped", "n_epochs", "n_epochs_full"})  # fmt: skip
+"""Metrics that say what it took, and nothing of what came of it."""
 
 Metrics = tuple[tuple[str, float, int], ...]
 """Name, value and step."""
@@ -57,6 +63,18 @@ class Entry:
     status: str = RUNNING
     params: Mapping[str, str] = field(default_factory=dict)
     metrics: Metrics = ()
+
+    @property
+    def content(self) -> str:
+        """Digest of what came of it."""
+        latest = {name: value for name, value, _ in sorted(self.metrics, key=lambda one: one[2])}
+        return content_of(self.params, latest, self.tags)
+
+
+def content_of(params: Mapping[str, str], metrics: Mapping[str, float], tags: Mapping[str, str]) -> str:
+    """Return a digest of what came of a study or a trial: all but the time it took, of metrics the last values."""
+    scores = sorted((name, float(value)) for name, value in metrics.items() if name not in COUNTS)
+    return digest(sorted(params.items()), scores, [tags.get(name, "") for name in (STATE, ERROR, LINEAGE)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +146,7 @@ class Entries:
         if state == FAILED:
             tags |= error_tags(f"{type(error).__name__}: {error}")
         elif report is not None:  # the description that heads the run's page
-            tags |= {NOTE: cut(report.summary(), LONGEST_TAG)}
+            tags |= {NOTE: described_job(report)} | ({} if report.ended is None else {ENDED: cut(report.ended, LONGEST_TAG)})
         params: dict[str, Any] = {}
         metrics: Metrics = ()
         if report is not None:
@@ -156,6 +174,8 @@ class Entries:
         tags = self._tags(key, COMPLETE if error is None else FAILED, study=event.study)
         if error is not None:
             tags |= error_tags(str(error), error.traceback)
+        else:
+            tags |= {NOTE: described_study(event, self.plan.problem.scoring.objective)}
         tags |= _lineage_tags(event.chosen)
         names = self._names(event.chosen.params, () if outer is None else outer.scores)
         metrics: dict[str, float] = {"n_trials": len(event.trials)}
@@ -259,21 +279,6 @@ def as_text(value: Any) -> str:
     if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
         value = value.item()
     return " ".join((value if isinstance(value, str) else repr(value)).split())
-
-
-def cut(text: str, longest: int) -> str:
-    """Cut a text, saying so; without secrets.
-
-    Examples
-    --------
-    >>> cut("a" * 100, 40)
-    'aaaaaaaaaa ... (cut from 100 characters)'
-    """
-    text = masked(text)
-    if len(text) <= longest:
-        return text
-    mark = f" ... (cut from {len(text)} characters)"
-    return text[: longest - len(mark)] + mark
 
 
 def error_tags(line: str, traceback: str = "") -> dict[str, str]:
