@@ -59,6 +59,6 @@ def _closing(text: str, at: int) -> int:
 
 def _reworded(advice: str) -> str:
     names = "|".join(re.escape(name) for name in PLACES if PLACES[name].count(".") or name == "random_state")
+    advice = re.sub(r"\bsearch='(\w+)'", r"search.method: \1", advice)
     advice = re.sub(rf"\b({names})=", lambda found: f"{PLACES[found[1]]}: ", advice)
-    advice = re.sub(rf"\b({names})(?= |,|;|$)", lambda found: PLACES[found[1]] if "_" in found[1] else found[1], advice)
-    return re.sub(r"\bsearch='(\w+)'", r"search.method: \1", advice)
+    return re.sub(rf"\b({names})(?= |,|;|$)", lambda found: PLACES[found[1]] if "_" in found[1] else found[1], advice)

@@ -232,7 +232,7 @@ def _import_for(sampler: str, package: str) -> None:
 
 def _check_seed(search: OptunaSearch, space: SearchSpace) -> None:
     """Refuse a sampler whose copies ask differently."""
-    with _logging_from(optuna.logging.ERROR):
+    with _logging_from(optuna.logging.ERROR), ignored_warnings():
         asked = [digest([trial.params for trial in search.open(space, _PROBED, 0).ask(_PROBED)]) for _ in range(2)]
     if asked[0] != asked[1]:
         name = type(search.sampler).__name__
