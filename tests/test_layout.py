@@ -12,9 +12,9 @@ PACKAGE = ROOT / "platform" / "foldwise"
 
 ORDER = [
     "masking", "private_files",
-    "errors", "exit_codes", "checks", "models", "process", "environment", "threads", "keys", "imports", "yaml_file", "trial", "events", "dimension", "space", "data", "resources", "limits", "seeds", "world", "iterations", "epochs",
+    "errors", "exit_codes", "checks", "models", "process", "environment", "threads", "autologging", "keys", "pipelines", "imports", "yaml_file", "trial", "events", "dimension", "space", "data", "resources", "limits", "seeds", "world", "iterations", "epochs",
     "folds", "metrics", "scoring", "routing", "search", "schedule", "problem", "prefixes", "identity", "plan", "sharing", "guard", "fit", "lockstep", "ledger", "queue", "executors", "reduce", "stats", "report",
-    "tracking", "account", "first_failures", "studies", "fit_map", "scheduled_map", "run", "launch", "pilot", "unfinished", "estimator", "build", "job_schema", "overrides", "job", "interruption",
+    "tracking", "account", "first_failures", "studies", "fit_map", "scheduled_map", "run", "launch", "pilot", "unfinished", "estimator", "build", "job_schema", "job_words", "overrides", "job", "interruption",
     "drive", "cluster", "console", "cli_cluster", "cli",
 ]  # fmt: skip
 EXEMPT = {"__init__", "testing"}

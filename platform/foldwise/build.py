@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import importlib
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from foldwise.errors import InputError, InputTypeError
+from foldwise.errors import InputError, InputTypeError, MissingPackageError
 from foldwise.imports import resolve
 
 
@@ -78,15 +79,28 @@ def _object(value: Mapping[str, Any], place: str) -> Any:
 
 
 def _pipeline(value: Mapping[str, Any], place: str) -> Any:
-    from sklearn.pipeline import Pipeline, make_pipeline  # lazily: a job is validated without scikit-learn
-
     _only(value, {"pipeline", "memory"}, place)
     steps, memory = value["pipeline"], value.get("memory")
     if isinstance(steps, Mapping) and steps:
-        return Pipeline([(str(n), _step(s, f"{place}.pipeline.{n}")) for n, s in steps.items()], memory=memory)
+        named = [(str(n), _step(s, f"{place}.pipeline.{n}")) for n, s in steps.items()]
+        return _pipelines([step for _, step in named], place).Pipeline(named, memory=memory)
     if isinstance(steps, list) and steps:
-        return make_pipeline(*(_step(s, f"{place}.pipeline[{i}]") for i, s in enumerate(steps)), memory=memory)
+        made = [_step(s, f"{place}.pipeline[{i}]") for i, s in enumerate(steps)]
+        return _pipelines(made, place).make_pipeline(*made, memory=memory)
     raise InputTypeError(f"{place}.pipeline", f"expected a list of steps, or names and steps, got {steps!r}")
+
+
+def _pipelines(steps: Sequence[Any], place: str) -> Any:
+    """Return the module whose pipelines take some steps: imbalanced-learn's where one is a sampler."""
+    if not any(hasattr(step, "fit_resample") for step in steps):
+        return importlib.import_module("sklearn.pipeline")  # lazily: a job is validated without scikit-learn
+    try:
+        return importlib.import_module("imblearn.pipeline")  # lazily: only who has samplers needs it
+    except ImportError as error:
+        raise MissingPackageError(
+            f"{place}.pipeline", "expected the package imbalanced-learn, whose pipelines take samplers; "
+            f"pip install imbalanced-learn ({error})"
+        ) from error  # fmt: skip
 
 
 def _columns(value: Mapping[str, Any], place: str) -> Any:

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone, is_classifier
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.pipeline import Pipeline
 from sklearn.utils import compute_class_weight
 from sklearn.utils.multiclass import unique_labels
 
@@ -23,6 +22,7 @@ from foldwise.checks import is_integer
 from foldwise.errors import InputError, SpaceError
 from foldwise.iterations import HORIZON, Way, refusals, scikit_learn_name, way_of
 from foldwise.keys import derive_seed, label
+from foldwise.pipelines import is_pipeline, is_sampler
 from foldwise.process import ignored_warnings
 from foldwise.seeds import is_random_state, seed_generators
 from foldwise.trial import Lineage, Params
@@ -184,15 +184,16 @@ class EpochTrainer:
         if self._seen is None:
             seed_generators(derive_seed(self._seed, "transformers"))
             self._seen = self._fit_transformers(X, y, by_part), _classes_for(self.last, y)
-        Xt, classes = self._seen
+        (Xt, yt), classes = self._seen
         seed_generators(derive_seed(self._seed, "epoch", self.epochs))
-        _train_epoch(self.last, self.epochs, Xt, y, {**classes, **by_part[-1]})
+        _train_epoch(self.last, self.epochs, Xt, yt, {**classes, **by_part[-1]})
         self.epochs += 1
 
     def transform(self, X: Any) -> Any:
         """Return rows as the last step gets them."""
         for _, transformer in parts_of(self.model)[:-1]:
-            X = transformer.transform(X)
+            if not is_sampler(transformer):
+                X = transformer.transform(X)
         return X
 
     def set_params(self, params: Params) -> None:
@@ -220,13 +221,16 @@ class EpochTrainer:
     def __getstate__(self) -> dict[str, Any]:
         return vars(self) | {"_seen": None}
 
-    def _fit_transformers(self, X: Any, y: Any, by_part: list[dict[str, Any]]) -> Any:
+    def _fit_transformers(self, X: Any, y: Any, by_part: list[dict[str, Any]]) -> tuple[Any, Any]:
+        """Return rows and targets as the last step is fitted on them."""
         for (_, transformer), params in zip(parts_of(self.model)[:-1], by_part, strict=False):
-            if hasattr(transformer, "fit_transform"):
+            if is_sampler(transformer):
+                X, y = transformer.fit_resample(X, y, **params)
+            elif hasattr(transformer, "fit_transform"):
                 X = transformer.fit_transform(X, y, **params)
             else:
                 X = transformer.fit(X, y, **params).transform(X)
-        return X
+        return X, y
 
 
 def train_lineage(
@@ -275,7 +279,7 @@ def parts_of(estimator: Any, path: str = "") -> list[tuple[str, Any]]:
     >>> [path for path, _ in parts_of(make_pipeline(StandardScaler(), SGDClassifier()))]
     ['standardscaler__', 'sgdclassifier__']
     """
-    if type(estimator) is not Pipeline:
+    if not is_pipeline(estimator):
         return [(path, estimator)]
     steps = [(f"{path}{name}__", step) for name, step in estimator.steps]
     transformers = [(at, step) for at, step in steps[:-1] if step is not None and step != "passthrough"]

@@ -16,6 +16,7 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils import get_tags
 
+from foldwise.autologging import no_autologging
 from foldwise.data import Dataset
 from foldwise.epochs import train_lineage
 from foldwise.errors import NON_FINITE, Failure
@@ -117,7 +118,7 @@ class Workshop:
     @contextlib.contextmanager
     def surroundings(self) -> Iterator[None]:
         """Make this thread's surroundings those of the driver, with the threads that a fit may use, for a time."""
-        with ONE_AT_A_TIME, self.world.applied(), limited_threads(self.threads), kept_generators():
+        with ONE_AT_A_TIME, self.world.applied(), limited_threads(self.threads), kept_generators(), no_autologging():
             yield
 
     def model_for(self, params: Params, seed: int) -> Any:

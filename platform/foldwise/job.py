@@ -15,6 +15,7 @@ from foldwise.events import FailuresForgotten, Listener
 from foldwise.executors import check_executor, make_executor
 from foldwise.imports import add_import_paths, import_root, resolve
 from foldwise.job_schema import JobSpec, SearchSpec, TrackingSpec, validate_spec
+from foldwise.job_words import PLACES, in_the_words_of_a_job
 from foldwise.ledger import ENVIRONMENT_LEDGER, default_ledger, is_url, make_ledger
 from foldwise.overrides import override
 from foldwise.plan import Plan
@@ -31,16 +32,6 @@ DEFAULT_TRACKING = "sqlite:///mlflow.db"
 def default_tracking() -> str:
     """Return where a job is tracked if nobody says where: what ``MLFLOW_TRACKING_URI`` names, or the command line's."""
     return os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_TRACKING
-
-
-_PLACES = {
-    "n_trials": "search.trials", "batch": "search.batch", "search": "search.method", "sampler": "search.sampler",
-    "options": "search.options",
-    "outer_cv": "folds.outer", "inner_cv": "folds.inner", "repeats": "folds.repeats", "random_state": "seed",
-    "X": "data", "y": "data.target", "fit_params": "data.fit_params", "groups": "data.groups", "loader": "data.loader",
-    "args": "data.args", "path": "data.path", "target": "data.target", "drop": "data.drop",
-}  # fmt: skip
-"""Where an argument of the Python face stands in a job file."""
 
 
 @dataclass(frozen=True)
@@ -308,8 +299,8 @@ class Job:
             if error.source:
                 raise
             head, rest = re.match(r"([\w]*)(.*)", error.place, re.DOTALL).groups()  # type: ignore[union-attr]
-            place = error.place if head == "search" and rest else _PLACES.get(head, head) + rest
-            moved = type(error)(place, _in_the_words_of_a_job(error.problem), self.source)
+            place = error.place if head == "search" and rest else PLACES.get(head, head) + rest
+            moved = type(error)(place, in_the_words_of_a_job(error.problem), self.source)
             raise moved from error.__cause__
 
     def _open(self) -> Problem:
@@ -367,19 +358,6 @@ def _is(test: Callable[[], bool]) -> bool:
         return test()
     except (OSError, ValueError):
         return False
-
-
-def _in_the_words_of_a_job(advice: str) -> str:
-    """Say ``folds.inner: 5`` where Python's face says ``inner_cv=5``; what stands in a call is Python's."""
-    parts = re.split(r"(\w\([^()]*\))", advice)
-    return "".join(part if number % 2 else _reworded(part) for number, part in enumerate(parts))
-
-
-def _reworded(advice: str) -> str:
-    names = "|".join(re.escape(name) for name in _PLACES if _PLACES[name].count(".") or name == "random_state")
-    advice = re.sub(rf"\b({names})=", lambda found: f"{_PLACES[found[1]]}: ", advice)
-    advice = re.sub(rf"\b({names})(?= |,|;|$)", lambda found: _PLACES[found[1]] if "_" in found[1] else found[1], advice)
-    return re.sub(r"\bsearch='(\w+)'", r"search.method: \1", advice)
 
 
 def _search_options(search: SearchSpec, options: Mapping[str, Sequence[str]]) -> dict[str, Any]:

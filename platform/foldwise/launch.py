@@ -15,6 +15,7 @@ from foldwise.executors import Executor, check_executor
 from foldwise.ledger import Ledger
 from foldwise.plan import Plan
 from foldwise.report import Report
+from foldwise.report.progress import log_waiting
 from foldwise.run import Run
 
 DEFAULT_EXPERIMENT = "foldwise"
@@ -66,7 +67,7 @@ def run_plan(
     n_jobs : int, optional
         At most so many fits at once.
     listeners : sequence of callable
-        Each hears every event.
+        Each hears every event. Where there is none, the logger ``foldwise`` still says what the run waits for.
     tracking : str, optional
         MLflow URI; None: not tracked.
     experiment : str, optional
@@ -84,6 +85,7 @@ def run_plan(
         The run as it ended, its report, and its MLflow run.
     """
     check_executor(executor, plan.problem)
+    listeners = listeners or (log_waiting,)
     tracker = None
     if tracking is not None:
         from foldwise.tracking import MlflowTracker, active_run  # lazily: only tracked runs need MLflow

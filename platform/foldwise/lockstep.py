@@ -12,13 +12,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 
 from foldwise.epochs import EpochTrainer, changed
 from foldwise.errors import Failure, InputError
 from foldwise.fit import Workshop, caught_warnings, failure_of
 from foldwise.guard import TimeLimitExceeded
+from foldwise.pipelines import is_pipeline
 from foldwise.plan import Plan, Study
 from foldwise.process import peak_bytes
 from foldwise.scoring import Scoring
@@ -201,8 +201,7 @@ class _Fold:
 
     def _seen_by_scorers(self, workshop: Workshop, trainer: EpochTrainer, held_out: str) -> tuple[Any, Any, Any]:
         """Return what scorers are given: of a pipeline the last step alone where that is the same, on rows transformed once."""
-        is_pipeline = type(trainer.model) is Pipeline
-        if is_pipeline and (not workshop.scoring.needs_only_predictions or _is_pairwise(trainer.model)):
+        if is_pipeline(trainer.model) and (not workshop.scoring.needs_only_predictions or _is_pairwise(trainer.model)):
             X, y, _ = self._take(workshop, held_out)  # of its own, since a transformer may write into them
             return trainer.model, X, y
         name = f"{held_out}-seen"  # not the train rows, which may be asked for, too

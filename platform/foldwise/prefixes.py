@@ -1,7 +1,7 @@
 """Step 3, plan: which params each transformer of a composite estimator depends on, hence what fits can share.
 
 A pipeline's step depends on its own params and on those of the steps before it; a branch of a union or of a column
-transformer on its own and on what comes before the whole.
+transformer on its own and on what comes before the whole. What comes after a sampler of imbalanced-learn's shares nothing.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from functools import cached_property
 from typing import Any
 
 from sklearn.compose import ColumnTransformer
-from sklearn.pipeline import FeatureUnion, Pipeline
+from sklearn.pipeline import FeatureUnion
 
 from foldwise.keys import Digester, label
+from foldwise.pipelines import before_samplers, is_pipeline
 from foldwise.trial import Params
 
 _NOTHING = (None, "passthrough", "drop")
@@ -98,8 +99,8 @@ def _is_nothing(part: Any) -> bool:
 
 def _walk(estimator: Any, path: str, before: tuple[str, ...], *, ends_in_a_model: bool) -> Iterator[Transformer]:
     """Yield the transformers of a composite; ``before`` are the paths of the parts whose output it is given."""
-    if type(estimator) is Pipeline:
-        for position, (name, step) in enumerate(estimator.steps):
+    if is_pipeline(estimator):
+        for position, (name, step) in enumerate(before_samplers(estimator)):
             is_model = ends_in_a_model and position == len(estimator.steps) - 1
             yield from _part(step, path + name, before, is_model=is_model)
             before = (*before, path + name)
@@ -109,7 +110,7 @@ def _walk(estimator: Any, path: str, before: tuple[str, ...], *, ends_in_a_model
 
 
 def _part(part: Any, path: str, before: tuple[str, ...], *, is_model: bool) -> Iterator[Transformer]:
-    if type(part) in (Pipeline, FeatureUnion, ColumnTransformer):
+    if is_pipeline(part) or type(part) in (FeatureUnion, ColumnTransformer):
         yield from _walk(part, f"{path}__", before, ends_in_a_model=is_model)
     elif not is_model:
         yield Transformer(path, (*before, path), not _is_nothing(part))

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, clone, is_classifier
-from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 from sklearn.utils.multiclass import type_of_target
 
@@ -23,6 +22,7 @@ from foldwise.keys import Digester, digest
 from foldwise.keys.versions import versions_of
 from foldwise.limits import Limits
 from foldwise.metrics import check_judgeable, made_scorers
+from foldwise.pipelines import is_pipeline, is_sampler, takes_samplers
 from foldwise.resources import Resources
 from foldwise.routing import Handed, hand_out
 from foldwise.schedule import Schedule
@@ -286,7 +286,7 @@ def _check_estimator(estimator: Any) -> None:
         get_tags(estimator)
     except AttributeError as error:
         raise InputTypeError("estimator", f"expected an estimator that inherits from BaseEstimator, got {error}") from error
-    if type(estimator) is Pipeline:  # scikit-learn would say so in every fit
+    if is_pipeline(estimator):  # scikit-learn would say so in every fit
         _check_steps(estimator)
     try:
         clone(estimator)
@@ -295,7 +295,7 @@ def _check_estimator(estimator: Any) -> None:
         raise InputTypeError("estimator", f"{problem}; let __init__ store its arguments as they are") from error
 
 
-def _check_steps(pipeline: Pipeline) -> None:
+def _check_steps(pipeline: Any) -> None:
     taken = set(pipeline.get_params(deep=False))
     for name, step in pipeline.steps:
         if not isinstance(name, str) or "__" in name or name in taken:
@@ -303,6 +303,13 @@ def _check_steps(pipeline: Pipeline) -> None:
         taken.add(name)
         if step is pipeline.steps[-1][1] or step in (None, "passthrough"):
             continue
+        if is_sampler(step):
+            if takes_samplers(pipeline):
+                continue
+            raise InputTypeError(
+                "estimator", f"expected steps that transform, got the sampler {step!r} as {name!r}, which only a pipeline of "
+                "imbalanced-learn's takes; use imblearn.pipeline.Pipeline"
+            )  # fmt: skip
         if not callable(getattr(step, "transform", None)):
             raise InputTypeError(
                 "estimator", f"expected steps that transform before the last, got {step!r} as {name!r}; put it last"
@@ -312,7 +319,7 @@ def _check_steps(pipeline: Pipeline) -> None:
 def _check_shape(dataset: Dataset, estimator: Any) -> None:
     """Refuse a single row of numbers where the first to see it is known to want a table."""
     first = estimator
-    while type(first) is Pipeline:
+    while is_pipeline(first):
         first = first.steps[0][1]
     X = dataset.X
     if getattr(X, "ndim", 2) != 1 or X.dtype.kind not in "biufc" or not type(first).__module__.startswith("sklearn."):

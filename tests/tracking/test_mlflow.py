@@ -26,8 +26,8 @@ from foldwise.problem import make_problem
 from foldwise.run import Run
 from foldwise.search import GridSearch
 from foldwise.tracking import MlflowTracker
-from foldwise.tracking.entry import as_name
 from foldwise.tracking.model import save_model
+from foldwise.tracking.names import as_name
 from foldwise.tracking.store import Store
 from foldwise.tracking.table import write_trials
 from foldwise.trial import FoldScores, Trial, TrialState

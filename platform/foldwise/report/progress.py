@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from typing import TextIO
@@ -17,7 +18,14 @@ from foldwise.report.text import duration, forgotten_words, found_words
 from foldwise.trial import TrialState
 
 _LINE_EVERY = 10.0  # seconds between plain lines
+_LOGGER = logging.getLogger("foldwise")
 _FEW = 10  # fits run, until which start-up weighs more than they do
+
+
+def log_waiting(event: Event) -> None:
+    """Say through the logger ``foldwise`` what a run waits for: to who hears nothing else, it would seem to hang."""
+    if isinstance(event, RunWaits):
+        _LOGGER.warning("%s", event.reason)
 
 
 class _Status:

@@ -16,10 +16,11 @@ from optuna.samplers import BaseSampler, BruteForceSampler, GridSampler
 from optuna.trial import TrialState as OptunaState
 
 from foldwise.dimension import Categorical, Dimension, Distribution, Float, Int
-from foldwise.errors import InputError, InputTypeError, MissingPackageError, nearest
+from foldwise.errors import InputError, InputTypeError, MissingPackageError, RunError, nearest
 from foldwise.keys import digest
 from foldwise.process import ignored_warnings
 from foldwise.search.base import Asker, Search
+from foldwise.search.messages import Messages
 from foldwise.search.random import DEFAULT_TRIALS
 from foldwise.space import SearchSpace
 from foldwise.trial import Trial, TrialState
@@ -74,7 +75,7 @@ class OptunaSearch(Search):
                 "search='random' for its points in random order",
             )
         _check_packages(sampler)
-        return _OptunaAsker(space, n_trials, sampler)
+        return _OptunaAsker(space, n_trials, sampler, Messages.of(self, "optuna"))
 
     def _named(self, space: SearchSpace, seed: int) -> BaseSampler:
         if not isinstance(self.sampler, str):
@@ -106,7 +107,8 @@ class OptunaSearch(Search):
 class _OptunaAsker(Asker):
     """One Optuna study in this process's memory."""
 
-    def __init__(self, space: SearchSpace, n_trials: int, sampler: BaseSampler) -> None:
+    def __init__(self, space: SearchSpace, n_trials: int, sampler: BaseSampler, messages: Messages) -> None:
+        self._messages = messages
         with _logging_from(optuna.logging.WARNING):
             self._study = optuna.create_study(direction="maximize", sampler=sampler)
         self._space, self._n_trials = space, n_trials
@@ -114,9 +116,25 @@ class _OptunaAsker(Asker):
         self._n_asked = 0
 
     def ask(self, n: int) -> list[Trial]:
-        return [self._ask_one() for _ in range(min(n, self._n_trials - self._n_asked))]
+        with self._messages.once(), self._called("asked"):
+            return [self._ask_one() for _ in range(min(n, self._n_trials - self._n_asked))]
 
     def tell(self, trials: Sequence[Trial]) -> None:
+        with self._messages.once(), self._called("told"):
+            self._tell(trials)
+
+    @contextlib.contextmanager
+    def _called(self, how: str) -> Iterator[None]:
+        """Say of what a sampler raises that it was the sampler."""
+        try:
+            yield
+        except Exception as error:  # any sampler may raise anything
+            name = type(self._study.sampler).__name__
+            raise RunError(
+                f"the sampler {name} failed when it was {how} after {self._n_asked} trials: {type(error).__name__}: {error}"
+            ) from error
+
+    def _tell(self, trials: Sequence[Trial]) -> None:
         for trial in trials:
             asked = self._asked.pop(trial.number)
             assert trial.state is not None
@@ -191,17 +209,30 @@ _PACKAGES = {"GPSampler": "torch", "CmaEsSampler": "cmaes"}
 
 
 def _check_packages(sampler: BaseSampler) -> None:
+    """Import what a sampler will import: what is installed may yet be broken, a library that it is linked to missing."""
     for base in type(sampler).__mro__:
         package = _PACKAGES.get(base.__name__)
-        if package is not None and importlib.util.find_spec(package) is None:
-            raise MissingPackageError(
-                "sampler", f"expected the package {package}, which {base.__name__} needs; pip install {package}"
-            )
+        if package is not None:
+            _import_for(base.__name__, package)
+
+
+def _import_for(sampler: str, package: str) -> None:
+    expected = f"expected the package {package}, which {sampler} needs"
+    if importlib.util.find_spec(package) is None:
+        raise MissingPackageError("sampler", f"{expected}; pip install {package}")
+    try:
+        importlib.import_module(package)
+    except Exception as error:  # whatever its own code raises: an OSError where a shared library is missing
+        raise MissingPackageError(
+            "sampler",
+            f"{expected}, to be importable, got {type(error).__name__}: {' '.join(str(error).split())}; mend or reinstall it, "
+            "or choose another sampler",
+        ) from error
 
 
 def _check_seed(search: OptunaSearch, space: SearchSpace) -> None:
     """Refuse a sampler whose copies ask differently."""
-    with _logging_from(optuna.logging.ERROR):
+    with _logging_from(optuna.logging.ERROR), ignored_warnings():
         asked = [digest([trial.params for trial in search.open(space, _PROBED, 0).ask(_PROBED)]) for _ in range(2)]
     if asked[0] != asked[1]:
         name = type(search.sampler).__name__
@@ -213,18 +244,23 @@ def _check_seed(search: OptunaSearch, space: SearchSpace) -> None:
 
 
 def _rehearse(asker: Asker) -> None:
-    """Ask a few trials of a copy that is thrown away, so that what a sampler lacks shows before anything runs."""
+    """Ask a few trials of a copy that is thrown away, so that what a sampler lacks shows before anything runs.
+
+    What it warns of is told when the search runs.
+    """
     try:
-        with _logging_from(optuna.logging.ERROR):
+        with _logging_from(optuna.logging.ERROR), ignored_warnings():
             for value in (0.0, 1.0, 0.5):
                 for trial in asker.ask(1):
                     asker.tell([Trial(trial.number, trial.params, state=TrialState.COMPLETE, value=value)])
-    except ImportError as error:
-        raise MissingPackageError("sampler", f"expected the packages that the sampler needs, got {error}") from error
-    except InputError:
-        raise
-    except Exception as error:  # any sampler may raise anything
-        raise InputError("sampler", f"expected a sampler that suits the space, got {type(error).__name__}: {error}") from error
+    except RunError as failure:
+        error = failure.__cause__ or failure
+        if isinstance(error, ImportError):
+            raise MissingPackageError("sampler", f"expected the packages that the sampler needs, got {error}") from error
+        if isinstance(error, InputError):
+            raise error from None
+        problem = f"expected a sampler that suits the space, got {type(error).__name__}: {error}"
+        raise InputError("sampler", problem) from error
 
 
 @contextlib.contextmanager

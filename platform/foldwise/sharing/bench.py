@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 import numpy as np
-from sklearn.pipeline import Pipeline
 
 from foldwise.data import Dataset
+from foldwise.pipelines import is_pipeline, transforming
 from foldwise.sharing.arrays import is_shareable, n_bytes, own_copy, untouchable
 from foldwise.sharing.composites import lend, release
 from foldwise.sharing.memory import PrefixMemory
@@ -120,14 +120,13 @@ class Bench:
             release(model)
             self.memory.forget_lent()
 
-    def before_last_step(self, model: Pipeline, key: str) -> tuple[Any, Any, Any]:
+    def before_last_step(self, model: Any, key: str) -> tuple[Any, Any, Any]:
         """Return the last step of a fitted pipeline, however deep, and X and y of held-out rows as it gets them."""
         X, y, _ = self.take(key, pairwise=False)
         last: Any = model
-        while type(last) is Pipeline:
-            for _, step in last.steps[:-1]:
-                if step is not None and step != "passthrough":
-                    X = self.memory.transform(step, X)
+        while is_pipeline(last):
+            for step in transforming(last):
+                X = self.memory.transform(step, X)
             last = last.steps[-1][1]
         return last, X, y
 

@@ -1,7 +1,8 @@
 """Which parts of a composite estimator can share: it walks pipelines, feature unions and column transformers.
 
-A pipeline has a ``memory`` for its steps. The branches of a union or a column transformer have none, so each stands in a
-`Branch` while it is fitted. Subclasses and other meta-estimators may do anything with what is within them: they are left alone.
+A pipeline has a ``memory`` for its steps; what comes after a sampler of imbalanced-learn's is not shared. The branches of a
+union or a column transformer have none, so each stands in a `Branch` while it is fitted. Subclasses and other meta-estimators
+may do anything with what is within them: they are left alone.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from typing import Any
 from sklearn import get_config
 from sklearn.base import BaseEstimator
 from sklearn.compose import ColumnTransformer
-from sklearn.pipeline import FeatureUnion, Pipeline
+from sklearn.pipeline import FeatureUnion
 from sklearn.utils import get_tags
 
+from foldwise.pipelines import before_samplers, is_nothing, is_pipeline
 from foldwise.sharing.memory import PrefixMemory
 
 
@@ -72,9 +74,9 @@ def _fit_transform(transformer: Any, X: Any, y: Any, params: dict[str, Any]) -> 
 
 def lend(estimator: Any, memory: PrefixMemory) -> None:
     """Let the parts of an estimator that is about to be fitted share through a memory, where that changes no result."""
-    if type(estimator) is Pipeline and estimator.memory is None:
+    if is_pipeline(estimator) and estimator.memory is None:
         estimator.memory = memory
-        for _, step in estimator.steps:
+        for _, step in before_samplers(estimator):
             lend(step, memory)
     elif _has_branches(estimator) and estimator.n_jobs is None and not get_config()["enable_metadata_routing"]:
         _replace(estimator, lambda part: _branch(part, memory))
@@ -82,15 +84,17 @@ def lend(estimator: Any, memory: PrefixMemory) -> None:
 
 def can_share(estimator: Any) -> bool:
     """Tell whether fits of an estimator can share more than their rows: those of a pipeline that transforms."""
-    if type(estimator) is not Pipeline or estimator.memory is not None:
+    if not is_pipeline(estimator) or estimator.memory is not None:
         return False
-    before = [step for _, step in estimator.steps[:-1]]
-    return any(step is not None and step != "passthrough" for step in before) or can_share(estimator.steps[-1][1])
+    shared = before_samplers(estimator)
+    if any(not is_nothing(step) for _, step in shared[: len(estimator.steps) - 1]):
+        return True
+    return len(shared) == len(estimator.steps) and can_share(estimator.steps[-1][1])
 
 
 def release(estimator: Any) -> None:
     """Take the memory out of an estimator again, fitted or not."""
-    if type(estimator) is Pipeline:
+    if is_pipeline(estimator):
         if isinstance(estimator.memory, PrefixMemory):
             estimator.memory = None
             for _, step in estimator.steps:
@@ -104,7 +108,7 @@ def release(estimator: Any) -> None:
 
 def last_step(estimator: Any) -> Any:
     """Return the last step of a pipeline, of the innermost one if that is a pipeline itself."""
-    while type(estimator) is Pipeline:
+    while is_pipeline(estimator):
         estimator = estimator.steps[-1][1]
     return estimator
 

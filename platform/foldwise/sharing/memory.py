@@ -118,7 +118,13 @@ class PrefixMemory:
 
     def cache(self, function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
         """Wrap a function that fits a transformer and transforms: (transformer, X, y, ...) -> (Xt, transformer)."""
-        return partial(self.fit_transform, function)
+        is_of_samplers = getattr(function, "__name__", "") == "_fit_resample_one"
+        return partial(self._resample if is_of_samplers else self.fit_transform, function)
+
+    def _resample(self, function: Callable[..., Any], sampler: Any, X: Any, y: Any, *rest: Any, **options: Any) -> Any:
+        """Fit a sampler and resample, on rows of its own: its rows have no name, so that nothing after it is shared."""
+        own = [own_copy(part) if id(part) in self._lent else part for part in (X, y)]
+        return function(sampler, *own, *rest, **options)
 
     def fit_transform(self, function: Callable[..., Any], transformer: Any, X: Any, y: Any, *rest: Any, **options: Any) -> Any:
         """Fit and transform, or return what is kept of an equal transformer that was given equal rows and targets.

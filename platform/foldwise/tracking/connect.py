@@ -1,21 +1,16 @@
-"""The first call to MLflow: its environment, a client, the experiment and, where it is new, the database."""
+"""The first call to MLflow: its environment, a client, and the experiment."""
 
 from __future__ import annotations
 
 import os
 import re
-import sqlite3
 import threading
-from pathlib import Path
 from typing import Any
 
-import psutil
-
-from foldwise.private_files import make_file, make_folder
+from foldwise.tracking.database import first_use, sqlite_file
 
 IMPORTING = threading.Lock()
 """Held while parts of MLflow are imported: they import each other, and two threads would meet in half of one."""
-_SHARED = {"9p", "afs", "beegfs", "ceph", "cifs", "fuse.sshfs", "glusterfs", "gpfs", "lustre", "nfs", "nfs4", "smb3", "smbfs"}
 
 
 def connect(uri: str | None, experiment: str) -> tuple[Any, str]:
@@ -24,9 +19,9 @@ def connect(uri: str | None, experiment: str) -> tuple[Any, str]:
     from mlflow import MlflowClient  # lazily: it takes seconds, and most that foldwise does needs none of it
     from mlflow.exceptions import MlflowException  # lazily: likewise
 
-    _new_database(uri)
-    client = MlflowClient(tracking_uri=uri)
-    found = client.get_experiment_by_name(experiment)
+    with first_use(uri, lambda aside: MlflowClient(tracking_uri=aside).search_experiments(max_results=1)):
+        client = MlflowClient(tracking_uri=uri)
+        found = client.get_experiment_by_name(experiment)
     if found is None:
         try:
             location = _artifact_location(str(client.tracking_uri), experiment)
@@ -59,47 +54,12 @@ def prepare_mlflow() -> None:
         import mlflow.tracking  # noqa: F401  (lazily, and whole: what calls it next finds it there)
 
 
-def _new_database(uri: str | None) -> None:
-    """Let a SQLite database that is not there yet keep a write-ahead log: MLflow commits six times per run.
-
-    A mode is kept in the file, and is left alone in one that exists. Not on a shared file system, where several hosts would
-    need the shared memory of one.
-    """
-    file = None if uri is None else sqlite_file(uri)
-    if file is None or file.exists():
-        return
-    make_file(file)  # for its owner alone, and so are the artifacts beside it
-    make_folder(file.parent / "mlruns")
-    if _is_shared(file.parent):
-        return
-    connection = sqlite3.connect(file)
-    try:
-        connection.execute("PRAGMA journal_mode=WAL")
-    finally:
-        connection.close()
-
-
-def _is_shared(folder: Path) -> bool:
-    """Tell whether a folder lies on a file system that several hosts may mount."""
-    mounts = {Path(one.mountpoint): one.fstype for one in psutil.disk_partitions(all=True)}
-    nearest = next((mounts[path] for path in (folder, *folder.parents) if path in mounts), "")
-    return nearest.lower() in _SHARED
-
-
 def _artifact_location(uri: str, experiment: str) -> str | None:
     """Put the artifacts of a SQLite database beside it; MLflow would put them into the working folder."""
     file = sqlite_file(uri)
     if file is None:
         return None
     return (file.parent / "mlruns" / (re.sub(r"[^\w.-]+", "-", experiment).strip(".-") or "experiment")).as_uri()
-
-
-def sqlite_file(uri: str) -> Path | None:
-    """Return the file of a SQLite database, None for anything else."""
-    scheme, _, path = uri.partition(":///")
-    if scheme.partition("+")[0] != "sqlite" or not path.partition("?")[0]:
-        return None
-    return Path(path.partition("?")[0]).absolute()
 
 
 def n_writers(uri: str | None) -> int:

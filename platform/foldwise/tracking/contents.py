@@ -17,7 +17,8 @@ from foldwise.data import Dataset
 from foldwise.errors import TrackingError
 from foldwise.masking import masked, shown
 from foldwise.report import Report
-from foldwise.tracking.entry import LONGEST_TAG, STATE, Entries, cut, user_name
+from foldwise.tracking.descriptions import LONGEST_TAG, cut
+from foldwise.tracking.entry import STATE, Entries, user_name
 from foldwise.tracking.model import save_model
 from foldwise.tracking.notes import Notes
 from foldwise.tracking.store import Known, Store
@@ -67,12 +68,28 @@ class Contents:
             files["report.txt"] = _text(lambda: f"{tracked()}\n")
         return files
 
+    def forget(self) -> None:
+        """Forget what was written: all of it is to be written anew, to another run."""
+        self._written.clear()
+
+    def withdraw(self, of: Entries, job: Known) -> None:
+        """Say in place of an earlier report that the job runs again."""
+        words = "it runs again; its report stands here once it has ended"
+        report = {"job": of.plan.problem.name, "key": of.job_key, "partial": True, "ended": words}
+        said = {"report.txt": f"{of.plan.problem.name}: {words}.\n", "report.json": json.dumps(report)}
+        for name in said.keys() & self._store.artifact_names(job):
+            self._write_file(job, name, _text(partial(str, said[name])))
+
     def missing(self, of: Entries, notes: Notes) -> set[str]:
-        """Name what is not there yet: files, and ``data`` and ``model``."""
+        """Name what is not there yet."""
+        return self.due(of, notes) - self._written
+
+    def due(self, of: Entries, notes: Notes) -> set[str]:
+        """Name what is to be there by now: files, and ``data`` and ``model``."""
         names = {*self.files(of, notes, None), DATA}
         if model_of(notes) is not None:
             names.add(MODEL)
-        return names - self._written
+        return names
 
     def _tracked(self, report: Report, job: Known | None) -> Report:
         return report if job is None else replace(report, mlflow_run_id=job.run_id, mlflow_address=self._store.address(job))

@@ -5,27 +5,33 @@ from __future__ import annotations
 import getpass
 import json
 import math
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from foldwise.errors import Failure
 from foldwise.events import StudyEnded
-from foldwise.masking import masked, masked_value
+from foldwise.keys import digest
+from foldwise.masking import masked_value
 from foldwise.plan import Plan
 from foldwise.report import Report
 from foldwise.report.training import lineage_dicts
+from foldwise.tracking.descriptions import LONGEST_TAG, cut, described_job, described_study
+from foldwise.tracking.names import Names
 from foldwise.trial import Trial, TrialState
 
-LONGEST_PARAM, LONGEST_TAG, LONGEST_NAME = 6000, 8000, 250
+LONGEST_PARAM = 6000
 
 KEY, JOB, STUDY, TRIAL = "foldwise.key", "foldwise.job", "foldwise.study", "foldwise.trial"
 STATE, MODEL, SEARCH, ERROR = "foldwise.state", "foldwise.model", "foldwise.search", "foldwise.error"
-LINEAGE = "foldwise.lineage"
+LINEAGE, ENDED, REPLACES = "foldwise.lineage", "foldwise.ended", "foldwise.replaces"
 NOTE, PARENT = "mlflow.note.content", "mlflow.parentRunId"
 
 RUNNING, COMPLETE, PARTIAL, FAILED, KILLED = "RUNNING", "COMPLETE", "PARTIAL", "FAILED", "KILLED"
+
+COUNTS = frozenset({"seconds", "n_fits", "n_fits_found", "n_fits_shared", "n_fits_failed", "n_fits_plain", "n_retries",
+                    "n_stopped", "n_epochs", "n_epochs_full"})  # fmt: skip
+"""Metrics that say what it took, and nothing of what came of it."""
 
 Metrics = tuple[tuple[str, float, int], ...]
 """Name, value and step."""
@@ -58,6 +64,18 @@ class Entry:
     params: Mapping[str, str] = field(default_factory=dict)
     metrics: Metrics = ()
 
+    @property
+    def content(self) -> str:
+        """Digest of what came of it."""
+        latest = {name: value for name, value, _ in sorted(self.metrics, key=lambda one: one[2])}
+        return content_of(self.params, latest, self.tags)
+
+
+def content_of(params: Mapping[str, str], metrics: Mapping[str, float], tags: Mapping[str, str]) -> str:
+    """Return a digest of what came of a study or a trial: all but the time it took, of metrics the last values."""
+    scores = sorted((name, float(value)) for name, value in metrics.items() if name not in COUNTS)
+    return digest(sorted(params.items()), scores, [tags.get(name, "") for name in (STATE, ERROR, LINEAGE)])
+
 
 @dataclass(frozen=True, slots=True)
 class Entries:
@@ -89,6 +107,11 @@ class Entries:
             SEARCH: problem.search.method,
         }
         return {name: cut(value, LONGEST_TAG) for name, value in tags.items() if value is not None}
+
+    def _names(self, params: Iterable[str], metrics: Iterable[str]) -> Names:
+        """Name params and metrics, beside all that the plan knows: a job's runs name them alike."""
+        problem = self.plan.problem
+        return Names.of([*problem.space.names, *params], [*problem.scoring.metrics, *metrics])
 
     # --- the three levels ---
 
@@ -123,12 +146,14 @@ class Entries:
         if state == FAILED:
             tags |= error_tags(f"{type(error).__name__}: {error}")
         elif report is not None:  # the description that heads the run's page
-            tags |= {NOTE: cut(report.summary(), LONGEST_TAG)}
+            tags |= {NOTE: described_job(report)} | ({} if report.ended is None else {ENDED: cut(report.ended, LONGEST_TAG)})
         params: dict[str, Any] = {}
         metrics: Metrics = ()
         if report is not None:
-            params = {f"best_{name}": value for name, value in (report.best_params or {}).items()}
-            metrics = _metrics(_job_metrics(report))
+            best = report.best_params or {}
+            names = self._names(best, report.scores)
+            params = {f"best_{names.param(name)}": masked_value(name, value) for name, value in best.items()}
+            metrics = _metrics(_job_metrics(report, names))
         return Entry(self.job_key, self.plan.problem.name, tags, self.started, ended, status, _params(params), metrics)
 
     def study(self, study: str, started: float) -> Entry:
@@ -149,7 +174,10 @@ class Entries:
         tags = self._tags(key, COMPLETE if error is None else FAILED, study=event.study)
         if error is not None:
             tags |= error_tags(str(error), error.traceback)
+        else:
+            tags |= {NOTE: described_study(event, self.plan.problem.scoring.objective)}
         tags |= _lineage_tags(event.chosen)
+        names = self._names(event.chosen.params, () if outer is None else outer.scores)
         metrics: dict[str, float] = {"n_trials": len(event.trials)}
         if event.chosen.epochs is not None:
             metrics |= {"epochs": event.chosen.epochs, "n_stopped": sum(t.state is TrialState.PRUNED for t in event.trials)}
@@ -157,10 +185,10 @@ class Entries:
             metrics |= {"inner_best": event.chosen.value, "seconds": sum(trial.seconds for trial in event.trials)}
         else:
             metrics |= {"inner_best": outer.inner_best, "seconds": outer.seconds}
-            metrics |= {f"outer_{metric}": score for metric, score in outer.scores.items()}
+            metrics |= {f"outer_{names.metric(metric)}": score for metric, score in outer.scores.items()}
         return Entry(
             key, event.study, tags, _first_start(event.trials, self.started), ended, "FINISHED" if error is None else "FAILED",
-            _params(event.chosen.params), _metrics((name, value, 0) for name, value in metrics.items()),
+            _named(event.chosen.params, names), _metrics((name, value, 0) for name, value in metrics.items()),
         )  # fmt: skip
 
     def trial(self, study: str, trial: Trial, heard: float) -> Entry:
@@ -175,8 +203,9 @@ class Entries:
         # Fits that overlap end sooner than their seconds add up to, and what was heard of has ended.
         ended = max(started, min(started + trial.seconds, heard))
         status = "FAILED" if state is TrialState.FAILED else "FINISHED"
-        metrics = _metrics(_trial_metrics(trial, self.plan.problem.scoring.objective))
-        return Entry(key, f"{study}/{trial.number}", tags, started, ended, status, _params(trial.params), metrics)
+        names = self._names(trial.params, trial.scores)
+        metrics = _metrics(_trial_metrics(trial, self.plan.problem.scoring.objective, names))
+        return Entry(key, f"{study}/{trial.number}", tags, started, ended, status, _named(trial.params, names), metrics)
 
 
 def _lineage_tags(trial: Trial) -> dict[str, str]:
@@ -186,25 +215,26 @@ def _lineage_tags(trial: Trial) -> dict[str, str]:
     return {LINEAGE: cut(json.dumps(lineage_dicts(trial.lineage)), LONGEST_TAG)}
 
 
-def _trial_metrics(trial: Trial, objective: str) -> Iterator[tuple[str, float, int]]:
+def _trial_metrics(trial: Trial, objective: str, names: Names) -> Iterator[tuple[str, float, int]]:
     """Go through a trial's metrics; those of a scheduled one stand at its epochs."""
     last, judged_by = trial.epochs or 0, objective if objective in trial.scores else next(iter(trial.scores), objective)
     for epoch, score in trial.curve:
         if epoch < last:
-            yield f"inner_{judged_by}", score, epoch
+            yield f"inner_{names.metric(judged_by)}", score, epoch
     for metric, scores in trial.scores.items():
         if scores.held_out:
-            yield f"inner_{metric}", scores.mean, last
-            yield f"inner_{metric}_std", scores.std, last
+            yield f"inner_{names.metric(metric)}", scores.mean, last
+            yield f"inner_{names.metric(metric)}_std", scores.std, last
         for fold, score in enumerate(scores.held_out):
-            yield f"fold_{metric}", score, fold
+            yield f"fold_{names.metric(metric)}", score, fold
     yield "seconds", trial.seconds, 0
     if trial.lineage:
         yield "epochs", last, 0
 
 
-def _job_metrics(report: Report) -> Iterator[tuple[str, float, int]]:
-    for metric, score in {} if report.partial else report.scores.items():
+def _job_metrics(report: Report, names: Names) -> Iterator[tuple[str, float, int]]:
+    for name, score in {} if report.partial else report.scores.items():
+        metric = names.metric(name)
         low, high = score.interval.ends or (math.nan, math.nan)
         yield f"{metric}_nested", score.mean, 0
         yield f"{metric}_std", score.std, 0
@@ -227,23 +257,15 @@ def _first_start(trials: tuple[Trial, ...], otherwise: float) -> float:
 
 
 def _metrics(found: Any) -> Metrics:
-    return tuple((as_name(name), float(value), step) for name, value, step in found if math.isfinite(value))
+    return tuple((name, float(value), step) for name, value, step in found if math.isfinite(value))
 
 
 def _params(params: Mapping[str, Any]) -> dict[str, str]:
-    return {as_name(name): cut(as_text(masked_value(name, value)), LONGEST_PARAM) for name, value in params.items()}
+    return {name: cut(as_text(masked_value(name, value)), LONGEST_PARAM) for name, value in params.items()}
 
 
-def as_name(name: str) -> str:
-    """Return a name that MLflow takes, on Windows too.
-
-    Examples
-    --------
-    >>> as_name("svc__C"), as_name("f1@k (macro)")
-    ('svc__C', 'f1_k _macro_')
-    """
-    plain = re.sub(r"[^\w.\- ]", "_", name)[:LONGEST_NAME]
-    return plain if plain.strip(". ") else f"_{plain}"
+def _named(params: Mapping[str, Any], names: Names) -> dict[str, str]:
+    return _params({names.param(name): masked_value(name, value) for name, value in params.items()})
 
 
 def as_text(value: Any) -> str:
@@ -257,21 +279,6 @@ def as_text(value: Any) -> str:
     if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
         value = value.item()
     return " ".join((value if isinstance(value, str) else repr(value)).split())
-
-
-def cut(text: str, longest: int) -> str:
-    """Cut a text, saying so; without secrets.
-
-    Examples
-    --------
-    >>> cut("a" * 100, 40)
-    'aaaaaaaaaa ... (cut from 100 characters)'
-    """
-    text = masked(text)
-    if len(text) <= longest:
-        return text
-    mark = f" ... (cut from {len(text)} characters)"
-    return text[: longest - len(mark)] + mark
 
 
 def error_tags(line: str, traceback: str = "") -> dict[str, str]:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from foldwise.errors import InputError, InputTypeError, TrackingError
-from foldwise.tracking.connect import prepare_mlflow, sqlite_file
+from foldwise.tracking.connect import prepare_mlflow
+from foldwise.tracking.database import sqlite_file
 from foldwise.tracking.lookup import find_run
 from foldwise.tracking.store import cause
 from foldwise.tracking.uri import check_uri

@@ -13,7 +13,8 @@ from typing import Any
 
 from foldwise.errors import TrackingError
 from foldwise.masking import masked
-from foldwise.tracking.connect import prepare_mlflow, sqlite_file
+from foldwise.tracking.connect import prepare_mlflow
+from foldwise.tracking.database import sqlite_file
 from foldwise.tracking.entry import JOB, STUDY
 from foldwise.tracking.store import cause
 

@@ -12,11 +12,14 @@ from typing import Any
 
 import numpy as np
 
+from foldwise.autologging import no_autologging
 from foldwise.data import Dataset
 from foldwise.errors import TrackingError
 from foldwise.tracking.connect import IMPORTING, prepare_mlflow
 
 _EXAMPLE_ROWS = 5
+_MOST_ROWS = 5000
+"""Rows that the signature is made of and tried on, spread over all, beside those where values are missing."""
 
 
 def prepare() -> None:
@@ -37,7 +40,7 @@ def save_model(model: Any, dataset: Dataset, folder: Path) -> Path:
     """Save a fitted model below a folder; return where.
 
     It is stored with skops, which runs no code when it is loaded; what skops cannot store, with cloudpickle. An example that
-    MLflow cannot store is left out.
+    MLflow cannot store is left out, and so is a signature that does not take the rows the model was trained on.
 
     Raises
     ------
@@ -50,17 +53,25 @@ def save_model(model: Any, dataset: Dataset, folder: Path) -> Path:
     with IMPORTING, _quiet():
         import_module("mlflow.pyfunc")
 
-    example, signature = _example(model, dataset)
+    rows = _rows(dataset)
+    example, signature = dataset.take(np.arange(min(_EXAMPLE_ROWS, dataset.n_rows)))[0], _signature(model, rows)
+
+    def save(target: Path, form: str, shown: Any, signature: Any) -> Path:
+        trusted = _own_types(model, folder) if form == "skops" else None
+        with _quiet():
+            mlflow.sklearn.save_model(
+                model, str(target), serialization_format=form, skops_trusted_types=trusted, signature=signature or False,
+                input_example=shown, pip_requirements=requirements(model, form, example),
+            )  # fmt: skip
+        return target
+
     causes = []
     for number, (form, shown) in enumerate((form, shown) for shown in (example, None) for form in ("skops", "cloudpickle")):
         target = folder / str(number)
         try:
-            trusted = _own_types(model, folder) if form == "skops" else None
-            with _quiet():
-                mlflow.sklearn.save_model(
-                    model, str(target), serialization_format=form, skops_trusted_types=trusted, signature=signature or False,
-                    input_example=shown, pip_requirements=requirements(model, form, example),
-                )  # fmt: skip
+            save(target, form, shown, signature)
+            if signature is not None and not _takes(target, model, rows):
+                target = save(folder / f"{number}-plain", form, shown, None)
         except Exception as error:  # an estimator may hold anything, and its pickling may raise anything
             causes.append(f"{form}: {' '.join(str(error).split())[:200]}")
         else:
@@ -80,17 +91,46 @@ def _own_types(model: Any, folder: Path) -> list[str]:
         file.unlink(missing_ok=True)
 
 
-def _example(model: Any, dataset: Dataset) -> tuple[Any, Any]:
-    """Return a few rows, and the types of what goes in and comes out; None for what cannot be had."""
+def _rows(dataset: Dataset) -> Any:
+    """Return the rows that a signature is to take: all, or many of them and one where each column has none."""
+    if dataset.n_rows <= _MOST_ROWS:
+        return dataset.take(np.arange(dataset.n_rows))[0]
+    rows = np.linspace(0, dataset.n_rows - 1, _MOST_ROWS).astype(int)
+    X = dataset.X
+    if hasattr(X, "isna"):
+        is_missing = X.isna().to_numpy()
+        rows = np.union1d(rows, is_missing.argmax(axis=0)[is_missing.any(axis=0)])
+    return dataset.take(rows)[0]
+
+
+def _signature(model: Any, X: Any) -> Any:
+    """Return the types of what goes in and comes out; None for what MLflow has no types for."""
     from mlflow.models import infer_signature
 
-    X, _, _ = dataset.take(np.arange(min(_EXAMPLE_ROWS, dataset.n_rows)))
     try:
         with _quiet():
-            signature = infer_signature(X, model.predict(X) if hasattr(model, "predict") else None)
-    except Exception:  # MLflow has no type for some data: lists of texts of several kinds, nested frames
-        signature = None
-    return X, signature
+            return infer_signature(X, model.predict(X) if hasattr(model, "predict") else None)
+    except Exception:  # lists of texts of several kinds, nested frames
+        return None
+
+
+def _takes(folder: Path, model: Any, X: Any) -> bool:
+    """Tell whether a saved model, with its signature, answers to rows as the model itself does.
+
+    MLflow changes rows to the types of a signature before it hands them on, and refuses what it cannot change: categories,
+    integers of which some are missing.
+    """
+    import mlflow.pyfunc
+
+    if not hasattr(model, "predict"):
+        return True
+    try:
+        with _quiet():
+            answered, expected = mlflow.pyfunc.load_model(str(folder)).predict(X), model.predict(X)
+        np.testing.assert_array_equal(np.asarray(answered), np.asarray(expected))
+    except Exception:  # whatever MLflow or the model makes of them
+        return False
+    return True
 
 
 def requirements(model: Any, form: str, X: Any) -> list[str]:
@@ -113,6 +153,6 @@ def _quiet() -> Iterator[None]:
 
     This changes the whole process, which is why it is for the end only: no fit runs here any more.
     """
-    with warnings.catch_warnings():
+    with no_autologging(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

@@ -15,7 +15,7 @@ from foldwise.tracking.contents import DATA, MODEL, Contents, dataset_fields, mo
 from foldwise.tracking.entry import Entries, Entry
 from foldwise.tracking.model import prepare, save_model
 from foldwise.tracking.notes import Notes
-from foldwise.tracking.runs import Runs
+from foldwise.tracking.runs import Differs, Runs
 from foldwise.tracking.spool import About, Left
 from foldwise.tracking.store import PAUSE, Known, Store, cause
 from foldwise.tracking.writers import Writers
@@ -52,6 +52,7 @@ class Projection:
         self.contents = Contents(store, self._attempt, job_text)
         self._stopped = threading.Event()
         self._next_try = 0.0
+        self._differs = False
 
     @property
     def run_id(self) -> str | None:
@@ -102,12 +103,14 @@ class Projection:
         parent = self._study(study)
         if parent is not None:
             self._writers.do(partial(self._write_trial, study, number, parent))
+        self._write_anew()
 
     def study(self, study: str) -> None:
         """Write how a study ended, soon."""
         self._await_store()
         if self._study(study) is not None:
             self._writers.do(partial(self._write_study, study))
+        self._write_anew()
 
     def end(self) -> None:
         """Write how the run ended, and what is not there."""
@@ -115,11 +118,14 @@ class Projection:
         self._next_try = 0.0
         self._write_contents()
         self._catch_up()
-        self._writers.close()
         if self._job() is not None:
             if self._store.may_hold_doubles:
                 self._attempt(lambda: self._store.remove_doubles(self.of.job_key))
             self._notes.is_written = self._attempt(self._close)
+            if self._differs:
+                self._write_anew()
+                self._notes.is_written = self._attempt(self._close)
+        self._writers.close()
 
     # --- what is left at the end, for the spool ---
 
@@ -134,11 +140,19 @@ class Projection:
 
     def about(self, uri: str, experiment: str) -> About:
         """Say where what is left belongs."""
-        return About(uri, experiment, self._parent, self.of.job(), self._job_ended(), model_tags(self.of))
+        return About(
+            uri, experiment, self._parent, self.of.job(), self._job_ended(), model_tags(self.of), is_whole=self._keeps_all
+        )
+
+    @property
+    def _keeps_all(self) -> bool:
+        """Whether all is to be kept: where MLflow holds a run of the job that was there before, all may be written anew."""
+        return self._runs.job is None or not self._runs.job.fresh
 
     def left(self) -> Left:
         """Return what is not in MLflow, each thing made when it is asked for."""
-        missing, notes, of = self.contents.missing(self.of, self._notes), self._notes, self.of
+        notes, of = self._notes, self.of
+        missing = self.contents.due(of, notes) if self._keeps_all else self.contents.missing(of, notes)
         model, dataset = model_of(notes), of.plan.problem.dataset
         files = {name: make for name, make in self.contents.files(of, notes, self._runs.job).items() if name in missing}
         keeps_model = MODEL in missing and not self.contents.is_unstorable
@@ -150,9 +164,12 @@ class Projection:
         )
 
     def _entries_left(self) -> Iterator[Entry]:
-        with_trials = {name: list(notes.unwritten()) for name, notes in self._notes.studies.items()}
-        for study, notes in self._notes.studies.items():
-            if with_trials[study] or not notes.is_written:
+        keeps_all, studies = self._keeps_all, self._notes.studies
+        with_trials = {
+            name: list(range(len(notes.trials)) if keeps_all else notes.unwritten()) for name, notes in studies.items()
+        }
+        for study, notes in studies.items():
+            if with_trials[study] or keeps_all or not notes.is_written:
                 yield self._study_ended(study)
         for study, numbers in with_trials.items():
             notes = self._notes.studies[study]
@@ -172,6 +189,8 @@ class Projection:
     def _open(self) -> None:
         known = self._runs.open_job(self.of.job())
         self.address = self._store.address(known)
+        if known.state is not None and not self._runs.was_complete:
+            self.contents.withdraw(self.of, known)
 
     def _write_contents(self) -> None:
         job = self._job()
@@ -180,7 +199,7 @@ class Projection:
                 self._writers.do(write)
 
     def _close(self) -> None:
-        self._runs.end_job(self._job_ended(), untouched=self._runs.was_complete)
+        self._runs.end_job(self._job_ended())
 
     def _job_ended(self) -> Entry:
         end = self._notes.end or RunEnded(None, None, interrupted=True, error=None)
@@ -230,7 +249,27 @@ class Projection:
                     self._writers.do(partial(self._write_trial, study, number, parent))
                 if notes.end is not None or self._notes.end is not None:
                     self._writers.do(partial(self._write_study, study))
+        self._write_anew()
         self._writers.wait()
+
+    def _write_anew(self) -> None:
+        """Write all that was told to another run of the job, once MLflow turned out to hold another result of it."""
+        if not self._differs:
+            return
+        self._writers.wait()
+        if self._attempt(lambda: self._runs.start_anew(self.of.job())) and self._runs.job is not None:
+            self._differs = False
+            self.address = self._store.address(self._runs.job)
+            self._forget_written()
+            self._write_contents()
+            self._catch_up()
+
+    def _forget_written(self) -> None:
+        self.contents.forget()
+        for study in list(self._notes.studies.values()):
+            study.is_written = False
+            for number in range(len(study.written)):
+                study.written[number] = False
 
     # --- a store that may be away ---
 
@@ -250,6 +289,9 @@ class Projection:
             return False
         try:
             write()
+        except Differs:
+            self._differs = True
+            return False
         except Exception as error:  # whatever it is, the search goes on, and the cause is told
             self.problem = cause(error)
             return False

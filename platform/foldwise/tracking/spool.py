@@ -45,6 +45,8 @@ class About:
         The job as it started and as it ended.
     model_tags : mapping of str to str
         Of the final model.
+    is_whole : bool
+        Whether all of the job is kept, since MLflow may hold another result of it; else it completes what is there.
     """
 
     uri: str
@@ -53,6 +55,7 @@ class About:
     started: Entry
     ended: Entry
     model_tags: Mapping[str, str]
+    is_whole: bool = False
 
     @property
     def folder(self) -> str:

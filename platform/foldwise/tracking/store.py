@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,8 +13,9 @@ from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_expo
 
 from foldwise.errors import TrackingError
 from foldwise.masking import masked
-from foldwise.tracking.connect import connect, n_writers, sqlite_file
-from foldwise.tracking.entry import KEY, STATE, Entry
+from foldwise.tracking.connect import connect, n_writers
+from foldwise.tracking.database import sqlite_file
+from foldwise.tracking.entry import KEY, PARENT, STATE, Entry, content_of
 
 PAUSE = 1.0
 """Seconds in which a store that could not be reached is left alone, so that a dead server costs little."""
@@ -41,8 +42,14 @@ class Known:
         Its ``foldwise.state`` if it has ended; None while it is open.
     ended : float or None
         When, in seconds since the epoch.
-    params : frozenset of str
-        Those it holds: MLflow lets none be changed. Left out of a child that ended, since it is not written again.
+    key, parent : str
+        The key it is found by, and the run it stands below.
+    content : str
+        Digest of what came of it, as `content_of` gives it.
+    is_blank : bool
+        Whether it holds neither params nor metrics yet.
+    params, metrics : mapping
+        Those it holds, of a job's run: MLflow lets no param be changed.
     fresh : bool
         Whether it was made just now, with its tags.
     """
@@ -50,7 +57,12 @@ class Known:
     run_id: str
     state: str | None = None
     ended: float | None = None
-    params: frozenset[str] = frozenset()
+    key: str = ""
+    parent: str = ""
+    content: str = ""
+    is_blank: bool = False
+    params: Mapping[str, str] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
     fresh: bool = False
 
 
@@ -82,32 +94,47 @@ class Store:
 
     # --- runs ---
 
-    def find(self, key: str) -> Known | None:
-        """Return the run with a key, one that ended before one that is open."""
+    def find(self, key: str) -> tuple[Known | None, list[Known]]:
+        """Return the run with a key, the latest if there are several, of these one that ended; and the others."""
         runs = self._search(f"tags.`{KEY}` = '{key}'")
-        return min((_known(run) for run in runs), key=lambda known: known.state is None, default=None)
+        runs = sorted(runs, key=lambda run: (run.info.start_time, _known(run).state is not None), reverse=True)
+        known = [_known(run) for run in runs]
+        return (known[0] if known else None), known[1:]
 
-    def find_below(self, key: str) -> dict[str, Known]:
-        """Return all runs whose key lies below another, by key."""
-        found: dict[str, Known] = {}
-        for run in self._search(f"tags.`{KEY}` LIKE '{key}/%'"):
-            known, own = _known(run, slim=True), run.data.tags[KEY]
-            if own not in found or known.state is not None:
-                found[own] = known
-        return found
+    def find_below(self, key: str) -> list[Known]:
+        """Return all runs whose key lies below another."""
+        return [_known(run, slim=True) for run in self._search(f"tags.`{KEY}` LIKE '{key}/%'")]
 
-    def create(self, entry: Entry) -> Known:
-        """Make a run with its tags; if an earlier try may have made it, that one is used."""
+    def users_tags(self, known: Known) -> dict[str, str]:
+        """Return the tags of a run that people gave it."""
+        client, _ = self._connect()
+        tags = self._ask(lambda: client.get_run(known.run_id)).data.tags
+        return {name: value for name, value in tags.items() if not name.startswith(("foldwise.", "mlflow."))}
+
+    def delete(self, known: Known) -> None:
+        """Delete a run, and the models that it put out but for those that are registered; MLflow can restore both."""
+        client, _ = self._connect()
+        if not known.parent or known.metrics:
+            outputs = self._ask(lambda: client.get_run(known.run_id)).outputs
+            ids = [output.model_id for output in (outputs.model_outputs if outputs else [])]
+            if ids and not self._ask(lambda: client.search_model_versions(f"run_id = '{known.run_id}'", max_results=1)):
+                for model_id in ids:
+                    self._ask(partial(client.delete_logged_model, model_id))
+        self._ask(lambda: client.delete_run(known.run_id))
+
+    def create(self, entry: Entry, *, instead_of: Known | None = None) -> Known:
+        """Make a run with its tags; if an earlier try may have made it, that one is used, but not the one it replaces."""
 
         def make() -> Known:
             if entry.key in self._may_exist:
                 self._doubtful.add(entry.key)  # a slow server may yet do what it was asked before
-                if (made := self.find(entry.key)) is not None:
+                made, _ = self.find(entry.key)
+                if made is not None and (instead_of is None or made.run_id != instead_of.run_id):
                     return made
             client, experiment = self._connect()
             self._may_exist.add(entry.key)
             run = client.create_run(experiment, start_time=_ms(entry.started), tags=dict(entry.tags), run_name=entry.name)
-            return Known(run.info.run_id, fresh=True)
+            return Known(run.info.run_id, key=entry.key, parent=entry.tags.get(PARENT, ""), fresh=True)
 
         known = self._ask(make)
         self._may_exist.discard(entry.key)
@@ -290,11 +317,19 @@ def _code(error: BaseException) -> str | None:
 
 
 def _known(run: Any, *, slim: bool = False) -> Known:
-    is_open = run.info.status in {"RUNNING", "SCHEDULED"}
-    state = None if is_open else run.data.tags.get(STATE, run.info.status)
-    params = frozenset() if slim and not is_open else frozenset(run.data.params)
-    ended = None if run.info.end_time is None else run.info.end_time / 1000
-    return Known(run.info.run_id, state, ended, params)
+    """Take what is to be known of a run; ``slim`` leaves out what is asked of a job's run only."""
+    data = run.data
+    return Known(
+        run.info.run_id,
+        None if run.info.status in {"RUNNING", "SCHEDULED"} else data.tags.get(STATE, run.info.status),
+        None if run.info.end_time is None else run.info.end_time / 1000,
+        data.tags.get(KEY, ""),
+        data.tags.get(PARENT, ""),
+        content_of(data.params, data.metrics, data.tags),
+        not data.params and not data.metrics,
+        {} if slim else dict(data.params),
+        {} if slim else dict(data.metrics),
+    )
 
 
 def _ms(seconds: float) -> int:

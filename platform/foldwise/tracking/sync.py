@@ -14,10 +14,13 @@ from filelock import FileLock, Timeout
 
 from foldwise.errors import InputError, TrackingError
 from foldwise.tracking.entry import Entry
-from foldwise.tracking.runs import Runs
+from foldwise.tracking.runs import Differs, Runs
 from foldwise.tracking.spool import About, Spool, address_of, find_spools
 from foldwise.tracking.store import Known, Store, cause
 from foldwise.tracking.writers import Writers
+
+_SAME_END = 0.01
+"""Seconds by which two times of one end may differ, since MLflow counts in milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +113,8 @@ class _Replay:
 
     def __init__(self, spool: Spool, store: Store, go_on: Callable[[], bool]) -> None:
         self._spool, self._store, self._go_on = spool, store, go_on
-        self._runs = Runs(store, spool.about.parent)
+        self._runs = Runs(store, spool.about.parent, is_whole=spool.about.is_whole)
+        self._differs = self._is_outdated = False
         self._writers = Writers(store.n_writers)
         self._problem: str | None = None
         self._n_written = self._n_left = 0
@@ -118,15 +122,36 @@ class _Replay:
 
     def run(self) -> Synced:
         about = self._spool.about
-        if self._do(lambda: self._runs.open_job(about.started)) and self._runs.job is not None:
+        if self._do(self._open) and not self._is_outdated and self._runs.job is not None:
             self._replay(self._runs.job)
+            if self._differs and self._start_anew():
+                self._replay(self._runs.job)
         self._writers.close()
         if not self._n_left:
             self._spool.remove()
         return Synced(about, self._n_written, self._n_left, self._problem)
 
+    def _open(self) -> None:
+        """Open the job's run, unless a later run of the job has told its end since."""
+        ended, (known, _) = self._spool.about.ended.ended, self._store.find(self._spool.about.started.key)
+        told = None if known is None else known.ended
+        self._is_outdated = told is not None and ended is not None and told > ended + _SAME_END
+        if not self._is_outdated:
+            self._runs.open_job(self._spool.about.started)
+
+    def _start_anew(self) -> bool:
+        """Have all written to another run of the job, since MLflow holds another result of it."""
+        if not self._spool.about.is_whole:
+            self._problem = "MLflow holds another result of this job; run the job again"
+            self._n_left += 1
+            return False
+        self._differs, self._n_written, self._n_left = False, 0, 0
+        return self._do(lambda: self._runs.start_anew(self._spool.about.started))
+
     def _replay(self, job: Known) -> None:
         for entry in self._spool.entries():
+            if self._differs:
+                break
             study = self._runs.study(entry.key.rpartition("/")[0])
             if study is not None:
                 self._writers.do(partial(self._piece, partial(self._runs.add_trial, entry, study)))
@@ -134,6 +159,9 @@ class _Replay:
                 self._n_left += 1  # its study could not be written
             else:
                 self._piece(partial(self._runs.end_study, entry))
+        self._writers.wait()
+        if self._differs:
+            return
         there = self._artifacts(job)
         for file in self._spool.files():
             if file.name not in there:
@@ -145,7 +173,7 @@ class _Replay:
         if model is not None:
             self._piece(lambda: self._add_model(job, model))
         self._do(lambda: self._store.remove_doubles(self._spool.about.started.key))
-        self._do(lambda: self._runs.end_job(self._spool.about.ended, untouched=self._runs.was_complete))
+        self._do(lambda: self._runs.end_job(self._spool.about.ended))
 
     def _is_trial(self, entry: Entry) -> bool:
         return "/" in entry.key.removeprefix(f"{self._spool.about.started.key}/")
@@ -183,6 +211,9 @@ class _Replay:
             if not self._go_on():
                 raise TrackingError("there was no time for more")
             write()
+        except Differs:
+            self._differs = True
+            return False
         except Exception as error:  # whatever it is, the others are tried, and the cause is told
             with self._counting:
                 self._n_left += 1

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from foldwise.errors import InputError, InputTypeError, MissingPackageError, nearest
-from foldwise.tracking.connect import sqlite_file
+from foldwise.tracking.database import sqlite_file
 
 _SERVERS = ("http", "https")
 _DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
