@@ -41,8 +41,8 @@ def test_a_fit_that_kills_its_worker_fails_alone_and_others_finish(tmp_path):
     assert states[0].tolist() == ["FAILED"]
     assert states[1].tolist() == ["COMPLETE"]
     assert search.trials_["error"][0].startswith("WorkerLost: the worker was lost 3 times")
-    n_distinct = 1 + 1  # the inner train set and the outer one
-    assert counter.stat().st_size == n_distinct * (3 + 1)
+    n_searched = 1 + 1  # the inner train set and that of the final study
+    assert counter.stat().st_size == n_searched * (3 + 1) + 1  # and the outer refit of the choice
 
 
 def test_a_worker_that_is_lost_now_and_then_changes_nothing(tmp_path):
