@@ -177,7 +177,8 @@ def make_problem(
     )  # fmt: skip
     chooser = made_scorers(estimator, scoring).get(asked.scoring.objective)
     if chooser is not None and dataset.y is not None and not callable(asked.scoring.refit):
-        check_judgeable(estimator, chooser, asked.scoring.objective, dataset.y, folds)
+        title = asked.scoring.titles.get(asked.scoring.objective, asked.scoring.objective)
+        check_judgeable(estimator, chooser, title, dataset.y, folds)
     return Problem(
         name=name,
         dataset=replace(dataset, fit_params=handed.fit),

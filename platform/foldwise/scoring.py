@@ -159,9 +159,17 @@ def make_scoring(estimator: Any, scoring: Any, refit: Any) -> Scoring:
         not several and bool(metrics),
         frozenset(name for name, metric in known.items() if metric.zero_one),
         {name: metric.limits for name, metric in known.items()},
-        {"score": name_of(made["score"])} if names == ["score"] and "score" in made else {},
+        {"score": _title_of(scoring, made.get("score"))} if names == ["score"] else {},
         _needs_only_predictions(scoring),
     )
+
+
+def _title_of(scoring: Any, made: Any) -> str:
+    """Say how a sentence calls the only metric, which has no name of its own."""
+    if made is not None:
+        return name_of(made)
+    name = getattr(scoring, "__name__", "score")
+    return "its own score" if scoring is None else "score" if name == "<lambda>" else name
 
 
 def _needs_only_predictions(scoring: Any) -> bool:

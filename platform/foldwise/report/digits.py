@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+_ROUNDING = 1e-9  # share of a score below which a spread is one of rounding
 _LEAST, _MOST = 3, 6
 """Decimals of scores of the order of one; below the last, scores are shown by powers of ten."""
 
@@ -33,7 +34,7 @@ class Digits:
         """Show two digits of the spread (half of an interval's width, or a deviation)."""
         if not math.isfinite(score):
             return cls(_LEAST)
-        if not (math.isfinite(spread) and spread > 0):
+        if not (math.isfinite(spread) and spread > _ROUNDING * abs(score)):
             spread = abs(score) / 100 or 0.01
         decimals = max(0, 1 - math.floor(math.log10(spread)))
         is_of_order_one = abs(score) < 10 and max(abs(score), spread) >= 1e-2
