@@ -34,7 +34,7 @@ def plan(data, estimator, **changes):
         (["accuracy", "roc_auc_ovr"], PredefinedSplit(LACKS), "shared", None),
         (["roc_auc_ovr", "accuracy"], PredefinedSplit(LACKS), "shared", r"^outer_cv: .*roc_auc_ovr"),
         ("neg_log_loss", StratifiedKFold(4), PredefinedSplit(LACKS), r"^inner_cv: .*neg_log_loss"),
-        (make_scorer(roc_auc_score, response_method="predict_proba", multi_class="ovo"), PredefinedSplit(LACKS), "shared", r"^outer_cv: .*roc_auc_score, which"),
+        (make_scorer(roc_auc_score, response_method="predict_proba", multi_class="ovo"), PredefinedSplit(LACKS), "shared", r"^outer_cv: .*roc_auc_ovo, which"),
         ("accuracy", PredefinedSplit(LACKS), "shared", None),
         ("f1_macro", PredefinedSplit(LACKS), "shared", None),
         ("neg_log_loss", StratifiedKFold(4), "shared", None),

@@ -53,7 +53,7 @@ def scored(*outer, interval=None, flat=0.9, **more):
         (scored(0.95, 0.97, interval=(0.93, 0.99)), r"scored 0\.900 on .* scores 0\.960 \(95 % interval 0\.930 to 0\.990"),
         (scored(0.99951, 0.99953, interval=(0.9994, 0.9996)), r"scored 0\.90000 on .* scores 0\.99952"),
         (scored(12.5, 13.5, interval=(10, 16), flat=12), r"scored 12\.0 on .* scores 13\.0 \(95 % interval 10\.0 to 16\.0"),
-        (scored(1e-200, 2e-200, flat=1e-200), r"scored 1\.000e-200 on .* scores 1\.500e-200 \(no interval"),
+        (scored(1e-200, 2e-200, flat=1e-200), r"scored 1\.00e-200 on .* scores 1\.50e-200 \(no interval"),
         (scored(0.8, 0.8 - 1e-16, flat=0.8), r"scored 0\.800 on .* scores 0\.800 \(no interval"),
         (scored(0.0, 0.0, flat=0.0), r"scored 0\.000 on .* scores 0\.000"),
     ],

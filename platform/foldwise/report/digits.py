@@ -35,7 +35,7 @@ class Digits:
         if not math.isfinite(score):
             return cls(_LEAST)
         if not (math.isfinite(spread) and spread > _ROUNDING * abs(score)):
-            spread = abs(score) / 100 or 0.01
+            spread = abs(score) / 10 or 0.1
         decimals = max(0, 1 - math.floor(math.log10(spread)))
         is_of_order_one = abs(score) < 10 and max(abs(score), spread) >= 1e-2
         return cls(max(decimals, _LEAST) if is_of_order_one else decimals)
