@@ -281,6 +281,17 @@ def test_a_plan_says_that_groups_are_held_together():
     assert "; 30 groups, held together in both loops" in plan(dataset=Dataset(X, Y, groups)).explain()
 
 
+@pytest.mark.parametrize(
+    ("scoring", "error_score", "is_told"),
+    [("neg_log_loss", 0, True), ("accuracy", 1.0, True), ("accuracy", 0, False), ("neg_log_loss", np.nan, False), ("accuracy", "raise", False)],
+)  # fmt: skip
+def test_an_error_score_that_nothing_beats_is_warned_of(scoring, error_score, is_told):
+    text = plan(estimator=SVC(probability=True), scoring=scoring, error_score=error_score).explain()
+    assert (
+        f"warning    error_score={error_score}, the score of failed fits, is no worse" in text.replace("1,", "1.0,")
+    ) == is_told
+
+
 def test_uneven_inner_loops_are_told():
     folds = [(np.arange(60), np.arange(60, 80)), (np.arange(80), np.arange(80, 100)), (np.arange(100), np.arange(100, 150))]
     regress = plan({"epsilon": [1]}, dataset=Dataset(X, X[:, 0]), estimator=SVR(), outer_cv=folds, inner_cv=TimeSeriesSplit(4))

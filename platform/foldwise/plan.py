@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -350,7 +351,13 @@ class Plan:
         n_cores : int, optional
             Fits that can run at once; if known, it is said where the search cannot fill them.
         """
-        lines = [*self._lines_of_the_search(), self._line_of_fits(), *self._lines_of_prefixes(), *self._lines_of_the_unread()]
+        lines = [
+            *self._lines_of_the_search(),
+            *self._lines_of_the_error_score(),
+            self._line_of_fits(),
+            *self._lines_of_prefixes(),
+            *self._lines_of_the_unread(),
+        ]
         if n_cores is not None and (at_once := self.n_fits_at_once) is not None and at_once < n_cores:
             over = "all studies are" if self.is_scheduled else "all studies and inner folds are"
             what = "trials" if self.is_scheduled else "fits"
@@ -378,6 +385,16 @@ class Plan:
             f"studies    {n_outer + 1}: one per outer fold, and a final one over "
             + ("the outer folds of all rows" if problem.folds.shared else "the inner splitter's folds of all rows"),
             f"scoring    {', '.join(problem.scoring.metrics) or 'as the scorer names them'}; {chooser} chooses",
+        ]
+
+    def _lines_of_the_error_score(self) -> list[str]:
+        scoring, score = self.problem.scoring, self.problem.error_score
+        _, high = scoring.ranges.get(scoring.objective, (-math.inf, math.inf))
+        if isinstance(score, str) or not score >= high:
+            return []
+        return [
+            f"warning    error_score={score:g}, the score of failed fits, is no worse than the best {scoring.objective} "
+            f"({high:g}): params whose fits fail win; use error_score=nan"
         ]
 
     def _lines_of_the_schedule(self) -> list[str]:

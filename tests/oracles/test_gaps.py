@@ -128,15 +128,30 @@ def by_hand(grid, folds, **how):
     return chosen, scores, final.fit(X, Y, groups=groups)
 
 
+CASES = {
+    "trouble": st.sampled_from(TROUBLES),
+    "error_score": st.sampled_from([math.nan, 0.0, 0.7, -3]),
+    "folds": st.sampled_from(list(FOLDS)),
+    "refit": st.sampled_from(["acc", "other", near_the_best, best_other]),
+    "train_scores": st.booleans(),
+}
+
+
 @settings(max_examples=20, suppress_health_check=list(HealthCheck))
-@given(
-    trouble=st.sampled_from(TROUBLES),
-    error_score=st.sampled_from([math.nan, 0.0, 0.7, -3]),
-    folds=st.sampled_from(list(FOLDS)),
-    refit=st.sampled_from(["acc", "other", near_the_best, best_other]),
-    train_scores=st.booleans(),
-)
-def test_choices_scores_and_the_final_model_are_those_of_scikit_learn(trouble, error_score, folds, refit, train_scores):
+@given(**CASES)
+def test_choices_scores_and_the_final_model_are_those_of_scikit_learn(**case):
+    compare(**case)
+
+
+@pytest.mark.slow
+@settings(max_examples=300, suppress_health_check=list(HealthCheck))
+@given(**CASES)
+def test_many_choices_scores_and_final_models_are_those_of_scikit_learn(**case):
+    compare(**case)
+
+
+def compare(trouble, error_score, folds, refit, train_scores):
+    """Compare one search with its loop by hand."""
     grid = [{"max_depth": [1, 2, 3]}, {"max_depth": [2, 4], "trouble": [trouble]}]
     how = {"refit": refit, "error_score": error_score, "return_train_score": train_scores}
     outer_cv, inner_cv, grouped = FOLDS[folds]
