@@ -1,11 +1,15 @@
 """Fixtures of all tests."""
 
+import contextlib
 import uuid
 
 import hypothesis
 import pytest
 
 from foldwise.threads import limited_threads
+
+with contextlib.suppress(ImportError):  # it adds to scikit-learn's metadata requests; those made before are broken by that
+    import imblearn  # noqa: F401
 
 hypothesis.settings.register_profile("foldwise", deadline=None)  # on a shared machine any example may take long
 hypothesis.settings.load_profile("foldwise")

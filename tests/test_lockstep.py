@@ -8,7 +8,6 @@ import pytest
 from sklearn.base import clone
 from sklearn.ensemble import GradientBoostingClassifier
 from sklearn.linear_model import SGDClassifier
-from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -42,7 +41,7 @@ def train(lockstep, workshop, n):
     "model",
     [
         SGDClassifier(), GradientBoostingClassifier(max_depth=1, subsample=0.5), make_pipeline(StandardScaler(), SGDClassifier()),
-        make_pipeline(StandardScaler(copy=False), GaussianNB()),
+        make_pipeline(StandardScaler(copy=False), SGDClassifier(learning_rate="constant", eta0=0.1)),
     ],
     ids=["sgd", "boosting", "pipeline", "in-place"],
 )  # fmt: skip

@@ -230,3 +230,14 @@ def test_no_outlet_of_a_command_lets_a_secret_through(leaky_job, more):
             params = [json.loads(one) for (one,) in ledger.execute("select params from foldwise_fits")]
         assert {one["url"] for one in params} == {"https://h/\x1b]0;title\x07"}
         ledger.close()
+
+
+PIECES = st.sampled_from([
+    "token", "password", "sig", "key", "auth", "Bearer", "authorization", "_", "_token", "1", "\u00e9", "\x00", "abc", ":", "=", " ", '"', "'",
+    "://", "@", "/", "?", "&", "\n", "\\", "{", "}", "[", "]", "(", ")", ",", ";", "|", "<", "%", "-", "--", "...", "http", "postgresql",
+])  # fmt: skip
+
+
+@given(st.lists(PIECES, max_size=25).map("".join))
+def test_any_text_can_be_masked_and_masking_again_changes_nothing(text):
+    assert masked(masked(text)) == masked(text)

@@ -13,7 +13,7 @@ from foldwise.errors import InputError
 from foldwise.executors.tune.executor import _storage_of_tune
 from foldwise.executors.tune.states import Storage
 from foldwise.private_files import is_own, make_file, make_folder, open_to_others
-from foldwise.tracking.connect import _new_database
+from foldwise.tracking.connect import connect
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="permissions as POSIX has them")
 OTHERS = 0o077
@@ -59,7 +59,7 @@ def test_ledger_database_and_states_are_their_owners_alone_whatever_the_umask(tm
             ledger=str(tmp_path / "own" / "ledger.db"),
         )  # fmt: skip
         search.fit(*load_iris(return_X_y=True))
-        _new_database(f"sqlite:///{tmp_path / 'tracked' / 'mlflow.db'}")
+        connect(f"sqlite:///{tmp_path / 'tracked' / 'mlflow.db'}", "one")
         Storage(str(tmp_path / "states"), "run").write("one", b"x")
     found = list(tmp_path.rglob("*"))
     assert {path.name for path in found} >= {"ledger.db", "mlflow.db", "mlruns", "one"}

@@ -315,17 +315,17 @@ def _repeats(outer: Sequence[Fold], n_rows: int) -> list[list[Fold]]:
         runs[-1].append(fold)
         taken[fold.held_out] = True
     sizes = {len(run) for run in runs}
-    if len(sizes) > 1:
-        counts = ", ".join(str(len(run)) for run in runs)
-        raise FoldsError(
-            "outer_cv",
-            f"expected repeats of equal numbers of folds to share them, got {counts}; use a Repeated* splitter, or {fix}",
-        )
     parts = {digest_rows(np.sort(np.concatenate([fold.held_out for fold in run]))) for run in runs}
     if len(parts) > 1:
         raise FoldsError(
             "inner_cv",
             f"expected outer folds that part the rows to share them, got held-out sets that overlap; {fix} for the inner loop",
+        )
+    if len(sizes) > 1:
+        counts = ", ".join(str(len(run)) for run in runs)
+        raise FoldsError(
+            "outer_cv",
+            f"expected repeats of equal numbers of folds to share them, got {counts}; use a Repeated* splitter, or {fix}",
         )
     if sizes.pop() < 3:
         raise FoldsError(

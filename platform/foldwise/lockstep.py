@@ -254,7 +254,8 @@ def _mean_of(results: Sequence[FitResult], fits: Sequence[Fit], scoring: Scoring
             scoring = scoring.named(tuple(scores[0]))
         except InputError:  # the driver, which hears the same names, says so
             return math.nan
-    return FoldScores(tuple(one.get(scoring.objective, math.nan) for one in scores)).mean
+    mean = FoldScores(tuple(one.get(scoring.objective, math.nan) for one in scores)).mean
+    return mean if math.isfinite(mean) else math.nan
 
 
 def _one_more(lineage: Lineage, params: Params) -> Lineage:

@@ -75,7 +75,7 @@ def _is_spared(name: str, value: str) -> bool:
     if value.strip().lower() in _NOTHING or value.strip() == MASK:
         return True
     words = _words_of(name)
-    may_be_number = words[0] in _COUNTS or words[-1] in {"sig", "signature"}
+    may_be_number = bool(words) and (words[0] in _COUNTS or words[-1] in {"sig", "signature"})
     return may_be_number and _NUMBER.fullmatch(value.strip()) is not None
 
 
@@ -204,7 +204,7 @@ def _is_stated(match: re.Match[str]) -> bool:
     line = text[text.rfind("\n", 0, match.start()) + 1 : match.start()]
     if not line.strip(" \t-?") or before.rstrip().endswith(("{", ",", "(", "[", ";", "|", "&")):
         return True
-    return _words_of(name)[-1] == "token" and not _NO_TOKEN.search(before) and len(value.strip("\"'")) > 2
+    return _words_of(name)[-1:] == ["token"] and not _NO_TOKEN.search(before) and len(value.strip("\"'")) > 2
 
 
 def _mask_like(value: str) -> str:
@@ -218,7 +218,7 @@ def _mask_like(value: str) -> str:
 
 def _mask_query(match: re.Match[str]) -> str:
     name = match["name"]
-    if _is_spared(name, match["value"]) or not (is_secret(name) or _words_of(name)[-1] in _IN_QUERIES):
+    if _is_spared(name, match["value"]) or not (is_secret(name) or _words_of(name)[-1:] in [[word] for word in _IN_QUERIES]):
         return match.group()
     return f"{match['lead']}{name}{match['sign']}{MASK}"
 

@@ -222,7 +222,11 @@ def test_a_worker_that_stands_still_is_ended_by_the_driver(monkeypatch):
         executor.submit(fits_of(plan)[:1])
         while not executor._n_running:
             executor.results(timeout=1)
-        (running,) = [worker for worker in workers() if "run_watched" in " ".join(worker.cmdline())]
+        deadline = time.monotonic() + 60
+        while not (found := [worker for worker in workers() if "run_watched" in " ".join(worker.cmdline())]):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        (running,) = found
         running.suspend()
         executor._limits = replace(executor._limits, fit_seconds=0.1)  # only the driver hears of it
         (result,) = all_results(executor, 1)

@@ -153,7 +153,10 @@ class SqlEntries(Entries):
             connection.execute(delete(scores).where(scores.c.fit == bindparam("f"), scores.c.scorer == self._scorer), again)
         rows = [row for key in {fit.key: None for fit, _ in finished} for row in score_rows(known[key], self._scorer)]
         if rows:
-            connection.execute(self._insert(scores), rows)
+            insert = self._insert(scores)
+            values = {column.name: insert.excluded[column.name] for column in scores.c if not column.primary_key}
+            # Scores may outlive their fit, where somebody took rows away by hand.
+            connection.execute(insert.on_conflict_do_update(index_elements=list(scores.primary_key), set_=values), rows)
 
     def _read(self, keys: Sequence[str]) -> dict[str, FitResult]:
         """Return what is known of some fits, with the scores of this plan's scorer."""
