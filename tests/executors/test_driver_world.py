@@ -179,6 +179,7 @@ def test_what_a_module_reads_when_it_is_imported_is_the_callers(folder, monkeypa
     assert said(module.Says()) == 18
 
 
+@pytest.mark.slow
 def test_a_notebooks_definitions_and_globals_reach_workers():
     script = """
         import numpy as np

@@ -38,7 +38,9 @@ def check(estimator):
     assert len(results) > 40
 
 
-@pytest.mark.parametrize("name", EVERYDAY)
+@pytest.mark.parametrize(
+    "name", [name if name in {"mlp", "wide and deep"} else pytest.param(name, marks=pytest.mark.slow) for name in EVERYDAY]
+)
 def test_one_of_each_family_passes_scikit_learns_checks(name):
     check(EVERYDAY[name])
 

@@ -50,7 +50,7 @@ from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 
-@settings(max_examples=300, **CHECKS)
+@settings(max_examples=120, **CHECKS)
 @given(cases())
 def test_serial(case):
     check(case)
