@@ -294,8 +294,12 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
         except Interrupted as interrupted:
             self._keep(interrupted.run, interrupted.report, None)
             raise
+        try:
+            self._keep(run, report, run_id)
+        except KeyboardInterrupt:  # what is done is kept whole before it is heard
+            self._keep(run, report, run_id)
+            raise
         self.__dict__.pop("_unfinished", None)
-        self._keep(run, report, run_id)
         self._warn(report)
         return self
 

@@ -16,7 +16,7 @@ from foldwise.ledger import Ledger
 from foldwise.plan import Plan
 from foldwise.report import Report
 from foldwise.report.progress import log_waiting
-from foldwise.run import Run
+from foldwise.run import Interrupted, Run
 
 DEFAULT_EXPERIMENT = "foldwise"
 _WORTH_A_WORD = 100
@@ -96,10 +96,15 @@ def run_plan(
         tracker = MlflowTracker(tracking, home, job_text=job_text, parent_run_id=nested)
     run = Run(plan, executor, ledger, listeners=[*listeners, *([tracker] if tracker else [])], n_jobs=n_jobs, stop=stop)
     try:
-        report = run.execute()
-    finally:
-        if tracker is not None:
-            _close(tracker, listeners, run.trouble)
+        try:
+            report = run.execute()
+        finally:
+            if tracker is not None:
+                _close(tracker, listeners, run.trouble)
+    except Interrupted:
+        raise
+    except KeyboardInterrupt:  # the run is over, and its tracker was not done
+        raise Interrupted(run.report(), run) from None
     for trouble in run.trouble:
         shown = f"{type(trouble).__name__}: {trouble}"
         warnings.warn(f"the search is done, and what it found is here; but it could not be closed: {shown}", RuntimeWarning, 2)

@@ -126,13 +126,13 @@ class Run:
         try:
             while self.step():
                 pass
+            return self.report()
         except KeyboardInterrupt as error:
             self.abort(error)
             raise Interrupted(self.report(), self) from None
         except BaseException as error:
             self.abort(error)
             raise
-        return self.report()
 
     def step(self) -> bool:
         """Ask, map, reduce and tell once; returns whether anything is left to do."""
