@@ -40,7 +40,7 @@ class Kernel:
         self._manager.start_kernel()
         self._client = self._manager.client()
         self._client.start_channels()
-        self._client.wait_for_ready(timeout=120)
+        self._client.wait_for_ready(timeout=600)
         return self
 
     def __exit__(self, *_):
@@ -55,14 +55,14 @@ class Kernel:
             self._manager.interrupt_kernel()
         printed = []
         while True:
-            message = self._client.get_iopub_msg(timeout=120)
+            message = self._client.get_iopub_msg(timeout=600)
             if message["parent_header"].get("msg_id") != asked:
                 continue
             if message["msg_type"] == "stream" and message["content"]["name"] == "stdout":
                 printed.append(message["content"]["text"])
             if message["msg_type"] == "status" and message["content"]["execution_state"] == "idle":
                 break
-        while (reply := self._client.get_shell_msg(timeout=120))["parent_header"].get("msg_id") != asked:
+        while (reply := self._client.get_shell_msg(timeout=600))["parent_header"].get("msg_id") != asked:
             pass
         return reply["content"].get("ename", reply["content"]["status"]), "".join(printed)
 
