@@ -1,5 +1,6 @@
 """The Ray executor beyond the common suite: resources, lost workers, other Rays."""
 
+import math
 import os
 import subprocess
 import sys
@@ -220,7 +221,7 @@ def test_a_worker_that_stands_still_is_ended_by_the_driver(monkeypatch):
     executor = open_with(plan)
     try:
         executor.submit(fits_of(plan)[:1])
-        while not executor._n_running:
+        while not any(math.isfinite(begun or math.inf) for begun in executor._watched.values()):  # its time runs
             executor.results(timeout=1)
         deadline = time.monotonic() + 60
         while not (found := [worker for worker in workers() if "run_watched" in " ".join(worker.cmdline())]):
