@@ -258,6 +258,18 @@ def test_a_callable_chooses_by_the_columns_it_knows_from_scikit_learn():
     assert choose(trials, lambda results: int(results["mean_test_score"].argmin()), single=True).trial.number == 1
 
 
+def test_a_gap_never_wins_by_a_callable_that_reads_no_column_by_name():
+    scores = [
+        {"acc": FoldScores((0.5,)), "auc": FoldScores((math.nan,))},
+        {"acc": FoldScores((0.4,)), "auc": FoldScores((0.6,))},
+    ]
+    trials = [
+        Trial(n, {"C": n}, state=TrialState.COMPLETE, scores=one, fit_seconds=(0.0,), score_seconds=(0.0,))
+        for n, one in enumerate(scores)
+    ]
+    assert choose(trials, lambda results: int(dict(results.items())["mean_test_auc"].argmax())).trial.number == 1
+
+
 @pytest.mark.parametrize("index", [2, -1, 0.0, None, True, "0"])
 def test_a_callable_that_gives_no_index_is_refused(index):
     with pytest.raises(InputError, match=rf"^refit: expected an index from 0 to 1 from the callable, got {index!r}"):

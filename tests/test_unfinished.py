@@ -72,6 +72,26 @@ class _InterruptingExecutor(SerialExecutor):
         return super().results(timeout)
 
 
+def test_a_wrong_call_takes_nothing_of_an_interrupted_one(tmp_path):
+    search = search_of(DecisionTreeClassifier(), executor=_InterruptingExecutor(20))
+    with pytest.raises(KeyboardInterrupt):
+        search.fit(X, Y)
+    with pytest.raises(fw.InputError):
+        search.fit(X, Y[:-1])
+    search.fit(X, Y)
+    assert search.n_fits_ == search.plan_.n_fits - 19
+
+
+def test_with_a_ledger_too_a_seed_that_was_drawn_is_kept(tmp_path):
+    ledger = str(tmp_path / "ledger.db")
+    search = search_of(DecisionTreeClassifier(), executor=_InterruptingExecutor(20), ledger=ledger)
+    with pytest.raises(KeyboardInterrupt):
+        search.fit(X, Y)
+    seed = search.seed_
+    assert search.fit(X, Y).seed_ == seed
+    assert search.report().n_fits_found == 19
+
+
 def test_other_data_finds_nothing_of_an_interrupted_call():
     search = search_of(DecisionTreeClassifier(), executor=_InterruptingExecutor(20))
     with pytest.raises(KeyboardInterrupt):

@@ -278,13 +278,11 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
             check_tracking(self.tracking, self.experiment)
         executor = make_executor(self.executor, scheduled=self.schedule is not None)
         ledger = make_ledger(self.ledger)
-        unfinished: Unfinished | None = self.__dict__.pop("_unfinished", None)
-        seed = None if unfinished is None else unfinished.seed_for(self.random_state)
-        plan = self._planned(X, y, groups, fit_params, self.random_state if seed is None else seed)
-        if self.ledger is None:
-            kept = unfinished or Unfinished()
-            ledger = kept.open(plan, self.random_state)
-            self._unfinished = kept
+        unfinished: Unfinished = self.__dict__.get("_unfinished", Unfinished())  # stays if this call is wrong or interrupted
+        plan = self._planned(X, y, groups, fit_params, unfinished.random_state_for(self.random_state))
+        in_memory = unfinished.open(plan, self.random_state)
+        self._unfinished = unfinished
+        ledger = in_memory if self.ledger is None else ledger
         listeners = [ProgressLines(verbose=int(self.verbose))] if self.verbose else []
         try:
             run, report, run_id = run_plan(

@@ -212,7 +212,8 @@ def _chosen_by(refit: Callable[[Mapping[str, Any]], int], trials: Sequence[Trial
     while trials:
         results = _Watched(cv_results(trials, single=single))
         chosen = trials[_index_by(refit, results, len(trials))]
-        read = _metrics_in(results.read, _metrics_of(trials), single)
+        named = _metrics_of(trials)
+        read = _metrics_in(results.read, named, single) or tuple(named)  # none by name: it may go by any
         metrics = tuple(metric for metric in read if any(_has_mean(trial, metric) for trial in trials))
         if all(_has_mean(chosen, metric) for metric in metrics):
             return Choice(chosen, metrics)

@@ -24,9 +24,9 @@ class Unfinished:
         self._ledger.forget_failed(plan)
         return self._ledger
 
-    def seed_for(self, random_state: Any) -> int | None:
-        """Return the seed to go on with, where the caller gives none that is fixed."""
-        return None if _is_fixed(random_state) else self._seed
+    def random_state_for(self, random_state: Any) -> Any:
+        """Return the caller's random state or, where it would draw another seed, the one that was drawn."""
+        return random_state if self._seed is None or _is_fixed(random_state) else self._seed
 
 
 def _is_fixed(random_state: Any) -> bool:
