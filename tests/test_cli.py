@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from free_ports import free_ports
 
 import foldwise.cli
 
@@ -228,13 +230,10 @@ def listening_on(port):
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="asks Linux who listens")
 def test_the_ui_serves_on_loopback_only_and_stops_with_its_command(tracked):
-    import socket
     import urllib.request
 
     folder, _, _ = tracked
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    (port,) = free_ports(1)
     process = subprocess.Popen([sys.executable, "-m", "foldwise.cli", "ui", "--port", str(port)], cwd=folder,
                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
     try:

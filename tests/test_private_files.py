@@ -10,6 +10,7 @@ from sklearn.svm import SVC
 
 import foldwise as fw
 from foldwise.errors import InputError
+from foldwise.executors.ray_session import SESSION
 from foldwise.executors.tune.executor import _storage_of_tune
 from foldwise.executors.tune.states import Storage
 from foldwise.private_files import is_own, make_file, make_folder, open_to_others
@@ -94,7 +95,8 @@ def test_a_folder_in_which_others_may_replace_things_is_found(tmp_path):
     assert open_to_others(tmp_path / "open" / "not" / "there") is None
 
 
-def test_tunes_own_files_never_lie_where_others_may_replace_them(tmp_path):
+def test_tunes_own_files_never_lie_where_others_may_replace_them(tmp_path, monkeypatch):
+    monkeypatch.setattr(SESSION, "_folder", None)  # no private Ray was started in this process
     (tmp_path / "open").mkdir()
     own, others = Storage(str(tmp_path / "own"), "run"), Storage(str(tmp_path / "open"), "run")
     (tmp_path / "open").chmod(0o777)

@@ -3,11 +3,12 @@
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
 import urllib.request
+
+from free_ports import free_ports
 
 
 class MlflowServer:
@@ -15,9 +16,7 @@ class MlflowServer:
 
     def __init__(self, folder):
         self._folder = folder
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self._port = free.getsockname()[1]
+        (self._port,) = free_ports(1)
         self.uri = f"http://127.0.0.1:{self._port}"
         self._process = None
 

@@ -5,7 +5,6 @@ import json
 import os
 import secrets
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -14,6 +13,7 @@ import urllib.request
 from pathlib import Path
 
 import psutil
+from free_ports import free_ports
 
 
 class RayHead:
@@ -31,7 +31,7 @@ class RayHead:
         self.token = secrets.token_hex(32)
         self.home = Path(home)
         self._folder = tempfile.mkdtemp(prefix="fw-", dir="/tmp")  # sockets' paths must be short
-        port, dashboard, client = _free_ports(3)
+        port, dashboard, client = free_ports(3)
         self.address = f"http://127.0.0.1:{dashboard}"
         options = {
             "node-ip-address": "127.0.0.1", "port": port, "dashboard-host": "127.0.0.1", "dashboard-port": dashboard,
@@ -79,11 +79,3 @@ class RayHead:
                     process.kill()
         self._process.wait()
         shutil.rmtree(self._folder, ignore_errors=True)
-
-
-def _free_ports(n):
-    with contextlib.ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(n)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]

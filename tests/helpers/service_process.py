@@ -9,7 +9,6 @@ import contextlib
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ from pathlib import Path
 
 import psutil
 from compose_file import ROOT
+from free_ports import free_ports
 
 
 class Ports:
@@ -27,13 +27,7 @@ class Ports:
         self._ports = {}
 
     def __call__(self, name, port):
-        return self._ports.setdefault((name, int(port)), _free_port())
-
-
-def _free_port():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
+        return self._ports.setdefault((name, int(port)), *free_ports(1))
 
 
 class ServiceProcess:

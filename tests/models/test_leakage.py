@@ -51,7 +51,7 @@ def test_scales_of_arrays_and_targets_come_from_the_rows_that_train():
     X, y = draw.normal(size=(100, 3)), np.zeros(100)
     X[:, 0] = y[:] = np.arange(100)
     model = MLPNetRegressor(random_state=0, epochs=1, early_stopping=True, validation_fraction=0.5).fit(X, y)
-    train, held = model._split(y)
+    train, held = model._split(y, np.ones(len(y)))
     assert model._encoder.mean[0] == pytest.approx(train.mean())
     assert model._target.mean[0] == pytest.approx(train.mean())
     assert not set(train) & set(held)
@@ -65,6 +65,6 @@ def test_rows_held_back_are_held_back_in_each_epoch(census):
     splits = []
     for _ in range(2):
         model.partial_fit(frame, y)
-        splits.append(model._split(y)[1].tolist())
+        splits.append(model._split(y, np.ones(len(y)))[1].tolist())
     assert splits[0] == splits[1]
     pd.testing.assert_frame_equal(frame, census[0])
