@@ -6,7 +6,7 @@ import uuid
 import hypothesis
 import pytest
 
-from foldwise.threads import limited_threads
+from foldwise.worker.threads import limited_threads
 
 with contextlib.suppress(ImportError):  # it adds to scikit-learn's metadata requests; those made before are broken by that
     import imblearn  # noqa: F401

@@ -19,10 +19,10 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 import foldwise as fw
-import foldwise.cli
+import foldwise.cli.main
 from foldwise.errors import InputError
 from foldwise.executors.ray_session import RaySession
-from foldwise.masking import masked
+from foldwise.safety.masking import masked
 
 LONGEST = 60.0
 """Seconds until any bad input is refused; most of them are imports, in the first case."""
@@ -52,7 +52,7 @@ def nothing_starts(tmp_path, monkeypatch):
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(RaySession, "ensure", refuse("Ray"))
-    monkeypatch.setattr("foldwise.tracking.MlflowTracker", refuse("tracking"))
+    monkeypatch.setattr("foldwise.listeners.tracking.MlflowTracker", refuse("tracking"))
     monkeypatch.setattr("foldwise.executors.ray_session.has_accelerator", lambda: False)
 
 
@@ -67,7 +67,7 @@ def call(monkeypatch, capsys, *arguments):
     monkeypatch.setattr(sys, "stdout", sys.stdout)  # put back what `run` redirects
     before, began = here(), time.perf_counter()
     with pytest.raises(SystemExit) as end:
-        foldwise.cli.main()
+        foldwise.cli.main.main()
     assert time.perf_counter() - began < LONGEST
     assert here() == before
     said = capsys.readouterr()
@@ -640,7 +640,7 @@ def test_a_job_is_kept_without_the_password_in_it(monkeypatch):
         kept.append(job_text)
         return None, None, None
 
-    monkeypatch.setattr("foldwise.launch.run_plan", run_plan)
+    monkeypatch.setattr("foldwise.job.launch.run_plan", run_plan)
     uri = f"http://ann:{SECRET}@127.0.0.1:5000"
     fw.Job.parse({**MINIMAL, "executor": "serial", "tracking": {"uri": uri}}).run()
     assert SECRET not in kept[0]

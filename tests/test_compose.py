@@ -12,7 +12,7 @@ from compose_file import ROOT
 from compose_services import make_env_module
 from service_process import Ports, ServiceProcess
 
-from foldwise.job import Job
+from foldwise.job.job import Job
 
 FILES = ["docker-compose.yml", "docker-compose.gpu.yml"]
 SECRETS = {"RAY_AUTH_TOKEN", "POSTGRES_PASSWORD", "MLFLOW_DB_PASSWORD", "LEDGER_DB_PASSWORD"}

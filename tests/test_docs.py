@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from foldwise.job_schema import JobSpec
+from foldwise.job.schema import JobSpec
 
 ROOT = Path(__file__).parents[1]
 

@@ -11,11 +11,8 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "platform" / "foldwise"
 
 ORDER = [
-    "masking", "private_files",
-    "errors", "exit_codes", "checks", "models", "process", "environment", "threads", "autologging", "keys", "pipelines", "imports", "yaml_file", "trial", "events", "dimension", "space", "data", "resources", "limits", "seeds", "world", "iterations", "epochs",
-    "folds", "metrics", "scoring", "routing", "search", "schedule", "problem", "prefixes", "identity", "plan", "sharing", "guard", "fit", "lockstep", "ledger", "queue", "executors", "reduce", "stats", "report",
-    "tracking", "account", "first_failures", "studies", "fit_map", "scheduled_map", "run", "launch", "pilot", "unfinished", "estimator", "build", "job_schema", "job_words", "overrides", "job", "interruption",
-    "drive", "cluster", "console", "cli_cluster", "cli",
+    "safety", "errors", "process", "trial", "events", "keys", "inputs", "models", "space", "data", "search", "plan", "worker",
+    "ledger", "executors", "stats", "reduce", "loop", "report", "listeners", "job", "estimator", "cluster", "cli",
 ]  # fmt: skip
 EXEMPT = {"__init__", "testing"}
 TOP = {
@@ -97,7 +94,7 @@ def test_importing_foldwise_imports_nothing_heavy(code):
 def test_help_imports_nothing_heavy():
     heavy = ["ray", "mlflow", "optuna", "sklearn", "pandas", "tensorflow", "keras", "scipy"]
     script = (
-        "import sys\nsys.argv = ['foldwise', '--help']\nfrom foldwise.cli import main\n"
+        "import sys\nsys.argv = ['foldwise', '--help']\nfrom foldwise.cli.main import main\n"
         "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code\n"
         f"print([name for name in {heavy} if name in sys.modules])"
     )

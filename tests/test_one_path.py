@@ -10,8 +10,8 @@ from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import foldwise as fw
-from foldwise.fit import Workshop
 from foldwise.testing import ShuffledExecutor
+from foldwise.worker.fit import Workshop
 
 X, Y = load_iris(return_X_y=True)
 FOLDS = StratifiedKFold(3, shuffle=True, random_state=0)
@@ -120,6 +120,6 @@ def test_sharing_and_keeping_the_model_change_nothing_of_it(estimator, space, sh
 def test_a_fit_that_is_run_again_without_sharing_begins_anew(monkeypatch):
     estimator, space = CASES["a pipeline"]
     expected = histories(GridSearchCV(estimator, space, cv=FOLDS))
-    monkeypatch.setattr("foldwise.sharing.bench.Bench.before_last_step", lambda *_: 1 / 0)
+    monkeypatch.setattr("foldwise.worker.sharing.bench.Bench.before_last_step", lambda *_: 1 / 0)
     with pytest.warns(RuntimeWarning, match=r"ran without sharing, since they failed where they shared \(ZeroDivisionError"):
         assert histories(fw.NestedSearchCV(estimator, space, search="grid", outer_cv=FOLDS, executor="serial")) == expected

@@ -46,7 +46,7 @@ def search(estimator: Any, n_fits: int, address: str) -> tuple[list[Span], float
     """Run a grid; returns when each fit began and ended, and by how much the driver's memory grew after a quarter of them."""
     import foldwise as fw
     from foldwise.events import FitEnded
-    from foldwise.launch import run_plan
+    from foldwise.job.launch import run_plan
 
     n_params = -(-n_fits // FITS_PER_PARAMS)
     low, high = SECONDS

@@ -37,7 +37,7 @@ def grow(n_fits: int, marks: list[int]) -> dict[int, tuple[int, float]]:
     """Run so many fits; returns resident bytes above the start and seconds, at each mark."""
     import foldwise as fw
     from foldwise.events import FitEnded
-    from foldwise.launch import run_plan
+    from foldwise.job.launch import run_plan
 
     n_params = -(-n_fits // (N_OUTER * N_INNER + N_OUTER))
     grid = {"a": [float(i) for i in range(-(-n_params // 10))], "b": [float(i) for i in range(10)]}

@@ -12,7 +12,7 @@ _BASE = "import numpy, pydantic, typer"
 _CODES = {
     "numpy, pydantic, typer": _BASE,
     "import foldwise": "import foldwise",
-    "foldwise --help": "import sys; sys.argv = ['foldwise', '--help']; import foldwise.cli as cli; cli.main()",
+    "foldwise --help": "import sys; sys.argv = ['foldwise', '--help']; import foldwise.cli.main as cli; cli.main()",
     "import foldwise, use NestedSearchCV": "import foldwise; foldwise.NestedSearchCV",
     "import sklearn.model_selection": "import sklearn.model_selection",
     "import ray.tune": "import ray.tune",

@@ -26,8 +26,8 @@ import foldwise as fw
 from benchmarks.machine import N_CORES
 from benchmarks.race import Contestant, Ratio, Result, medians, race, say
 from foldwise.events import Counts, RunEnded, RunStarted, TrialEnded
-from foldwise.tracking import MlflowTracker
-from foldwise.tracking.connect import prepare_mlflow
+from foldwise.listeners.tracking import MlflowTracker
+from foldwise.listeners.tracking.connect import prepare_mlflow
 from foldwise.trial import FoldScores, Trial, TrialState
 
 SECONDS = 0.1

@@ -1,20 +1,20 @@
 """foldwise: tune as hard as you like in one job, and still publish its score.
 
-The flow, and the modules it lives in::
+The flow, whose steps are the folders of this package::
 
     job.yaml -> Job -> Problem -> Plan -> Study x (K outer + 1 final)
                                            | ask             ^ tell, in trial order
                                            v                 |
-                                         Trial -> Fits -> queue -> executors (map, on Ray) -> FitResults -> reduce -> Trial
+                                         Trial -> Fits -> Queue -> Executor (map, on Ray) -> FitResults -> reduce -> Trial
                                                            ^                                    |
-                                                           +------------- ledger <--------------+
+                                                           +------------- Ledger <--------------+
     Studies done -> outer refits -> Report + the final model
     Every step emits an Event; progress and MLflow only listen.
 
-1 describe: dimension, space. 2 open: data. 3 plan: seeds, epochs, folds, scoring and, since a problem holds a search, below
-the searches schedule, problem and plan. 4 ask: search. 5 map: sharing, guard, fit, lockstep, ledger, queue, executors. 6
-reduce: reduce, stats. 7 show: report, tracking. 8 the loop: studies, fit_map, scheduled_map, run, launch. 9 faces: estimator,
-build, job, interruption, drive, cluster, cli. A module imports only from those before it.
+Under all of them: `safety`, `errors`, the nouns (`trial`, `events`), `keys` (what names a fit), `inputs` (what users write).
+1 describe: `space`. 2 open: `data`. 3 ask: `search`. 4 plan: `plan`. 5 map: `worker` (the only code that runs on workers),
+`ledger`, `executors`. 6 reduce: `stats`, `reduce`. 7 the loop: `loop`. 8 show: `report`, `listeners`. 9 faces: `job`,
+`estimator`, `cluster`, `cli`. A folder imports only from those before it.
 
 With a schedule a trial is not expanded to fits: an executor runs it whole, epoch by epoch, and tells how it ended.
 """
@@ -28,9 +28,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from foldwise import cluster as cluster
     from foldwise.data import Dataset as Dataset
-    from foldwise.dimension import Categorical as Categorical
-    from foldwise.dimension import Float as Float
-    from foldwise.dimension import Int as Int
     from foldwise.errors import FoldwiseError as FoldwiseError
     from foldwise.errors import InputError as InputError
     from foldwise.errors import RunError as RunError
@@ -38,41 +35,46 @@ if TYPE_CHECKING:
     from foldwise.executors import SerialExecutor as SerialExecutor
     from foldwise.executors.ray import RayExecutor as RayExecutor
     from foldwise.executors.tune import TuneExecutor as TuneExecutor
-    from foldwise.job import Job as Job
+    from foldwise.job.job import Job as Job
     from foldwise.ledger.sql import SqlLedger as SqlLedger
-    from foldwise.plan import Plan as Plan
-    from foldwise.problem import Problem as Problem
+    from foldwise.listeners.tracking import load_model as load_model
+    from foldwise.loop.run import Run as Run
+    from foldwise.plan.plan import Plan as Plan
+    from foldwise.plan.problem import Problem as Problem
+    from foldwise.plan.schedule import Schedule as Schedule
     from foldwise.report import Report as Report
-    from foldwise.run import Run as Run
-    from foldwise.schedule import Schedule as Schedule
     from foldwise.search import GridSearch as GridSearch
     from foldwise.search import RandomSearch as RandomSearch
     from foldwise.search.optuna import OptunaSearch as OptunaSearch
-    from foldwise.space import SearchSpace as SearchSpace
+    from foldwise.space.dimension import Categorical as Categorical
+    from foldwise.space.dimension import Float as Float
+    from foldwise.space.dimension import Int as Int
+    from foldwise.space.space import SearchSpace as SearchSpace
 
 _HOMES = {
-    "Categorical": "dimension",
+    "Categorical": "space.dimension",
     "Dataset": "data",
-    "Float": "dimension",
+    "Float": "space.dimension",
     "FoldwiseError": "errors",
     "GridSearch": "search",
     "InputError": "errors",
-    "Int": "dimension",
-    "Job": "job",
+    "Int": "space.dimension",
+    "Job": "job.job",
     "NestedSearchCV": "estimator",
     "OptunaSearch": "search.optuna",
-    "Plan": "plan",
-    "Problem": "problem",
+    "Plan": "plan.plan",
+    "Problem": "plan.problem",
     "RandomSearch": "search",
     "RayExecutor": "executors.ray",
     "Report": "report",
-    "Run": "run",
+    "Run": "loop.run",
     "RunError": "errors",
-    "Schedule": "schedule",
-    "SearchSpace": "space",
+    "Schedule": "plan.schedule",
+    "SearchSpace": "space.space",
     "SerialExecutor": "executors",
     "SqlLedger": "ledger.sql",
     "TuneExecutor": "executors.tune",
+    "load_model": "listeners.tracking",
 }
 
 _MODULES = {"cluster"}

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from foldwise.masking import masked, printable, shown
+from foldwise.safety.masking import masked, printable, shown
 
 _LONGEST = 1000
 """Characters of an input error's problem: a job file may hold values of any length."""

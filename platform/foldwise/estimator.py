@@ -16,25 +16,25 @@ from sklearn.utils.metadata_routing import MetadataRouter, process_routing
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from foldwise.checks import is_integer
 from foldwise.data import Dataset
 from foldwise.errors import NON_FINITE, InputTypeError
 from foldwise.executors import make_executor
-from foldwise.launch import DEFAULT_EXPERIMENT, n_at_once, run_plan
+from foldwise.inputs.checks import is_integer
+from foldwise.job.launch import DEFAULT_EXPERIMENT, n_at_once, run_plan
 from foldwise.ledger import make_ledger
-from foldwise.masking import shown
-from foldwise.plan import FINAL, Plan
-from foldwise.problem import make_problem
-from foldwise.reduce import cv_results
+from foldwise.listeners.progress import ProgressLines
+from foldwise.loop.run import Interrupted, Run, native_studies
+from foldwise.loop.unfinished import Unfinished
+from foldwise.plan.plan import FINAL, Plan
+from foldwise.plan.problem import make_problem
+from foldwise.plan.routing import router_of
+from foldwise.plan.schedule import Schedule
+from foldwise.plan.scoring import make_scoring, scorers_by_name
+from foldwise.reduce.reduce import cv_results
 from foldwise.report import Report
 from foldwise.report.frames import outer_frame, trials_frame
-from foldwise.report.progress import ProgressLines
-from foldwise.routing import router_of
-from foldwise.run import Interrupted, Run, native_studies
-from foldwise.schedule import Schedule
-from foldwise.scoring import make_scoring, scorers_by_name
+from foldwise.safety.masking import shown
 from foldwise.search import make_search
-from foldwise.unfinished import Unfinished
 
 _OF_THE_FINAL_STUDY = (
     "best_estimator_", "best_score_", "refit_time_", "feature_names_in_", "best_params_", "best_index_", "cv_results_",
@@ -273,7 +273,7 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
             raise InputTypeError("verbose", f"expected an integer >= 0, got {self.verbose!r}")
         n_jobs = n_at_once(self.n_jobs)
         if self.tracking is not None or self.experiment is not None:
-            from foldwise.tracking import check_tracking  # lazily: only tracked searches need it
+            from foldwise.listeners.tracking import check_tracking  # lazily: only tracked searches need it
 
             check_tracking(self.tracking, self.experiment)
         executor = make_executor(self.executor, scheduled=self.schedule is not None)

@@ -14,7 +14,7 @@ from ray_head import RayHead
 
 import foldwise as fw
 from foldwise.cluster.submission import SubmissionState
-from foldwise.exit_codes import DONE, FAILED, INTERRUPTED, WRONG_INPUT
+from foldwise.job.exit_codes import DONE, FAILED, INTERRUPTED, WRONG_INPUT
 
 JOB = {
     "data": {"loader": "sklearn.datasets:load_iris"},

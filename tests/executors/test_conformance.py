@@ -5,7 +5,7 @@ import pytest
 import foldwise as fw
 from foldwise.errors import InputError, ResourcesError
 from foldwise.executors import make_executor
-from foldwise.resources import Resources
+from foldwise.plan.resources import Resources
 from foldwise.testing import ShuffledExecutor, check_executor
 
 EXECUTORS = {

@@ -15,11 +15,11 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.datasets import load_iris
 
 import foldwise as fw
-from foldwise.environment import changed, working_folder, working_in
 from foldwise.errors import ClusterError
 from foldwise.executors.ray import open_workshop
 from foldwise.executors.ray_session import SESSION
-from foldwise.imports import ImportPaths, import_paths, take_import_paths
+from foldwise.inputs.imports import ImportPaths, import_paths, take_import_paths
+from foldwise.plan.environment import changed, working_folder, working_in
 
 X, Y = load_iris(return_X_y=True)
 MODULE = """

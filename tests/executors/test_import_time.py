@@ -9,10 +9,10 @@ from sklearn.linear_model import SGDClassifier
 from sklearn.pipeline import make_pipeline
 
 import foldwise as fw
-from foldwise.fit import Workshop
-from foldwise.guard import FitGuard
-from foldwise.imports import add_import_paths
+from foldwise.inputs.imports import add_import_paths
 from foldwise.testing import small_plan
+from foldwise.worker.fit import Workshop
+from foldwise.worker.guard import FitGuard
 
 HELPERS = Path(__file__).parents[1] / "helpers"
 

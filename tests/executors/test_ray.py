@@ -18,7 +18,7 @@ import foldwise as fw
 from foldwise.errors import ClusterError, ResourcesError
 from foldwise.executors.losses import Loss
 from foldwise.executors.ray_session import SESSION, check_locally
-from foldwise.resources import Resources
+from foldwise.plan.resources import Resources
 from foldwise.testing import FaultyEstimator, small_plan
 
 IRIS = load_iris(return_X_y=True)

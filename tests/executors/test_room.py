@@ -4,7 +4,7 @@ import pytest
 
 from foldwise.errors import ResourcesError
 from foldwise.executors.room import Room
-from foldwise.resources import Resources
+from foldwise.plan.resources import Resources
 
 
 def node(alive=True, **resources):

@@ -20,11 +20,11 @@ import foldwise as fw
 from foldwise.errors import ClusterError, InputError
 from foldwise.executors.tune import TuneExecutor
 from foldwise.executors.tune.states import Storage
-from foldwise.fit import Workshop
-from foldwise.imports import add_import_paths
-from foldwise.pilot import fly
+from foldwise.inputs.imports import add_import_paths
+from foldwise.loop.pilot import fly
 from foldwise.testing import check_scheduled_executor, scheduled_plan
 from foldwise.trial import TrialState, count_epochs
+from foldwise.worker.fit import Workshop
 
 HELPERS = Path(__file__).parents[1] / "helpers"
 
@@ -239,7 +239,7 @@ def test_a_task_that_always_loses_its_process_fails_with_the_cause(tmp_path):
 def test_a_driver_that_is_killed_goes_on_where_its_trials_were(tmp_path):
     script = textwrap.dedent(f"""
         import foldwise as fw
-        from foldwise.imports import add_import_paths
+        from foldwise.inputs.imports import add_import_paths
         add_import_paths({str(HELPERS)!r})
         from epoch_estimators import Troubled
         from sklearn.datasets import load_iris
@@ -272,7 +272,7 @@ def test_a_driver_that_is_killed_goes_on_where_its_trials_were(tmp_path):
 def test_a_process_is_told_its_share_of_a_gpu_and_one_without_sees_none(tmp_path):
     script = textwrap.dedent(f"""
         import os, secrets
-        from foldwise.imports import add_import_paths
+        from foldwise.inputs.imports import add_import_paths
         add_import_paths({str(HELPERS)!r})
         os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(16), RAY_USAGE_STATS_ENABLED="0")
         os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "1"

@@ -30,11 +30,11 @@ from foldwise.executors.tune.explore import explore
 from foldwise.executors.tune.states import Pace, Storage
 from foldwise.executors.tune.tasks import FitTask, TrialTask
 from foldwise.executors.tune.trainable import FoldTrainable
-from foldwise.lockstep import Lockstep, fits_of
-from foldwise.resources import Resources
-from foldwise.space import SearchSpace
+from foldwise.plan.resources import Resources
+from foldwise.space.space import SearchSpace
 from foldwise.testing import scheduled_plan
 from foldwise.trial import FitResult, Segment, Trial, TrialEnd, TrialState
+from foldwise.worker.lockstep import Lockstep, fits_of
 
 PLAN = scheduled_plan()
 

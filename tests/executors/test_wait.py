@@ -5,7 +5,7 @@ import pytest
 from foldwise.errors import ClusterError
 from foldwise.executors.room import Room
 from foldwise.executors.wait import Wait
-from foldwise.resources import Resources
+from foldwise.plan.resources import Resources
 
 FULL = Room(Resources(), ({"CPU": 4.0},))
 EMPTY = Room(Resources(), ())

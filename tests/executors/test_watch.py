@@ -9,9 +9,9 @@ from foldwise.executors.losses import Loss
 from foldwise.executors.tune.compat import loss_of
 from foldwise.executors.tune.tasks import FitTask, TrialTask
 from foldwise.executors.tune.watch import Watch
-from foldwise.lockstep import fits_of
 from foldwise.testing import scheduled_plan
 from foldwise.trial import Segment, Trial
+from foldwise.worker.lockstep import fits_of
 
 PLAN = scheduled_plan()
 TRIAL = Trial(0, {"alpha": 1.0})

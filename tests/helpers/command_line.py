@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-import foldwise.cli
+import foldwise.cli.main
 
 
 def call(monkeypatch, capsys, *arguments):
@@ -13,6 +13,6 @@ def call(monkeypatch, capsys, *arguments):
     monkeypatch.setattr(sys, "stdout", sys.stdout)  # put back what `run` redirects
     capsys.readouterr()
     with pytest.raises(SystemExit) as end:
-        foldwise.cli.main()
+        foldwise.cli.main.main()
     captured = capsys.readouterr()
     return end.value.code or 0, captured.out, captured.err

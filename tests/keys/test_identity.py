@@ -27,9 +27,9 @@ from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
 import foldwise as fw
-from foldwise.fit import Workshop
 from foldwise.keys import versions
 from foldwise.ledger.base import scorer_of
+from foldwise.worker.fit import Workshop
 
 X, Y = load_iris(return_X_y=True)
 X, Y = X[::5].copy(), Y[::5].copy()

@@ -8,10 +8,11 @@ from own_networks import perceptron
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from foldwise.epochs import EpochTrainer, changeable, changed, check_epochs, train_lineage
 from foldwise.errors import InputError
 from foldwise.models import KerasClassifier, MLPNetClassifier
+from foldwise.plan.epochs import changeable, changed, check_epochs
 from foldwise.trial import Segment
+from foldwise.worker.epochs import EpochTrainer, train_lineage
 
 SLOW = {"mlpnetclassifier__learning_rate": 0.01, "mlpnetclassifier__dropout": 0.0}
 FAST = {"mlpnetclassifier__learning_rate": 0.05, "mlpnetclassifier__dropout": 0.3}

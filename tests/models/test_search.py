@@ -12,11 +12,11 @@ from sklearn.preprocessing import StandardScaler
 
 import foldwise as fw
 from foldwise.data import Dataset
-from foldwise.epochs import changeable
 from foldwise.keys import Digester, digest
 from foldwise.keys.versions import versions_of
+from foldwise.listeners.tracking.model import requirements, save_model
 from foldwise.models import KerasClassifier, MLPNetClassifier, WideDeepClassifier
-from foldwise.tracking.model import requirements, save_model
+from foldwise.plan.epochs import changeable
 
 ROOT = Path(__file__).parents[2]
 SMALL = {"units": 8, "epochs": 2, "learning_rate": 0.05}

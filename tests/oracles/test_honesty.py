@@ -10,13 +10,13 @@ from sklearn.model_selection import GroupKFold, StratifiedKFold
 from sklearn.neighbors import KNeighborsClassifier
 
 import foldwise as fw
-from foldwise.fit import Workshop
 from foldwise.keys import digest
-from foldwise.plan import FINAL
-from foldwise.run import Run
+from foldwise.loop.run import Run
+from foldwise.plan.plan import FINAL
 from foldwise.search.base import Asker, Search
 from foldwise.search.grid import GridSearch
 from foldwise.testing import RecordingEstimator
+from foldwise.worker.fit import Workshop
 
 
 class Overheard:

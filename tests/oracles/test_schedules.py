@@ -9,7 +9,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import foldwise as fw
-from foldwise.stats import corrected_t_interval
+from foldwise.stats.intervals import corrected_t_interval
 
 SPACE = {
     "mlpclassifier__alpha": fw.Float(1e-5, 10, log=True),

@@ -23,7 +23,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 import foldwise as fw
-from foldwise.stats import corrected_t_interval
+from foldwise.stats.intervals import corrected_t_interval
 
 IRIS_GRID = {"C": [1, 10, 100], "gamma": [0.01, 0.1]}
 

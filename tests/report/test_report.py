@@ -14,12 +14,12 @@ from sklearn.svm import SVC
 
 import foldwise as fw
 from foldwise.executors import SerialExecutor
+from foldwise.listeners.progress import ProgressBar
+from foldwise.loop.run import Run
 from foldwise.report import MetricReport
 from foldwise.report.metric import plain, show
-from foldwise.report.progress import ProgressBar
 from foldwise.report.text import duration, optimism_words, sentence, weighing_words
-from foldwise.run import Run
-from foldwise.stats import Interval
+from foldwise.stats.intervals import Interval
 from foldwise.testing import ShuffledExecutor, small_plan
 
 SCORE = MetricReport((0.9, 1.0), 0.979, 0.01, Interval(0.965, 0.993, "t"), 0.982, 0.003, title="accuracy")

@@ -4,8 +4,8 @@ from foldwise.errors import Failure
 from foldwise.events import Counts, FitEnded
 from foldwise.executors import SerialExecutor
 from foldwise.ledger import MemoryLedger
+from foldwise.loop.run import Run
 from foldwise.report.tracebacks import FirstTracebacks
-from foldwise.run import Run
 from foldwise.testing import FaultyEstimator, small_plan
 from foldwise.trial import FitResult
 

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.model_selection import ParameterGrid
 
-from foldwise.dimension import Categorical, Float, Int
 from foldwise.errors import InputError, SpaceError
 from foldwise.search import GridSearch
-from foldwise.space import SearchSpace
+from foldwise.space.dimension import Categorical, Float, Int
+from foldwise.space.space import SearchSpace
 
 lists = st.lists(st.one_of(st.integers(0, 3), st.sampled_from(["a", None])), min_size=1, max_size=3)
 grids = st.dictionaries(st.text("abcdef", min_size=1, max_size=2), lists, max_size=4)

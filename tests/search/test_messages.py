@@ -12,7 +12,7 @@ from sklearn.tree import DecisionTreeClassifier
 import foldwise as fw
 from foldwise.errors import MissingPackageError, RunError
 from foldwise.search.optuna import OptunaSearch
-from foldwise.space import SearchSpace
+from foldwise.space.space import SearchSpace
 
 
 class Talks(optuna.samplers.RandomSampler):

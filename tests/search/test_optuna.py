@@ -13,12 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
-from foldwise.dimension import Categorical, Float, Int
 from foldwise.errors import InputError, InputTypeError, MissingPackageError, SpaceError
 from foldwise.keys import digest
 from foldwise.search import make_search
 from foldwise.search.optuna import OptunaSearch
-from foldwise.space import SearchSpace
+from foldwise.space.dimension import Categorical, Float, Int
+from foldwise.space.space import SearchSpace
 from foldwise.trial import Trial, TrialState
 
 PLAIN = {"x": Float(0, 1), "n": Int(1, 10), "k": ["a", "b"]}

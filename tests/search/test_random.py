@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.model_selection import ParameterGrid, ParameterSampler
 
-from foldwise.dimension import Categorical, Float, Int
 from foldwise.search import RandomSearch
-from foldwise.space import SearchSpace
+from foldwise.space.dimension import Categorical, Float, Int
+from foldwise.space.space import SearchSpace
 
 
 def asked(space, n_trials, seed=0):

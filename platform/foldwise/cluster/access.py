@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from foldwise.errors import ClusterError, InputError
 from foldwise.executors.ray_session import SESSION
-from foldwise.masking import masked
+from foldwise.safety.masking import masked
 
 DEFAULT_ADDRESS = "http://127.0.0.1:8265"
 _ENVIRONMENT = "RAY_API_SERVER_ADDRESS"

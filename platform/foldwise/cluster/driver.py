@@ -13,15 +13,15 @@ from pathlib import Path
 
 from foldwise.cluster.parcel import python_here
 from foldwise.cluster.postscript import Postscript, RemoteReport
-from foldwise.drive import drive
 from foldwise.errors import ClusterError, FoldwiseError, InputError, MissingPackageError
 from foldwise.events import Listener
-from foldwise.exit_codes import error_line, exit_code
-from foldwise.job import Job, default_tracking
+from foldwise.job.drive import drive
+from foldwise.job.exit_codes import error_line, exit_code
+from foldwise.job.job import Job, default_tracking
 from foldwise.ledger import DEFAULT_LEDGER, ENVIRONMENT_LEDGER, default_ledger
-from foldwise.masking import masked, shown
-from foldwise.report.progress import ProgressLines
+from foldwise.listeners.progress import ProgressLines
 from foldwise.report.tracebacks import FirstTracebacks
+from foldwise.safety.masking import masked, shown
 
 _FOLDER = "foldwise"
 _SEEN_HERE = "the cluster's head must see it by this path"

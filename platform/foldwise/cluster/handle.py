@@ -10,7 +10,7 @@ from foldwise.cluster.jobs_api import PATIENCE, JobsApi
 from foldwise.cluster.postscript import Postscript, RemoteReport, last_line, shown
 from foldwise.cluster.submission import Submission, SubmissionState
 from foldwise.errors import ClusterError
-from foldwise.exit_codes import DONE, FAILED, INTERRUPTED
+from foldwise.job.exit_codes import DONE, FAILED, INTERRUPTED
 
 _LOOK_EVERY = 1.0  # seconds
 STOP_SECONDS = 120

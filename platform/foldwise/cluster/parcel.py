@@ -18,10 +18,10 @@ from foldwise.cluster.code_files import CodeFiles
 from foldwise.cluster.submission import series_name
 from foldwise.cluster.travel import check_travels
 from foldwise.errors import InputError
-from foldwise.imports import import_root
-from foldwise.job import Job
-from foldwise.space import find_space
-from foldwise.yaml_file import read_yaml, to_yaml
+from foldwise.inputs.imports import import_root
+from foldwise.inputs.yaml_file import read_yaml, to_yaml
+from foldwise.job.job import Job
+from foldwise.space.space import find_space
 
 JOB_FILE = "foldwise-job.yaml"
 MOST_BYTES = 100 * 2**20

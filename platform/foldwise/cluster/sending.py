@@ -16,9 +16,9 @@ from foldwise.cluster.parcel import JOB_FILE, Parcel, python_here
 from foldwise.cluster.submission import find, latest_of
 from foldwise.errors import ClusterError, InputError, MissingPackageError
 from foldwise.executors.room import Room
-from foldwise.job import Job
-from foldwise.masking import masked
-from foldwise.resources import Resources
+from foldwise.job.job import Job
+from foldwise.plan.resources import Resources
+from foldwise.safety.masking import masked
 
 _MOST_RACES = 5
 _MOST_NAMED = 5

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from foldwise.checks import is_file
 from foldwise.data.dataset import Dataset
 from foldwise.errors import DataError, nearest
-from foldwise.imports import resolve
+from foldwise.inputs.checks import is_file
+from foldwise.inputs.imports import resolve
 
 
 def load_dataset(

@@ -5,9 +5,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
 
-from foldwise.limits import Limits
-from foldwise.plan import Plan
-from foldwise.resources import Resources
+from foldwise.plan.limits import Limits
+from foldwise.plan.plan import Plan
+from foldwise.plan.resources import Resources
 from foldwise.trial import Fit, FitResult, Trial, TrialEnd
 
 

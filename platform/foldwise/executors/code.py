@@ -15,11 +15,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from foldwise.executors.own_modules import forget_changed_modules
-from foldwise.fit import failure_of
-from foldwise.imports import ImportPaths, take_import_paths
+from foldwise.inputs.imports import ImportPaths, take_import_paths
 from foldwise.keys.versions import owner_of
+from foldwise.plan.world import World
 from foldwise.trial import FitResult
-from foldwise.world import World
+from foldwise.worker.fit import failure_of
 
 _PATIENCE = 60.0  # seconds in which a worker should answer
 _senders: Counter[str] = Counter()

@@ -11,9 +11,9 @@ import time
 from collections.abc import Sequence
 
 from foldwise.errors import Failure
-from foldwise.fit import Workshop
-from foldwise.resources import Resources
+from foldwise.plan.resources import Resources
 from foldwise.trial import Fit, FitResult
+from foldwise.worker.fit import Workshop
 
 GPU_FRACTION = "FOLDWISE_GPU_FRACTION"
 """Environment variable: the share of a GPU that a process may fill; not set where it has whole ones, or none."""

@@ -8,7 +8,7 @@ from typing import Any
 from foldwise.errors import InputError, InputTypeError, nearest
 from foldwise.executors.base import Executor, ScheduledExecutor
 from foldwise.executors.serial import SerialExecutor
-from foldwise.problem import Problem
+from foldwise.plan.problem import Problem
 
 
 def _ray(**options: Any) -> Executor:

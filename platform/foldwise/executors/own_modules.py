@@ -12,7 +12,7 @@ import sys
 from importlib.machinery import PathFinder
 from pathlib import Path
 
-from foldwise.imports import installed_roots
+from foldwise.inputs.imports import installed_roots
 
 State = tuple[str, int, int]
 """A file, its time in nanoseconds, and its size."""

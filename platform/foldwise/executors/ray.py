@@ -24,16 +24,16 @@ from foldwise.executors.ray_session import SESSION, check_locally, waited_for
 from foldwise.executors.room import Room
 from foldwise.executors.turns import Turns
 from foldwise.executors.wait import Wait
-from foldwise.fit import Workshop, failure_of
-from foldwise.guard import FitGuard
-from foldwise.imports import ImportPaths, import_paths, take_import_paths
-from foldwise.limits import Limits
-from foldwise.masking import masked
-from foldwise.plan import Plan
-from foldwise.resources import Resources
-from foldwise.threads import limited_threads
+from foldwise.inputs.imports import ImportPaths, import_paths, take_import_paths
+from foldwise.plan.limits import Limits
+from foldwise.plan.plan import Plan
+from foldwise.plan.resources import Resources
+from foldwise.plan.world import World
+from foldwise.safety.masking import masked
 from foldwise.trial import Fit, FitResult
-from foldwise.world import World
+from foldwise.worker.fit import Workshop, failure_of
+from foldwise.worker.guard import FitGuard
+from foldwise.worker.threads import limited_threads
 
 _NODES_EVERY = 1.0  # seconds between counts of the nodes, which come and go
 _COUNTING = 0.01  # share of the time that counting them may take, where they are many

@@ -14,11 +14,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from foldwise.environment import changes, working_folder
 from foldwise.errors import ClusterError, ResourcesError
 from foldwise.executors.session_folder import SessionFolder
-from foldwise.resources import Resources
-from foldwise.world import World
+from foldwise.plan.environment import changes, working_folder
+from foldwise.plan.resources import Resources
+from foldwise.plan.world import World
 
 _DEFAULTS = {
     "RAY_AUTH_MODE": "token",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from foldwise.errors import ResourcesError
-from foldwise.resources import Resources
+from foldwise.plan.resources import Resources
 
 Amounts = Mapping[str, float]
 

@@ -7,12 +7,12 @@ from collections.abc import Collection, Sequence
 
 from foldwise.errors import InputError, ResourcesError
 from foldwise.executors.base import Executor
-from foldwise.fit import Workshop
-from foldwise.guard import FitGuard
-from foldwise.limits import Limits
-from foldwise.plan import Plan
-from foldwise.resources import Resources
+from foldwise.plan.limits import Limits
+from foldwise.plan.plan import Plan
+from foldwise.plan.resources import Resources
 from foldwise.trial import Fit, FitResult
+from foldwise.worker.fit import Workshop
+from foldwise.worker.guard import FitGuard
 
 
 class SerialExecutor(Executor):

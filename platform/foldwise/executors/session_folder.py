@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from foldwise.errors import ClusterError
-from foldwise.private_files import is_own, open_to_others
+from foldwise.safety.private_files import is_own, open_to_others
 
 _PREFIX = "fw-"
 _LOCK = ".foldwise-session"

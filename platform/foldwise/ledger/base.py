@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from foldwise.errors import Failure, InputTypeError
 from foldwise.keys import digest
-from foldwise.plan import Plan
+from foldwise.plan.plan import Plan
 from foldwise.trial import Fit, FitResult, TrialEnd
 
 Finished: TypeAlias = tuple[Fit, FitResult]

@@ -19,8 +19,8 @@ from tenacity import Retrying, retry_if_exception_message, stop_after_delay, wai
 from foldwise.errors import InputError, LedgerError, MissingPackageError
 from foldwise.ledger.named import is_url
 from foldwise.ledger.schema import SCHEMA, meta, metadata
-from foldwise.masking import masked
-from foldwise.private_files import make_file
+from foldwise.safety.masking import masked
+from foldwise.safety.private_files import make_file
 
 _PATIENCE = 60  # seconds that a write waits for other processes' writes
 _TURN = 0x666F6C64  # PostgreSQL's advisory lock of whoever writes

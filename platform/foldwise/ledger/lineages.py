@@ -6,10 +6,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from foldwise.dimension import Categorical
 from foldwise.keys import label
-from foldwise.masking import masked_tree
-from foldwise.space import SearchSpace
+from foldwise.safety.masking import masked_tree
+from foldwise.space.dimension import Categorical
+from foldwise.space.space import SearchSpace
 from foldwise.trial import Lineage, Segment
 
 _CHOICE = "choice"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from foldwise.errors import NON_FINITE, Failure
 from foldwise.ledger.base import EndedTrial, Entries, Finished, Ledger, holds_all, merged, scorer_of
-from foldwise.plan import Plan
+from foldwise.plan.plan import Plan
 from foldwise.trial import Fit, FitResult, TrialEnd, TrialState
 
 

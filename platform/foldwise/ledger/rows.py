@@ -10,8 +10,8 @@ from typing import Any
 
 from foldwise.errors import NON_FINITE, Failure
 from foldwise.ledger.base import EndedTrial, Finished
-from foldwise.masking import masked, masked_tree
-from foldwise.plan import Plan
+from foldwise.plan.plan import Plan
+from foldwise.safety.masking import masked, masked_tree
 from foldwise.trial import FitResult, Lineage, TrialEnd, TrialState
 
 WHOLE = -1

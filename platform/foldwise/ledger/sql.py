@@ -16,7 +16,7 @@ from foldwise.ledger.database import Database, in_parts
 from foldwise.ledger.lineages import LineageWriter
 from foldwise.ledger.rows import fit_row, folds_of, origin_row, result_of, score_rows, storable, trial_end_of, trial_row
 from foldwise.ledger.schema import fits, origins, scores, trials
-from foldwise.plan import Plan
+from foldwise.plan.plan import Plan
 from foldwise.trial import Fit, FitResult, TrialEnd, TrialState
 
 

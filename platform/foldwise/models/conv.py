@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from foldwise.checks import is_integer
 from foldwise.errors import DataError, InputTypeError
+from foldwise.inputs.checks import is_integer
 from foldwise.models.arrays import OnArrays
 from foldwise.models.params import Role, param, whole
 from foldwise.models.specs import Meta

@@ -7,8 +7,8 @@ import enum
 from collections.abc import Callable, Collection
 from typing import Any
 
-from foldwise.checks import is_finite, is_integer
 from foldwise.errors import InputError, InputTypeError, nearest
+from foldwise.inputs.checks import is_finite, is_integer
 
 
 class Role(enum.Enum):

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from foldwise.reduce import OuterResult
+from foldwise.reduce.reduce import OuterResult
 from foldwise.trial import Trial
 
 

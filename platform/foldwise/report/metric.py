@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from foldwise.masking import masked_tree, masked_value, printable, shown
 from foldwise.report.digits import Digits
-from foldwise.stats import Interval
+from foldwise.safety.masking import masked_tree, masked_value, printable, shown
+from foldwise.stats.intervals import Interval
 from foldwise.trial import Params
 
 

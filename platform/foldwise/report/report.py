@@ -14,14 +14,14 @@ import numpy as np
 from foldwise.errors import Failure
 from foldwise.events import Counts
 from foldwise.keys import label
-from foldwise.masking import masked, shown
-from foldwise.plan import FINAL, Plan
-from foldwise.reduce import Choice, FitWarning, OuterResult
+from foldwise.plan.plan import FINAL, Plan
+from foldwise.plan.scoring import Scoring
+from foldwise.reduce.reduce import Choice, FitWarning, OuterResult
 from foldwise.report import text
 from foldwise.report.metric import MetricReport, plain, plain_params, show_param, show_params
 from foldwise.report.training import TrainingReport, lineage_dicts, lineage_lines, training_report
-from foldwise.scoring import Scoring
-from foldwise.stats import nested_interval
+from foldwise.safety.masking import masked, shown
+from foldwise.stats.intervals import nested_interval
 from foldwise.trial import Lineage, Params, Trial
 
 _MOST_WARNINGS = _MOST_CAUSES = 5

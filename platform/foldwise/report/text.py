@@ -11,10 +11,10 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from foldwise.masking import printable
-from foldwise.reduce import OuterResult
+from foldwise.reduce.reduce import OuterResult
 from foldwise.report.digits import Digits
 from foldwise.report.metric import MetricReport, show_params
+from foldwise.safety.masking import printable
 
 _WIDTH = 120
 WEIGHTED = (

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from foldwise.plan import Plan
+from foldwise.plan.plan import Plan
+from foldwise.plan.schedule import PBT, Schedule
 from foldwise.report.metric import plain_params, show_param
-from foldwise.schedule import PBT, Schedule
 from foldwise.trial import Lineage, Params, Trial, TrialState
 
 

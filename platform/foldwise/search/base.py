@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, ClassVar
 
-from foldwise.space import SearchSpace
+from foldwise.space.space import SearchSpace
 from foldwise.trial import Params, Trial
 
 

@@ -9,7 +9,7 @@ from sklearn.model_selection import ParameterGrid
 
 from foldwise.errors import InputError
 from foldwise.search.base import Asker, ListedAsker, Search
-from foldwise.space import SearchSpace
+from foldwise.space.space import SearchSpace
 
 
 @dataclass(frozen=True)

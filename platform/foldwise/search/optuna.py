@@ -15,14 +15,14 @@ from optuna.distributions import FloatDistribution, IntDistribution
 from optuna.samplers import BaseSampler, BruteForceSampler, GridSampler
 from optuna.trial import TrialState as OptunaState
 
-from foldwise.dimension import Categorical, Dimension, Distribution, Float, Int
 from foldwise.errors import InputError, InputTypeError, MissingPackageError, RunError, nearest
 from foldwise.keys import digest
 from foldwise.process import ignored_warnings
 from foldwise.search.base import Asker, Search
 from foldwise.search.messages import Messages
 from foldwise.search.random import DEFAULT_TRIALS
-from foldwise.space import SearchSpace
+from foldwise.space.dimension import Categorical, Dimension, Distribution, Float, Int
+from foldwise.space.space import SearchSpace
 from foldwise.trial import Trial, TrialState
 
 _STATES = {TrialState.PRUNED: OptunaState.PRUNED}

@@ -10,9 +10,9 @@ from typing import Any, ClassVar
 
 from sklearn.model_selection import ParameterSampler
 
-from foldwise.dimension import Int
 from foldwise.search.base import Asker, ListedAsker, Search
-from foldwise.space import SearchSpace
+from foldwise.space.dimension import Int
+from foldwise.space.space import SearchSpace
 
 DEFAULT_TRIALS = 50
 _SUBSPACE = ""  # sorts before every name

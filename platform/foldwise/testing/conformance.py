@@ -15,14 +15,14 @@ from sklearn.tree import DecisionTreeClassifier
 from foldwise.data import Dataset
 from foldwise.errors import NON_FINITE
 from foldwise.executors import Executor
-from foldwise.fit import Workshop
 from foldwise.keys import digest
-from foldwise.plan import Plan
-from foldwise.problem import make_problem
+from foldwise.plan.plan import Plan
+from foldwise.plan.problem import make_problem
 from foldwise.search import Asker, Search, make_search
-from foldwise.space import SearchSpace
+from foldwise.space.space import SearchSpace
 from foldwise.testing.estimators import FaultyEstimator
 from foldwise.trial import Fit, FitResult, Segment, Trial, TrialState
+from foldwise.worker.fit import Workshop
 
 
 def small_plan(estimator: Any = None, space: Any = None, search: Any = "grid", **options: Any) -> Plan:

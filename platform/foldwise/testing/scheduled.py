@@ -6,10 +6,10 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from foldwise.executors import ScheduledExecutor, SerialExecutor
-from foldwise.lockstep import Lockstep, Progress, fits_of
-from foldwise.plan import Plan
-from foldwise.schedule import PBT, Schedule
+from foldwise.plan.plan import Plan
+from foldwise.plan.schedule import PBT, Schedule
 from foldwise.trial import Params, Trial, TrialEnd, TrialState
+from foldwise.worker.lockstep import Lockstep, Progress, fits_of
 
 
 class SerialScheduledExecutor(SerialExecutor, ScheduledExecutor):

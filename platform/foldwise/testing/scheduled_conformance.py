@@ -10,12 +10,12 @@ from sklearn.linear_model import SGDClassifier
 
 from foldwise.errors import NON_FINITE
 from foldwise.executors import ScheduledExecutor
-from foldwise.fit import Workshop
-from foldwise.plan import Plan, Study
-from foldwise.schedule import PBT
+from foldwise.plan.plan import Plan, Study
+from foldwise.plan.schedule import PBT
 from foldwise.testing.conformance import small_plan
 from foldwise.testing.estimators import FaultyEstimator
 from foldwise.trial import FitResult, FoldScores, Segment, Trial, TrialEnd, TrialState, count_epochs
+from foldwise.worker.fit import Workshop
 
 _ALPHAS = [1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0]
 

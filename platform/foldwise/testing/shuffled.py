@@ -7,9 +7,9 @@ from collections.abc import Collection, Sequence
 import numpy as np
 
 from foldwise.executors import Executor
-from foldwise.fit import Workshop
-from foldwise.plan import Plan
+from foldwise.plan.plan import Plan
 from foldwise.trial import Fit, FitResult
+from foldwise.worker.fit import Workshop
 
 
 class ShuffledExecutor(Executor):

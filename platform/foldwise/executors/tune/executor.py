@@ -18,14 +18,14 @@ from foldwise.executors.tune.known import Known
 from foldwise.executors.tune.states import STORAGE, Storage
 from foldwise.executors.tune.tasks import FitTask, Task, TrialTask
 from foldwise.executors.wait import Wait
-from foldwise.fit import Workshop
-from foldwise.guard import FitGuard
-from foldwise.imports import import_paths
-from foldwise.limits import Limits
-from foldwise.lockstep import fits_of
-from foldwise.plan import Plan
-from foldwise.resources import Resources
+from foldwise.inputs.imports import import_paths
+from foldwise.plan.limits import Limits
+from foldwise.plan.plan import Plan
+from foldwise.plan.resources import Resources
 from foldwise.trial import Fit, FitResult, Trial, TrialEnd
+from foldwise.worker.fit import Workshop
+from foldwise.worker.guard import FitGuard
+from foldwise.worker.lockstep import fits_of
 
 _NODES_EVERY = 1.0  # seconds between counts of the nodes, which come and go
 

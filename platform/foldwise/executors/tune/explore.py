@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from foldwise.dimension import Categorical, Dimension, Distribution, Float, Int
 from foldwise.keys import label
-from foldwise.space import SearchSpace
+from foldwise.space.dimension import Categorical, Dimension, Distribution, Float, Int
+from foldwise.space.space import SearchSpace
 from foldwise.trial import Params
 
 DRAWN_ANEW = 0.25

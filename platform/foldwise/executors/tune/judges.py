@@ -20,15 +20,15 @@ from ray.tune.schedulers import (
     TrialScheduler,
 )
 
-from foldwise.epochs import changed
 from foldwise.executors.tune.explore import explore
 from foldwise.executors.tune.known import Known, Recalled, as_seen
 from foldwise.executors.tune.tasks import Task, TrialTask
 from foldwise.keys import derive_seed
-from foldwise.plan import Plan
+from foldwise.keys.seeds import seeded
+from foldwise.plan.epochs import changed
+from foldwise.plan.plan import Plan
+from foldwise.plan.schedule import Schedule, changing
 from foldwise.process import ONE_AT_A_TIME
-from foldwise.schedule import Schedule, changing
-from foldwise.seeds import seeded
 
 _FITS = ""
 """Stands for the study of plain fits, which nobody judges."""

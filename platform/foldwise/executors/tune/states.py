@@ -19,7 +19,7 @@ from typing import Any
 from pyarrow import ArrowException, fs
 
 from foldwise.errors import InputError
-from foldwise.private_files import is_own, make_file, open_to_others
+from foldwise.safety.private_files import is_own, make_file, open_to_others
 
 DEFAULT_STORAGE = ".foldwise/tune"
 _HERE = ".here"

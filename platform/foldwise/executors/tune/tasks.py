@@ -6,8 +6,8 @@ import time
 from dataclasses import dataclass, field, replace
 
 from foldwise.errors import Failure
-from foldwise.lockstep import Progress
 from foldwise.trial import Fit, FitResult, Params, Segment, Trial, TrialEnd, TrialState
+from foldwise.worker.lockstep import Progress
 
 AS_ASKED = ""
 """The origin of a trial that has not taken another one's place."""

@@ -19,12 +19,12 @@ from foldwise.executors.devices import is_out_of_gpu_memory, tell_share
 from foldwise.executors.ray import make_ready, open_workshop
 from foldwise.executors.tune.states import Pace, Storage
 from foldwise.executors.tune.tasks import AS_ASKED, FitTask, Task, TrialTask
-from foldwise.fit import Workshop
-from foldwise.guard import FitGuard
-from foldwise.imports import ImportPaths
-from foldwise.lockstep import Lockstep, Progress
-from foldwise.resources import Resources
+from foldwise.inputs.imports import ImportPaths
+from foldwise.plan.resources import Resources
 from foldwise.trial import FitResult
+from foldwise.worker.fit import Workshop
+from foldwise.worker.guard import FitGuard
+from foldwise.worker.lockstep import Lockstep, Progress
 
 _NOT_KEPT = "builtins:RuntimeWarning"
 

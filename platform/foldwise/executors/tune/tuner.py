@@ -29,11 +29,11 @@ from foldwise.executors.tune.states import Storage
 from foldwise.executors.tune.tasks import FitTask, Task
 from foldwise.executors.tune.trainable import CannotOpen, FoldTrainable, Spent
 from foldwise.executors.tune.watch import Watch
-from foldwise.fit import failure_of
-from foldwise.imports import ImportPaths
-from foldwise.lockstep import Progress
-from foldwise.resources import Resources
+from foldwise.inputs.imports import ImportPaths
+from foldwise.plan.resources import Resources
 from foldwise.trial import FitResult
+from foldwise.worker.fit import failure_of
+from foldwise.worker.lockstep import Progress
 
 _MORE_TRIES = 3
 """Actors that a task which is given up may ask for, to say how it ended, before that is said for it."""

@@ -9,8 +9,8 @@ from typing import Any
 from foldwise.errors import Failure
 from foldwise.executors.losses import Loss
 from foldwise.executors.tune.tasks import FitTask, Task
-from foldwise.guard import FitGuard
 from foldwise.trial import count_epochs
+from foldwise.worker.guard import FitGuard
 
 _SPARE = 30.0
 """Seconds that an actor may take to end itself, or to import what a fit asks for, before the driver ends it."""

@@ -1,0 +1,1 @@
+"""Step 9, faces: the command line."""

@@ -1,0 +1,5 @@
+"""``python -m foldwise.cli``."""
+
+from foldwise.cli.main.main import main
+
+main()

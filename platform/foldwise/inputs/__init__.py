@@ -1,0 +1,1 @@
+"""What users write: checks of values, objects imported by name, YAML files."""

@@ -1,0 +1,1 @@
+"""Step 8, show: who listens to events. A search waits for none of them."""

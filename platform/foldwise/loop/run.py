@@ -1,0 +1,343 @@
+"""Step 8, the loop: ask -> map -> reduce -> tell, until every study is judged.
+
+One flat queue holds the fits of all studies; the loop lives here, in the driver, and nothing on a worker waits. A command
+line, a notebook and a cluster job drive the same `Run`.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Any
+
+from foldwise.errors import RunError, StudyFailedError, causes_counted, failed
+from foldwise.events import Counts, Event, Listener, RunEnded, RunStarted, RunWaits, StudyEnded, TrialEnded
+from foldwise.executors import Executor, ScheduledExecutor, check_executor
+from foldwise.ledger import Ledger, NoLedger
+from foldwise.loop.account import Account
+from foldwise.loop.fit_map import FitMap
+from foldwise.loop.scheduled_map import ScheduledMap
+from foldwise.loop.studies import LiveStudy, TrialMap
+from foldwise.plan.plan import FINAL, Plan, Study
+from foldwise.plan.scoring import Scoring
+from foldwise.reduce.reduce import choose, end_trial, judge, named_alike, reduce_trial
+from foldwise.report import Report, make_report
+from foldwise.trial import FitResult, Trial, TrialEnd
+
+_PATIENCE = 1.0  # seconds between looks at what keeps an executor waiting
+_LOOK = 0.1  # seconds between looks at what another process is at, or at trials while fits run beside them
+_GRACE = 5.0  # seconds in which what runs may finish, once the run is to end early
+INTERRUPTED = "interrupted"
+
+
+class Interrupted(KeyboardInterrupt):
+    """The run was interrupted; ``report`` gives the outer folds that are complete, ``run`` all that is finished."""
+
+    def __init__(self, report: Report, run: Run) -> None:
+        super().__init__("interrupted")
+        self.report, self.run = report, run
+
+
+class Run:
+    """A plan being carried out.
+
+    Parameters
+    ----------
+    plan : Plan
+        What to run.
+    executor : Executor
+        Where fits run; opened and closed here.
+    ledger : Ledger, optional
+        Finished fits of other runs, and where this one's are kept; None: they live as long as the run.
+    listeners : iterable of callable
+        Each is handed every event.
+    n_jobs : int, optional
+        At most so many fits at once.
+    stop : callable, optional
+        Asked between steps; once it says True, nothing more is begun, and the run ends in good order.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.svm import SVC
+    >>> import foldwise as fw
+    >>> search = fw.NestedSearchCV(SVC(), {"C": [1, 10]}, search="grid", executor="serial")
+    >>> run = Run(search.plan(*load_iris(return_X_y=True)), fw.SerialExecutor())
+    >>> while run.step():
+    ...     pass
+    >>> run.report().n_fits
+    31
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        executor: Executor,
+        ledger: Ledger | None = None,
+        listeners: Iterable[Listener] = (),
+        n_jobs: int | None = None,
+        stop: Callable[[], bool] | None = None,
+    ) -> None:
+        self.plan = plan
+        self.ended: str | None = None  # why it ended before its end
+        self.model: FitResult | None = None
+        self.trouble: list[Exception] = []  # what went wrong as it was closed, when all was done
+        self._executor, self._n_jobs, self._stop = executor, n_jobs, stop
+        self._ledger = NoLedger() if ledger is None else ledger
+        self._listeners = tuple(listeners)
+        self._account = Account(plan)
+        self._fits = FitMap(plan, executor, self._account, self._emit)
+        self._scheduled: ScheduledMap | None = None
+        if plan.problem.schedule is not None:
+            check_executor(executor, plan.problem)
+            assert isinstance(executor, ScheduledExecutor)
+            self._scheduled = ScheduledMap(plan, executor, self._fits, self._account, self._emit)
+        self._started = self._seconds = 0.0
+        self._is_open = False
+        self._waited: str | None = None
+        self.studies = {study.name: self._live(study) for study in plan.studies}
+
+    @property
+    def counts(self) -> Counts:
+        """Fits so far."""
+        return self._account.counts
+
+    @property
+    def scoring(self) -> Scoring:
+        """The problem's scoring; a callable names its metrics with its first scores."""
+        return self._account.scoring
+
+    # --- driving ---
+
+    def execute(self) -> Report:
+        """Run to the end and return the report; a partial one if it is told to stop, or its time is over.
+
+        Raises
+        ------
+        StudyFailedError
+            If no trial of a study finished, or the first fits all failed alike.
+        FitFailedError
+            If a fit failed and the problem's ``error_score`` is "raise".
+        Interrupted
+            If interrupted from the keyboard; it carries the report of what is complete.
+        """
+        try:
+            while self.step():
+                pass
+            return self.report()
+        except KeyboardInterrupt as error:
+            self.abort(error)
+            raise Interrupted(self.report(), self) from None
+        except BaseException as error:
+            self.abort(error)
+            raise
+
+    def step(self) -> bool:
+        """Ask, map, reduce and tell once; returns whether anything is left to do."""
+        if self._is_done or self.ended is not None:
+            return False
+        if not self._is_open:
+            self._open()
+        self.ended = self._why_end()
+        if self.ended is not None:
+            self._wind_up()
+            return False
+        self._ask()
+        self._fits.submit()
+        self._take(_LOOK if self._fits.n_aside else _PATIENCE)
+        if self._fits.n_aside and not self._fits.n_chunks:
+            time.sleep(_LOOK)
+        self._fits.entries.renew()
+        self._say_waiting()
+        if not self._is_done:
+            return True
+        self._close(None)
+        return False
+
+    def abort(self, error: BaseException | None = None) -> None:
+        """Stop asking, give up what runs, and keep what is finished."""
+        if self._is_open:
+            interrupted = error is None or isinstance(error, KeyboardInterrupt)
+            self.ended = INTERRUPTED if interrupted else type(error).__name__
+            self._fits.give_up()
+            self._close(error, interrupted=interrupted)
+
+    def report(self) -> Report:
+        """Report the outer folds that are complete; flagged as partial if any is missing."""
+        outer = [live.outer for live in self.studies.values() if live.outer is not None]
+        return make_report(
+            self.plan,
+            scoring=self.scoring,
+            outer=outer,
+            choice=self.studies[FINAL].choice,
+            n_asked={name: live.n_asked for name, live in self.studies.items()},
+            trials={name: live.trials for name, live in self.studies.items()},
+            counts=self.counts,
+            seconds=time.monotonic() - self._started if self._is_open else self._seconds,
+            partial=not self._is_done,
+            ended=None if self._is_done else self.ended,
+            model_error=None if self.model is None else self.model.error,
+            warned=self._account.warned.most_common(),
+            causes=self._account.causes,
+        )
+
+    # --- ask and map ---
+
+    def _ask(self) -> None:
+        """Ask studies for as many trials as the map wants.
+
+        The final study comes first, since its fits are everyone's outer refits and the final model waits for it alone.
+        """
+        final_first = sorted(self.studies.values(), key=lambda live: live.study.judged is not None)
+        trial_map: TrialMap = self._scheduled or self._fits
+        asked = True
+        while asked:
+            asked = False
+            for live in final_first:
+                n = 0 if live.asker.done else trial_map.n_wanted(is_idle=live.is_idle)
+                trials = live.ask(n) if n else []
+                if trials:
+                    asked = True
+                    trial_map.map(live.study, trials, partial(self._settle, live))
+                if live.asker.done:
+                    trial_map.end_study(live.study)
+
+    def _take(self, timeout: float) -> None:
+        """Wait until something has ended, and take all that has."""
+        if self._scheduled is None or not self._scheduled.n_open:
+            self._fits.take(timeout)
+        elif not self._fits.n_chunks:
+            self._scheduled.take(timeout)
+        else:  # there is no waiting for both at once
+            self._fits.take(min(timeout, _LOOK))
+            self._scheduled.take(0.0)
+
+    # --- reduce and tell ---
+
+    def _settle(self, live: LiveStudy, trial: Trial, results: Sequence[FitResult], end: TrialEnd | None) -> None:
+        """Reduce a trial, tell its study, and let this choose once it has all its trials."""
+        reduced = reduce_trial(
+            trial, live.study.folds, results, metrics=self.scoring.metrics, objective=self.scoring.objective,
+            error_score=self._error_score, train_scores=self.plan.problem.return_train_score,
+            judging=self.scoring.metrics if callable(self.scoring.refit) else (),
+        )  # fmt: skip
+        reduced = reduced if end is None else end_trial(reduced, end)
+        live.settle(reduced)
+        self._emit(TrialEnded(live.study.name, reduced, self.counts))
+        if live.is_searched:
+            self._choose(live)
+
+    def _choose(self, live: LiveStudy) -> None:
+        """Choose among a study's trials, and have the choice judged or, in the final study, fitted on all rows."""
+        scoring, train_scores = self.scoring, self.plan.problem.return_train_score
+        live.trials = named_alike(live.trials, scoring.metrics, error_score=self._error_score, train_scores=train_scores)
+        choice = None
+        if any(trial.has_scores for trial in live.trials):
+            refit = scoring.refit if callable(scoring.refit) else scoring.objective
+            choice = choose(live.trials, refit, single=scoring.single)
+        if choice is None:
+            raise self._study_failed(live)
+        live.choice, chosen, judged = choice, choice.trial, live.study.judged
+        if judged is not None:
+            fit = self.plan.fit(chosen.params, judged.train, lineage=chosen.lineage)
+            self._fits.want(live.study, [(fit, lambda result: self._judge(live, chosen, result))])
+            return
+        self._emit(StudyEnded(live.study.name, chosen, tuple(live.trials), None))
+        if self.plan.problem.refit:
+            model = self.plan.fit(chosen.params, self.plan.whole, keep_model=True, lineage=chosen.lineage)
+            self._fits.want(live.study, [(model, self._keep_model)])
+
+    def _judge(self, live: LiveStudy, chosen: Trial, result: FitResult) -> None:
+        assert live.study.judged is not None
+        live.outer = judge(
+            self.plan.studies.index(live.study), live.study.judged, self.plan.rows, chosen, live.trials, result,
+            metrics=self.scoring.metrics, objective=live.metric(self.scoring),
+        )  # fmt: skip
+        self._emit(StudyEnded(live.study.name, chosen, tuple(live.trials), live.outer))
+
+    def _keep_model(self, result: FitResult) -> None:
+        self.model = result
+
+    def _study_failed(self, live: LiveStudy) -> RunError:
+        causes = [trial.error for trial in live.trials if trial.error is not None]
+        listed = causes_counted(causes)
+        return failed(
+            StudyFailedError,
+            f"none of the {len(live.trials)} trials of study {live.study.name} has a score: {listed or 'all scores are NaN'}",
+            causes,
+        )
+
+    # --- opening, closing, telling ---
+
+    def _live(self, study: Study) -> LiveStudy:
+        problem = self.plan.problem
+        return LiveStudy(study, problem.search.open(problem.space, problem.n_trials, self.plan.search_seed))
+
+    def _open(self) -> None:
+        self._started = time.monotonic()
+        self._fits.entries = self._ledger.open(self.plan)
+        self._emit(RunStarted(self.plan, time.time()))
+        self._is_open = True
+        self._executor.open(self.plan, self._n_jobs)
+
+    def _why_end(self) -> str | None:
+        """Say why to end before the end, if that is so."""
+        limit = self.plan.problem.limits.seconds
+        if limit is not None and time.monotonic() - self._started > limit:
+            return f"its time is over (limits.seconds: {limit:g})"
+        return INTERRUPTED if self._stop is not None and self._stop() else None
+
+    def _wind_up(self) -> None:
+        """Take what is finished soon, give the rest up, and close."""
+        deadline = time.monotonic() + _GRACE
+        while self._is_busy and (left := deadline - time.monotonic()) > 0:
+            self._take(min(left, _PATIENCE))
+        self._fits.give_up()
+        self._close(None, interrupted=self.ended == INTERRUPTED and not self._is_done)
+
+    @property
+    def _is_busy(self) -> bool:
+        return bool(self._fits.n_chunks or (self._scheduled is not None and self._scheduled.n_open))
+
+    @property
+    def _is_done(self) -> bool:
+        judged = all(live.choice and (live.outer or live.study.judged is None) for live in self.studies.values())
+        return judged and (self.model is not None or not self.plan.problem.refit)
+
+    def _close(self, error: BaseException | None, *, interrupted: bool = False) -> None:
+        """Close what was opened, and say that the run has ended, whatever goes wrong with closing."""
+        self._seconds = time.monotonic() - self._started
+        self._is_open = False
+        late: BaseException | None = None
+        for close in (self._executor.close, self._fits.entries.close):
+            try:
+                close()
+            except Exception as trouble:  # what is finished is no less finished
+                self.trouble.append(trouble)
+            except BaseException as interrupt:  # told once all is closed
+                late = interrupt
+        self._emit(RunEnded(self.report(), self.model, interrupted, error))
+        if late is not None:
+            raise late
+
+    @property
+    def _error_score(self) -> float:
+        score = self.plan.problem.error_score
+        return math.nan if isinstance(score, str) else score
+
+    def _say_waiting(self) -> None:
+        reason = self._executor.waits_for()
+        if reason is not None and reason != self._waited:
+            self._emit(RunWaits(reason))
+        self._waited = reason
+
+    def _emit(self, event: Event) -> None:
+        for listener in self._listeners:
+            listener(event)
+
+
+def native_studies(run: Run) -> dict[str, Any]:
+    """Map studies to their searches as they ended: for Optuna its own study objects."""
+    return {name: live.asker.native for name, live in run.studies.items()}

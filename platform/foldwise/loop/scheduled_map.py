@@ -1,0 +1,149 @@
+"""Step 8, the loop's map of scheduled trials: found in the ledger, or handed over whole to an executor that judges them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from foldwise.events import Event, FitEnded
+from foldwise.executors import ScheduledExecutor
+from foldwise.keys import digest
+from foldwise.loop.account import Account
+from foldwise.loop.first_failures import FirstFailures
+from foldwise.loop.fit_map import FitMap
+from foldwise.loop.studies import Settle, TrialMap
+from foldwise.plan.plan import Plan, Study
+from foldwise.trial import Fit, FitResult, Trial, TrialEnd, TrialState
+
+
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """A trial that is under way."""
+
+    key: str
+    study: Study
+    trial: Trial
+    settle: Settle
+
+
+class ScheduledMap(TrialMap):
+    """Trials that train in epochs and are judged on the way.
+
+    An inner fold of a trial is a fit with the trial's lineage, so it is kept, counted and told of like any other.
+
+    Parameters
+    ----------
+    plan : Plan
+        What is run.
+    executor : ScheduledExecutor
+        Where.
+    fits : FitMap
+        Knows the run's fits.
+    account : Account
+        Of the run.
+    emit : callable
+        Handed what happens.
+    """
+
+    def __init__(
+        self, plan: Plan, executor: ScheduledExecutor, fits: FitMap, account: Account, emit: Callable[[Event], None]
+    ) -> None:
+        self._plan, self._executor, self._fits, self._account, self._emit = plan, executor, fits, account, emit
+        self._open: dict[tuple[str, int], _Open] = {}
+        self._ended: set[str] = set()
+        self._first = FirstFailures(plan.problem.space, of="trials")
+        self._n_begun = 0
+
+    @property
+    def n_open(self) -> int:
+        """Trials that are with the executor."""
+        return len(self._open)
+
+    def n_wanted(self, *, is_idle: bool) -> int:
+        """Say how many trials to ask for: a whole batch where the search adapts, else all, since siblings judge each other."""
+        problem = self._plan.problem
+        return (problem.batch if is_idle else 0) if problem.search.adapts else problem.n_trials
+
+    def map(self, study: Study, trials: Sequence[Trial], settle: Settle) -> None:
+        """Settle trials that the ledger knows, and hand over the others."""
+        opened = [_Open(self._plan.trial_key(study.name, trial), study, trial, settle) for trial in trials]
+        ends = self._fits.entries.find_trials([one.key for one in opened])
+        left = [one for one in opened if one.key not in ends]
+        self._open |= {(study.name, one.trial.number): one for one in left}
+        found = [ends[one.key] for one in opened if one.key in ends]
+        if found:
+            self._executor.recall(found)
+            self._executor.confirm(found)  # a driver may have died between keeping an end and saying so
+        first = left[: max(self._executor.n_at_once - self._n_begun, 0)]  # the only ones that run from the start
+        self._n_begun += len(first)
+        self._first.begin(self._token(one) for one in first)
+        if left:
+            self._executor.submit_trials(study.name, [one.trial for one in left])
+        self._settle([self._named(one, ends[one.key]) for one in opened if one.key in ends], is_new=False)
+
+    def end_study(self, study: Study) -> None:
+        """Tell the executor, once, that a study will ask no more."""
+        if study.name not in self._ended:
+            self._ended.add(study.name)
+            self._executor.end_study(study.name)
+
+    def take(self, timeout: float) -> None:
+        """Wait for ends; keep them, all at once, and only then tell those who wait for them."""
+        ends = self._executor.trial_ends(timeout=timeout)
+        ended = [self._named(self._open.pop((end.study, end.number)), end) for end in ends]
+        self._fits.entries.put_trials(
+            (one.opened.key, one.fits, one.end) for one in ended if self._account.may_keep(*one.end.results)
+        )
+        self._executor.confirm(ends)
+        self._settle(ended, is_new=True)
+
+    # --- what came of a trial ---
+
+    def _named(self, opened: _Open, end: TrialEnd) -> _Ended:
+        """Name the fits that a trial's folds are; they were scored on no rows but those that the study asks for.
+
+        Those of a trial that failed stand for nobody else's: its folds went as far as each came, not as its lineage says.
+        """
+        fits = []
+        for number, fold in enumerate(opened.study.folds):
+            fit = self._plan.fit(opened.trial.params, fold.train, lineage=end.lineage)
+            key = digest(opened.key, number) if end.state is TrialState.FAILED else fit.key
+            fits.append(replace(fit, key=key, held_out=self._plan.asked_of(fold)))
+        results = tuple(replace(result, key=fit.key) for fit, result in zip(fits, end.results, strict=True))
+        return _Ended(opened, tuple(fits), replace(end, results=results))
+
+    def _settle(self, ended: Iterable[_Ended], *, is_new: bool) -> None:
+        for one in ended:
+            self._fits.remember(one.folds)
+            for fit, result in one.folds:
+                self._account.count(**({"run": 1, "retries": result.retries} if is_new else {"found": 1}))
+                self._account.hear(fit, result)
+                if is_new:
+                    self._emit(FitEnded(result, fit.params, self._account.counts))
+            objective = self._account.scoring.objective
+            self._first.hear(self._token(one.opened), one.as_a_whole(objective), objective)
+            one.opened.settle(one.opened.trial, one.end.results, one.end)
+
+    def _token(self, opened: _Open) -> Fit:
+        """Stand for a trial as a whole, where a cause that all share is sought; folds take turns to name the train rows."""
+        fold = opened.study.folds[opened.trial.number % len(opened.study.folds)]
+        fit = self._plan.fit(opened.trial.params, fold.train)
+        return replace(fit, key=opened.key, held_out=self._plan.asked_of(fold))
+
+
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """A trial that has ended, and the fits that its folds are."""
+
+    opened: _Open
+    fits: tuple[Fit, ...]
+    end: TrialEnd
+
+    @property
+    def folds(self) -> list[tuple[Fit, FitResult]]:
+        return list(zip(self.fits, self.end.results, strict=True))
+
+    def as_a_whole(self, objective: str) -> FitResult:
+        """Return a result that failed if the objective judges none of them."""
+        failures = [result.failure_on(fit.held_out[0], metric=objective) for fit, result in self.folds]
+        return replace(self.end.results[0], error=failures[0] if all(failures) else None, score_errors={})

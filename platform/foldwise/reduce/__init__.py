@@ -1,0 +1,1 @@
+"""Step 6, reduce: results of fits -> trial -> choice -> outer result. Pure functions."""

@@ -1,0 +1,1 @@
+"""Step 1, describe: dimensions, and the space that they make."""

@@ -1,0 +1,1 @@
+"""Step 6, reduce: statistics of scores. Pure functions."""

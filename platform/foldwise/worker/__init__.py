@@ -1,0 +1,1 @@
+"""Step 5, map: the only code that runs on workers."""
