@@ -150,7 +150,7 @@ class TestWhatIsWritten:
         tags = {name: value for name, value in run.data.tags.items() if name.startswith("foldwise.")}
         assert tags == {
             "foldwise.key": f"{plan.problem.key}/outer-1/2",
-            "foldwise.job.job": "iris-svm",
+            "foldwise.job": "iris-svm",
             "foldwise.study": "outer-1",
             "foldwise.trial": "2",
             "foldwise.state": "COMPLETE",

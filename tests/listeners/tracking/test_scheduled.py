@@ -59,7 +59,7 @@ def client(uri):
 def runs(client):
     found = client.search_runs([client.get_experiment_by_name("scheduled").experiment_id], max_results=1000)
     assert len(found) == 2 * (1 + 4 + 24)
-    return {run.data.tags["foldwise.job.job"] + "/" + run.info.run_name: run for run in found}
+    return {run.data.tags["foldwise.job"] + "/" + run.info.run_name: run for run in found}
 
 
 def trials_of(events):
