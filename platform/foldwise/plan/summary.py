@@ -208,8 +208,8 @@ def _outer_folds(plan: Plan, groups: np.ndarray | None) -> tuple[FoldSummary, ..
         if (fold := study.judged) is None:
             continue
         held_out = plan.rows[fold.held_out]
-        among = np.unique(groups[held_out]) if groups is not None else []
-        group = int(among[0]) if len(among) == 1 else None
+        among: list[int] = [] if groups is None else np.unique(groups[held_out]).tolist()
+        group = among[0] if len(among) == 1 else None
         folds.append(FoldSummary(fold.train, fold.held_out, len(plan.rows[fold.train]), len(held_out), group))
     return tuple(folds)
 

@@ -25,7 +25,7 @@ from foldwise.listeners.tracking import MlflowTracker
 from foldwise.listeners.tracking.model import save_model
 from foldwise.listeners.tracking.names import as_name
 from foldwise.listeners.tracking.store import Store
-from foldwise.listeners.tracking.table import write_trials
+from foldwise.reduce.tables import write_trials
 from foldwise.loop.run import Run
 from foldwise.plan.plan import Plan
 from foldwise.plan.problem import make_problem

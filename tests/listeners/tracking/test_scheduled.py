@@ -11,7 +11,7 @@ from foldwise.events import RunStarted, StudyEnded, TrialEnded
 from foldwise.listeners.tracking import MlflowTracker
 from foldwise.listeners.tracking.entry import Entries
 from foldwise.listeners.tracking.spool import About, Left, Spool, find_spools, write_spool
-from foldwise.listeners.tracking.table import write_trials
+from foldwise.reduce.tables import write_trials
 from foldwise.loop.run import Run
 from foldwise.testing import SerialScheduledExecutor, scheduled_plan
 
