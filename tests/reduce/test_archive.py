@@ -180,9 +180,7 @@ def test_a_fresh_process_without_the_data_and_the_code_prints_the_same(tmp_path)
 # --- values of all kinds ---
 
 FLOATS = st.floats() | st.sampled_from([-0.0, math.nan, math.inf, 5e-324, 0.1 + 0.2])
-TEXTS = st.text() | st.sampled_from(
-    ["token=abc", "http://u:p@h/x", "\ud800", "\x1b[2J", "a\nb", "NaN", "$float"]
-)
+TEXTS = st.text() | st.sampled_from(["token=abc", "http://u:p@h/x", "\ud800", "\x1b[2J", "a\nb", "NaN", "$float"])
 SCALARS = (
     st.none() | st.booleans() | st.integers() | st.sampled_from([2**53 + 1, -(2**70)]) | FLOATS | TEXTS
     | FLOATS.map(np.float64) | FLOATS.filter(lambda value: not abs(value) > 1e38).map(np.float32) | st.integers(-9, 9).map(np.int64)
@@ -194,7 +192,7 @@ OBJECTS = st.sampled_from(
 VALUES = st.recursive(
     SCALARS | OBJECTS,
     lambda inner: (
-        st.lists(inner, max_size=3) | st.lists(inner, max_size=3).map(tuple) | st.dictionaries(TEXTS | st.integers(), inner, max_size=3)
+        st.lists(inner, max_size=3) | st.lists(inner, max_size=3).map(tuple) | st.dictionaries(st.text() | st.integers(), inner, max_size=3)
     ),
     max_leaves=6,
 )  # fmt: skip
@@ -219,7 +217,7 @@ def plain_archive():
     return CASES["metrics and a callable"]().archive
 
 
-@settings(max_examples=60, phases=[Phase.explicit, Phase.generate])
+@settings(max_examples=30, phases=[Phase.explicit, Phase.generate])
 @given(data=st.data())
 def test_any_values_come_back_as_a_report_shows_them(plain_archive, tmp_path_factory, data):
     draw = data.draw

@@ -136,7 +136,9 @@ class Archive:
 
     def __repr__(self) -> str:
         n_trials = sum(len(trials) for trials in self.trials.values())
-        return f"Archive({masked(self.plan.name)!r}, {n_trials} trials, {len(self.outer)} of {len(self.plan.folds)} outer folds)"
+        return (
+            f"Archive({masked(self.plan.name)!r}, {n_trials} trials, {len(self.outer)} of {len(self.plan.folds)} outer folds)"
+        )
 
     # --- folders ---
 
