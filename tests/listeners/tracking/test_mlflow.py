@@ -446,7 +446,7 @@ class TestTrouble:
         tracker.close(30)
         assert time.monotonic() - told < 25
         assert (tracker.run_id, tracker.address) == (None, None)
-        assert tracker.untracked == 1 + 4 + 12 + 6  # the job, its studies, their trials; files, data and model
+        assert tracker.untracked == 1 + 4 + 12 + 8  # the job, its studies, their trials; files, data and model
         assert "127.0.0.1" in tracker.problem
         assert "secret" not in tracker.problem
 

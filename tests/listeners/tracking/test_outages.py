@@ -289,7 +289,7 @@ def test_a_database_that_is_locked_holds_nothing_up(events, uri, undisturbed):
     started = time.monotonic()
     tracker = track(uri, events, 0.5, job_text=JOB_TEXT)
     assert time.monotonic() - started < 30
-    assert tracker.untracked == N_RUNS + 7
+    assert tracker.untracked == N_RUNS + 9
     lock.execute("COMMIT")
     lock.close()
     tracker._thread.join(30)
@@ -341,7 +341,7 @@ def test_a_server_that_refuses_or_is_slow_holds_nothing_up(events, stub, monkeyp
     closing = time.monotonic()
     tracker.close(0.5)
     assert time.monotonic() - closing < 20
-    assert tracker.untracked == N_RUNS + 7
+    assert tracker.untracked == N_RUNS + 9
     assert said in tracker.missing
     assert "secret" not in tracker.missing
     [folder] = waiting()
