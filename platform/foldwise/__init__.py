@@ -8,7 +8,7 @@ The flow, whose steps are the folders of this package::
                                          Trial -> Fits -> Queue -> Executor (map, on Ray) -> FitResults -> reduce -> Trial
                                                            ^                                    |
                                                            +------------- Ledger <--------------+
-    Studies done -> outer refits -> Report + the final model
+    Studies done -> outer refits -> Archive + the final model; Archive -> Report, MLflow
     Every step emits an Event; progress and MLflow only listen.
 
 Under all of them: `safety`, `errors`, the nouns (`trial`, `events`), `keys` (what names a fit), `inputs` (what users write).
@@ -37,11 +37,13 @@ if TYPE_CHECKING:
     from foldwise.executors.tune import TuneExecutor as TuneExecutor
     from foldwise.job.job import Job as Job
     from foldwise.ledger.sql import SqlLedger as SqlLedger
+    from foldwise.listeners.tracking import load_archive as load_archive
     from foldwise.listeners.tracking import load_model as load_model
     from foldwise.loop.run import Run as Run
     from foldwise.plan.plan import Plan as Plan
     from foldwise.plan.problem import Problem as Problem
     from foldwise.plan.schedule import Schedule as Schedule
+    from foldwise.reduce.archive import Archive as Archive
     from foldwise.report import Report as Report
     from foldwise.search import GridSearch as GridSearch
     from foldwise.search import RandomSearch as RandomSearch
@@ -52,6 +54,7 @@ if TYPE_CHECKING:
     from foldwise.space.space import SearchSpace as SearchSpace
 
 _HOMES = {
+    "Archive": "reduce.archive",
     "Categorical": "space.dimension",
     "Dataset": "data",
     "Float": "space.dimension",
@@ -74,6 +77,7 @@ _HOMES = {
     "SerialExecutor": "executors",
     "SqlLedger": "ledger.sql",
     "TuneExecutor": "executors.tune",
+    "load_archive": "listeners.tracking",
     "load_model": "listeners.tracking",
 }
 

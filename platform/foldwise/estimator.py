@@ -129,8 +129,8 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
         Each study's search as it ended; for Optuna its study.
     best_estimator_, best_params_, best_score_, best_index_, cv_results_, refit_time_, scorer_, n_splits_, multimetric_
         The final study's, as scikit-learn has them.
-    plan_ : Plan
-        What was planned; ``plan_.n_fits`` distinct fits, None where a search adapts.
+    plan_ : PlanSummary
+        What was planned, without the data; ``plan_.n_fits`` distinct fits, None where a search adapts.
     n_fits_ : int
         Fits run by this call.
     seed_ : int
@@ -290,7 +290,7 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
                 ledger=ledger,
             )  # fmt: skip
         except Interrupted as interrupted:
-            self._keep(interrupted.run, interrupted.report, None)
+            self._keep(interrupted.run, Report(interrupted.archive), None)
             raise
         try:
             self._keep(run, report, run_id)
@@ -324,21 +324,19 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
         """Keep what was learned."""
         for name in _OF_THE_FINAL_STUDY:
             self.__dict__.pop(name, None)  # of an earlier fit
-        plan = run.plan
-        final = run.studies[FINAL]
-        scoring = run.scoring
+        archive, final, scoring = report.archive, run.studies[FINAL], run.scoring
         self._report = report
-        self.plan_, self.n_fits_, self.seed_, self.run_id_ = plan.described(), report.n_fits, report.seed, run_id
+        self.plan_, self.n_fits_, self.seed_, self.run_id_ = archive.plan, report.n_fits, report.seed, run_id
         score = report.scores.get(report.metric)
         self.outer_scores_ = {name: np.array(one.outer) for name, one in report.scores.items()}
         self.nested_score_, self.interval_, self.optimism_ = np.nan, None, np.nan
         if score is not None:
             self.nested_score_, self.interval_, self.optimism_ = score.mean, score.interval.ends, score.optimism
         self.outer_results_ = outer_frame(report.outer)
-        self.trials_ = trials_frame({name: live.trials for name, live in run.studies.items()})
+        self.trials_ = trials_frame(archive.trials)
         self.studies_ = native_studies(run)
         self.multimetric_, self.n_splits_ = not scoring.single, len(final.study.folds)
-        self.scorer_ = scorers_by_name(plan.problem.estimator, self.scoring)
+        self.scorer_ = scorers_by_name(run.plan.problem.estimator, self.scoring)
         if final.chosen is None:  # the search ended early
             return
         self.cv_results_ = cv_results(final.trials, single=scoring.single)

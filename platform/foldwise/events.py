@@ -98,9 +98,9 @@ class RunWaits:
 
 @dataclass(frozen=True, slots=True)
 class RunEnded:
-    """The run is over. ``report`` is a Report, None where there is none; ``model`` the final model's fit."""
+    """The run is over. ``archive`` is an Archive, None where there is none; ``model`` the final model's fit."""
 
-    report: Any | None
+    archive: Any | None
     model: FitResult | None
     interrupted: bool
     error: BaseException | None

@@ -13,6 +13,7 @@ import pytest
 import yaml
 from free_ports import free_ports
 
+import foldwise as fw
 import foldwise.cli.main
 
 JOB = {
@@ -214,6 +215,22 @@ def test_a_report_is_found_by_job_name_and_run_id(tracked, monkeypatch, capsys):
     code, _, err = call(monkeypatch, capsys, "report", "nothing")
     assert code in {1, 2}
     assert "nothing" in err
+
+
+def test_a_report_is_made_of_an_archives_folder(tracked, monkeypatch, capsys, tmp_path):
+    folder, report, _ = tracked
+    monkeypatch.chdir(folder)
+    fw.load_archive("sqlite:///mlflow.db", "tiny").save(tmp_path / "kept")
+    monkeypatch.chdir(tmp_path)
+    code, out, _ = call(monkeypatch, capsys, "report", "kept", "--json")
+    assert (code, json.loads(out)["scores"]) == (0, report["scores"])
+    code, out, _ = call(monkeypatch, capsys, "report", str(tmp_path / "kept"))
+    assert code == 0
+    assert "quote the second" in out
+    (tmp_path / "kept" / "archive.json").write_text('{"version": 7}')
+    code, _, err = call(monkeypatch, capsys, "report", "kept")
+    assert code == 2
+    assert "expected version 1" in err
 
 
 def listening_on(port):

@@ -130,6 +130,11 @@ def test_a_job_with_code_of_its_own_ends_with_the_report_of_a_run_here(tmp_path,
     assert "==== foldwise" not in out
     _, out, _ = call(monkeypatch, capsys, "report", "own", "--address", fw.cluster.connect().address, "--json")
     assert json.loads(out) == there
+    report = fw.cluster.submitted("own").report()
+    report.archive.save(tmp_path / "kept")
+    again = fw.Report(fw.Archive.load(tmp_path / "kept"))
+    assert (str(again), again.to_json()) == (str(report), report.to_json())
+    assert str(report) in "\n".join(fw.cluster.submitted("own").logs())
     code, out, _ = call(monkeypatch, capsys, "status", "own")
     assert (code, "SUCCEEDED" in out, "chose trial" in out) == (0, True, True)
 

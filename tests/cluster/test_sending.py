@@ -10,9 +10,12 @@ from foldwise.cluster import sending
 from foldwise.cluster.access import Access
 from foldwise.cluster.handle import SubmittedJob
 from foldwise.cluster.jobs_api import TakenError
-from foldwise.cluster.postscript import Postscript, RemoteReport
+from foldwise.cluster.postscript import Postscript
 from foldwise.cluster.submission import Submission, SubmissionState
 from foldwise.errors import ClusterError, InputError, ResourcesError
+from foldwise.executors import SerialExecutor
+from foldwise.loop.run import Run
+from foldwise.testing import small_plan
 
 JOB = {
     "name": "tiny", "data": {"loader": "far_away.data:load"}, "estimator": "sklearn.svm:SVC", "space": {"C": [1, 10]},
@@ -181,16 +184,18 @@ def test_a_job_may_be_a_file_a_job_or_a_mapping(jobs, tmp_path):
     assert len(ids) == 1
 
 
-REPORT = RemoteReport("the report", {"job": "tiny"})
+@pytest.fixture(scope="module")
+def archive():
+    return Run(small_plan(), SerialExecutor()).execute()
 
 
 @pytest.mark.parametrize(
     ("state", "log", "code"),
     [
-        ("SUCCEEDED", str(Postscript(0, REPORT)), 0),
-        ("FAILED", str(Postscript(1, REPORT)), 1),
+        ("SUCCEEDED", str(Postscript(0)), 0),
+        ("FAILED", str(Postscript(1)), 1),
         ("FAILED", f"error: seed: expected ...{Postscript(2)}", 2),
-        ("STOPPED", str(Postscript(130, REPORT)), 130),
+        ("STOPPED", str(Postscript(130)), 130),
         ("STOPPED", "Fitting", 130),
     ],
 )
@@ -219,14 +224,15 @@ def test_a_driver_that_was_lost_is_an_error_with_its_last_words(jobs, log, words
         handle.report()
 
 
-def test_a_report_that_is_not_there_yet_is_said(jobs):
+def test_a_report_that_is_not_there_yet_is_said(jobs, archive):
     handle = fw.cluster.submit(JOB)
     with pytest.raises(ClusterError, match="to have ended, got RUNNING"):
         handle.report()
     jobs.end(handle.id, "SUCCEEDED")
-    jobs.logs[handle.id] = f"progress{Postscript(0, REPORT)}\n"
-    assert str(handle.report()) == "the report"
-    assert list(handle.logs(follow=True)) == ["progress", "==== report ====", "the report"]
+    jobs.logs[handle.id] = f"progress{Postscript.of(0, archive)}\n"
+    report = handle.report()
+    assert (type(report), str(report)) == (fw.Report, str(fw.Report(archive)))
+    assert list(handle.logs(follow=True)) == ["progress", "==== report ====", *str(report).split("\n")]
 
 
 def test_waiting_ends_after_its_timeout_and_leaves_the_job_alone(jobs):

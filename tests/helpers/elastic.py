@@ -16,6 +16,7 @@ from placed import Placed, hold, is_held, places, release
 
 from foldwise import RayExecutor, Run, RunError
 from foldwise.events import RunWaits
+from foldwise.report import Report
 from foldwise.testing import small_plan
 
 
@@ -38,7 +39,7 @@ def main(n_biases, seconds, file, wait_seconds=None):
 
     def execute():
         try:
-            said["report"] = Run(plan, RayExecutor(), listeners=[listen]).execute().to_dict()
+            said["report"] = Report(Run(plan, RayExecutor(), listeners=[listen]).execute()).to_dict()
         except RunError as caught:
             said["error"] = str(caught)
 

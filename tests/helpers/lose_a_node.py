@@ -16,6 +16,7 @@ import psutil
 from placed import Placed, hold, is_held, release
 
 from foldwise import RayExecutor, Run
+from foldwise.report import Report
 from foldwise.testing import small_plan
 
 
@@ -62,7 +63,7 @@ def main(n_biases, seconds, file):
     plan = small_plan(Placed("sleep", counter=str(file), seconds=seconds), {"bias": [i / 1000 for i in range(n_biases)]})
     hold(file, plan.n_fits // 4)
     reports = []
-    run = threading.Thread(target=lambda: reports.append(Run(plan, RayExecutor()).execute()), daemon=True)
+    run = threading.Thread(target=lambda: reports.append(Report(Run(plan, RayExecutor()).execute())), daemon=True)
     run.start()
     wait_until(lambda: is_held(file, nodes[0].node_id), run)
     lose(nodes[0])

@@ -12,6 +12,7 @@ import yaml
 from foldwise.executors import SerialExecutor
 from foldwise.job.interruption import Interruption
 from foldwise.loop.run import Run
+from foldwise.report import Report
 from foldwise.testing import small_plan
 
 JOB = {
@@ -57,7 +58,7 @@ def test_a_run_that_is_to_stop_keeps_what_is_finished_and_says_so():
     events = []
     asked = iter([False] * 5 + [True] * 100)
     run = Run(small_plan(outer_cv=4), SerialExecutor(), listeners=[events.append], stop=lambda: next(asked))
-    report = run.execute()
+    report = Report(run.execute())
     assert report.partial
     assert report.ended == "interrupted"
     assert events[-1].interrupted

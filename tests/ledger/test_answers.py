@@ -15,6 +15,7 @@ from foldwise.errors import NON_FINITE, Failure
 from foldwise.executors import SerialExecutor
 from foldwise.ledger import MemoryLedger
 from foldwise.loop.run import Run
+from foldwise.report import Report
 from foldwise.testing import FaultyEstimator, small_plan
 from foldwise.trial import FitResult
 from foldwise.worker.fit import Workshop, failure_of
@@ -88,16 +89,16 @@ def test_the_next_run_tries_again_what_the_machine_gave_up(tmp_path, kind, make)
     with pytest.raises(fw.RunError, match=f"{kind}: given up"):
         Run(PLAN, executor, ledger).execute()
     executor.kind = None
-    report = Run(PLAN, executor, ledger).execute()
+    report = Report(Run(PLAN, executor, ledger).execute())
     assert (report.n_fits, report.n_fits_found, report.n_fits_failed) == (PLAN.n_fits, 0, 0)
-    assert report.scores == Run(PLAN, SerialExecutor()).execute().scores
+    assert report.scores == Report(Run(PLAN, SerialExecutor()).execute()).scores
 
 
 def test_what_a_fit_raised_is_found_again_until_failures_are_forgotten(tmp_path):
     ledger = fw.SqlLedger(str(tmp_path / "ledger.db"))
     plan = small_plan(FaultyEstimator(), {"fault": [None, "raise"]})
-    first = Run(plan, SerialExecutor(), ledger).execute()
-    again = Run(plan, SerialExecutor(), ledger).execute()
+    first = Report(Run(plan, SerialExecutor(), ledger).execute())
+    again = Report(Run(plan, SerialExecutor(), ledger).execute())
     assert (first.n_fits_failed, again.n_fits_failed, again.n_fits) == (6, 6, 1)
     assert again.causes == first.causes
     assert ledger.forget_failed(plan) == 6

@@ -23,6 +23,7 @@ from foldwise.ledger import MemoryLedger
 from foldwise.ledger.schema import SCHEMA
 from foldwise.ledger.sql import SqlEntries, SqlLedger
 from foldwise.loop.run import Run
+from foldwise.report import Report
 from foldwise.testing import FaultyEstimator, ShuffledExecutor, small_plan
 
 TREE_SPACE = {"max_depth": fw.Int(1, 30), "min_samples_leaf": fw.Int(1, 20)}
@@ -47,7 +48,7 @@ def ledger(address):
 
 
 def run(plan, ledger=None, executor=None, **more):
-    return Run(plan, executor or SerialExecutor(), ledger, **more).execute()
+    return Report(Run(plan, executor or SerialExecutor(), ledger, **more).execute())
 
 
 # --- one process ------------------------------------------------------------------------------------------------------
@@ -212,7 +213,7 @@ def test_a_write_that_fails_stops_the_run_clearly_and_resume_works(ledger, monke
     with pytest.raises(LedgerError, match="disk is full"):
         run(plan, ledger, executor, listeners=[events.append])
     assert isinstance(events[-1], RunEnded)
-    assert events[-1].report.partial
+    assert Report(events[-1].archive).partial
     assert not [event for event in events if isinstance(event, TrialEnded)] or after
     monkeypatch.setattr(SqlEntries, "put", real)
     again = run(plan, ledger, executor)
@@ -228,7 +229,7 @@ def test_two_runs_on_one_ledger_share_the_work(ledger):
     runs = [Run(plan, SerialExecutor(), ledger) for _ in range(2)]
     while sum(one.step() for one in runs):  # each takes a step in turn
         pass
-    alone, *both = run(plan), *(one.report() for one in runs)
+    alone, *both = run(plan), *(Report(one.archive()) for one in runs)
     assert [content(one) for one in both] == [content(alone)] * 2
     assert sum(one.n_fits for one in both) == alone.n_fits + 1  # the final model twice, and nothing else
     assert all(one.n_fits > 1 for one in both)
@@ -242,7 +243,7 @@ def test_a_run_does_not_wait_for_one_that_is_gone(ledger, monkeypatch):
     gone.step()  # it has claimed all there is, and is never heard of again
     assert gone.counts.run < plan.n_fits // 2
     started = time.monotonic()
-    report = stays.execute()
+    report = Report(stays.execute())
     assert time.monotonic() - started < 120
     assert report.n_fits + report.n_fits_found == plan.n_fits
     gone.abort()
@@ -253,9 +254,10 @@ import json, sys
 from foldwise.ledger.sql import SqlLedger
 from foldwise.executors import SerialExecutor
 from foldwise.loop.run import Run
+from foldwise.report import Report
 from test_resume_plan import plan
 address, counter, search, n_trials, seconds = sys.argv[1:]
-report = Run(plan(counter, search, int(n_trials), float(seconds)), SerialExecutor(), SqlLedger(address)).execute()
+report = Report(Run(plan(counter, search, int(n_trials), float(seconds)), SerialExecutor(), SqlLedger(address)).execute())
 print(json.dumps(report.to_dict()))
 """
 PLAN = """

@@ -11,6 +11,7 @@ from foldwise.errors import StudyFailedError
 from foldwise.executors.ray_session import SESSION
 from foldwise.loop.queue import _SECONDS_PER_CHUNK
 from foldwise.loop.run import Run
+from foldwise.report import Report
 from foldwise.testing import FaultyEstimator, small_plan
 
 
@@ -24,7 +25,7 @@ def what_was_found(report):
 
 def biased(n_biases, seconds, executor, listeners=()):
     plan = small_plan(FaultyEstimator("sleep", seconds=seconds), {"bias": [i / 1000 for i in range(n_biases)]})
-    return Run(plan, executor, listeners=listeners).execute()
+    return Report(Run(plan, executor, listeners=listeners).execute())
 
 
 @pytest.mark.parametrize(

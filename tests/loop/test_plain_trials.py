@@ -6,6 +6,7 @@ from foldwise.executors import SerialExecutor
 from foldwise.loop import run as loop
 from foldwise.loop.plain_trials import PlainTrials
 from foldwise.loop.run import Run
+from foldwise.report import Report
 from foldwise.testing import ShuffledExecutor, small_plan
 
 
@@ -39,9 +40,9 @@ class GivesUp(PlainTrials):
 @pytest.mark.parametrize("executor", [SerialExecutor, lambda: ShuffledExecutor(3)])
 def test_folds_wanted_one_at_a_time_give_the_same_report(monkeypatch, executor):
     plan = small_plan(outer_cv=4)
-    whole = Run(plan, executor()).execute()
+    whole = Report(Run(plan, executor()).execute())
     monkeypatch.setattr(loop, "PlainTrials", FewAtATime)
-    one_by_one = Run(plan, executor()).execute()
+    one_by_one = Report(Run(plan, executor()).execute())
     assert FewAtATime.most == 0  # never a second one while the first is out
     assert one_by_one.to_dict()["scores"] == whole.to_dict()["scores"]
     assert one_by_one.n_fits == whole.n_fits

@@ -12,6 +12,7 @@ from foldwise.executors import SerialExecutor
 from foldwise.ledger import MemoryLedger
 from foldwise.loop.run import Interrupted, Run
 from foldwise.plan.plan import FINAL
+from foldwise.report import Report
 from foldwise.testing import FaultyEstimator, ShuffledExecutor, small_plan
 
 
@@ -39,7 +40,7 @@ class Watched(SerialExecutor):
 def test_each_fit_runs_once_and_the_plan_counts_them():
     executor = Watched(n_slots=4)
     plan = small_plan(outer_cv=5)
-    report = Run(plan, executor).execute()
+    report = Report(Run(plan, executor).execute())
     assert len(executor.submitted) == len(set(executor.submitted)) == plan.n_fits == report.n_fits
     assert report.n_fits + report.n_fits_shared == plan.n_fits_plain == report.n_fits_plain
     assert executor.most <= 4
@@ -48,9 +49,9 @@ def test_each_fit_runs_once_and_the_plan_counts_them():
 
 def test_a_ledger_that_has_everything_leaves_only_the_final_model_to_run():
     ledger, plan = MemoryLedger(), small_plan()
-    first = Run(plan, SerialExecutor(), ledger).execute()
+    first = Report(Run(plan, SerialExecutor(), ledger).execute())
     executor = Watched()
-    second = Run(plan, executor, ledger).execute()
+    second = Report(Run(plan, executor, ledger).execute())
     assert len(executor.submitted) == 1
     assert second.scores == first.scores
     assert [one.params for one in second.outer] == [one.params for one in first.outer]
@@ -59,9 +60,9 @@ def test_a_ledger_that_has_everything_leaves_only_the_final_model_to_run():
 def test_a_search_that_is_larger_uses_what_a_smaller_one_ran():
     ledger = MemoryLedger()
     space = {"max_depth": fw.Int(1, 30), "min_samples_leaf": fw.Int(1, 20)}
-    small = Run(small_plan(space=space, search="optuna", n_trials=4, batch=2), SerialExecutor(), ledger).execute()
-    large = Run(small_plan(space=space, search="optuna", n_trials=8, batch=2), SerialExecutor(), ledger).execute()
-    alone = Run(small_plan(space=space, search="optuna", n_trials=8, batch=2), SerialExecutor()).execute()
+    small = Report(Run(small_plan(space=space, search="optuna", n_trials=4, batch=2), SerialExecutor(), ledger).execute())
+    large = Report(Run(small_plan(space=space, search="optuna", n_trials=8, batch=2), SerialExecutor(), ledger).execute())
+    alone = Report(Run(small_plan(space=space, search="optuna", n_trials=8, batch=2), SerialExecutor()).execute())
     assert large.scores == alone.scores
     assert large.n_fits <= alone.n_fits - small.n_fits + 4 + 1  # the final model, and refits of other choices
 
@@ -111,10 +112,10 @@ def test_step_by_step_is_execute():
     steps = 0
     while run.step():
         steps += 1
-        assert run.report().partial
+        assert Report(run.archive()).partial
     assert not run.step()
     assert 2 <= steps <= plan.n_fits
-    assert run.report().to_dict()["scores"] == Run(plan, SerialExecutor()).execute().to_dict()["scores"]
+    assert Report(run.archive()).to_dict()["scores"] == Report(Run(plan, SerialExecutor()).execute()).to_dict()["scores"]
 
 
 def test_aborting_keeps_what_is_complete_and_says_that_it_is_partial():
@@ -124,13 +125,13 @@ def test_aborting_keeps_what_is_complete_and_says_that_it_is_partial():
         if (n_complete := sum(isinstance(event, StudyEnded) and event.outer is not None for event in events)) >= 2:
             break
     run.abort()
-    report = run.report()
+    report = Report(run.archive())
     assert report.partial
     assert len(report.outer) == n_complete < 4
     assert f"PARTIAL: {n_complete} of 4 outer folds are complete" in str(report)
     assert "quote the second" not in str(report)
     assert events[-1].interrupted
-    assert events[-1].report.partial
+    assert Report(events[-1].archive).partial
 
 
 def test_an_interruption_carries_the_partial_report():
@@ -140,7 +141,7 @@ def test_an_interruption_carries_the_partial_report():
 
     with pytest.raises(Interrupted) as caught:
         Run(small_plan(), SerialExecutor(), listeners=[interrupt]).execute()
-    assert caught.value.report.partial
+    assert Report(caught.value.archive).partial
 
 
 def test_a_failed_outer_refit_makes_its_fold_nan_and_the_report_partial():
@@ -150,7 +151,7 @@ def test_a_failed_outer_refit_makes_its_fold_nan_and_the_report_partial():
                 raise MemoryError("112 rows are too many")
             return super().fit(X, y)
 
-    report = Run(small_plan(FailsOnManyRows(), {"C": [1.0]}, outer_cv=4, error_score=0.5), SerialExecutor()).execute()
+    report = Report(Run(small_plan(FailsOnManyRows(), {"C": [1.0]}, outer_cv=4, error_score=0.5), SerialExecutor()).execute())
     assert report.partial
     failed = [one for one in report.outer if one.error is not None]
     assert [str(one.error) for one in failed] == ["MemoryError: 112 rows are too many"] * len(failed)
@@ -183,7 +184,7 @@ def test_a_callable_whose_metrics_show_late_is_reported_by_its_names():
     def two(estimator, X, y):
         return {"right": float((estimator.predict(X) == y).mean()), "rows": float(len(y))}
 
-    report = Run(small_plan(scoring=two, refit="right"), ShuffledExecutor(0)).execute()
+    report = Report(Run(small_plan(scoring=two, refit="right"), ShuffledExecutor(0)).execute())
     assert list(report.scores) == ["right", "rows"]
     assert report.metric == "right"
     assert report.scores["rows"].outer == (50.0, 50.0, 50.0)

@@ -20,8 +20,9 @@ from foldwise.ledger.overview import prune
 from foldwise.ledger.schema import SCHEMA
 from foldwise.ledger.sql import SqlLedger
 from foldwise.loop.pilot import fly
-from foldwise.loop.run import INTERRUPTED, Run
+from foldwise.loop.run import Run
 from foldwise.reduce.reduce import choose, cv_results
+from foldwise.report import Report
 from foldwise.search.optuna import OptunaSearch
 from foldwise.testing import (
     FaultyEstimator,
@@ -43,7 +44,7 @@ def halve(params, epochs):
 
 
 def run(plan, ledger=None, executor=None, **more):
-    return Run(plan, executor or SerialScheduledExecutor(), ledger, **more).execute()
+    return Report(Run(plan, executor or SerialScheduledExecutor(), ledger, **more).execute())
 
 
 def content(report):
@@ -82,7 +83,7 @@ def test_where_nothing_is_stopped_the_scores_are_those_of_full_training():
     space = {"learning_rate": [0.1, 1.0], "max_depth": [1, 2]}
     plain = fw.SerialExecutor()
     model = GradientBoostingClassifier(n_estimators=4)
-    expected = Run(small_plan(model, space, scoring="neg_log_loss"), plain).execute()
+    expected = Report(Run(small_plan(model, space, scoring="neg_log_loss"), plain).execute())
     schedule = {"max_epochs": 4, "grace_epochs": 4}
     got = run(scheduled_plan(estimator=model, space=space, scoring="neg_log_loss", schedule=schedule))
     assert [one.params for one in got.outer] == [one.params for one in expected.outer]
@@ -129,7 +130,7 @@ def test_a_report_says_what_was_stopped_and_that_it_cannot_be_repeated():
     assert told["schedule"]["n_epochs"] < told["schedule"]["n_epochs_full"] == 24 * 9 * 9 // 4
     assert f"asha stopped {told['schedule']['n_stopped']} of 24 trials early" in str(report)
     assert "not repeatable to the bit" in str(report)
-    plain = Run(small_plan(), fw.SerialExecutor()).execute()
+    plain = Report(Run(small_plan(), fw.SerialExecutor()).execute())
     assert plain.to_dict()["deterministic"] is True
     assert plain.to_dict()["schedule"] is None
     assert "repeatable" not in str(plain)
@@ -236,7 +237,7 @@ def test_a_run_that_is_told_to_stop_gives_trials_up_and_goes_on_later():
         patch.setattr("foldwise.loop.run._GRACE", 0.1)
         report = run(plan, ledger, executor, listeners=[heard.append], stop=stop)
     assert report.partial
-    assert report.ended == INTERRUPTED
+    assert report.ended == "interrupted"
     assert executor.n_epochs == 7 * 9
     heard.clear()
     on = SerialScheduledExecutor()
@@ -256,7 +257,7 @@ def test_an_interruption_keeps_what_has_ended(ledger):
 
     with pytest.raises(KeyboardInterrupt) as caught:
         run(plan, ledger, Interrupting())
-    assert caught.value.report.ended == INTERRUPTED
+    assert Report(caught.value.archive).ended == "interrupted"
     on = SerialScheduledExecutor()
     run(plan, ledger, on)
     assert on.n_epochs == (24 - 5) * 9
@@ -415,11 +416,11 @@ def test_a_pruned_ledger_trains_again(tmp_path):
 def test_a_ledger_of_an_earlier_schema_is_brought_up_to_date(tmp_path):
     address = str(tmp_path / "ledger.db")
     plain = small_plan()
-    before = Run(plain, fw.SerialExecutor(), SqlLedger(address)).execute()
+    before = Report(Run(plain, fw.SerialExecutor(), SqlLedger(address)).execute())
     with sqlite3.connect(address) as connection:
         connection.execute("DROP TABLE foldwise_trials")
         connection.execute("UPDATE foldwise_meta SET value = '1' WHERE name = 'schema'")
-    assert Run(plain, fw.SerialExecutor(), SqlLedger(address)).execute().n_fits_found == before.n_fits - 1
+    assert Report(Run(plain, fw.SerialExecutor(), SqlLedger(address)).execute()).n_fits_found == before.n_fits - 1
     run(scheduled_plan(), SqlLedger(address))
     with sqlite3.connect(address) as connection:
         assert connection.execute("SELECT value FROM foldwise_meta WHERE name = 'schema'").fetchone() == (str(SCHEMA),)
@@ -441,7 +442,7 @@ def test_an_adapting_search_is_asked_in_batches_and_told_of_stopped_trials():
 
     plan = scheduled_plan(space={"alpha": fw.Float(1e-4, 10, log=True)}, search=OptunaSearch(), n_trials=7, batch=3)
     session = Run(plan, Watching())
-    report = session.execute()
+    report = Report(session.execute())
     for study in plan.studies:
         assert [n for name, n in submitted if name == study.name] == [3, 3, 1, 0]
     live = session.studies["final"]

@@ -19,6 +19,7 @@ from foldwise.events import RunEnded
 from foldwise.executors import SerialExecutor
 from foldwise.ledger import MemoryLedger
 from foldwise.loop.run import Interrupted, Run
+from foldwise.report import Report
 from foldwise.testing import small_plan
 
 X, Y = load_iris(return_X_y=True)
@@ -193,10 +194,10 @@ def test_a_close_that_fails_takes_nothing_away(executor, ledger, words):
 def test_listeners_hear_the_end_whatever_closing_raises():
     events = []
     run = Run(small_plan(), BrokenClose(OSError("gone")), BrokenLedger(), listeners=[events.append])
-    report = run.execute()
+    report = Report(run.execute())
     ended = events[-1]
     assert isinstance(ended, RunEnded)
-    assert (ended.report.scores, ended.error, ended.interrupted) == (report.scores, None, False)
+    assert (Report(ended.archive).scores, ended.error, ended.interrupted) == (report.scores, None, False)
     assert ended.model is run.model is not None
     assert [type(one) for one in run.trouble] == [OSError, LedgerError]
 

@@ -10,6 +10,7 @@ from foldwise.errors import InputError, InputTypeError
 from foldwise.job.job import Job
 from foldwise.loop.run import Run
 from foldwise.plan.limits import Limits
+from foldwise.report import Report
 from foldwise.testing import FaultyEstimator, small_plan
 
 IRIS = load_iris(return_X_y=True)
@@ -86,7 +87,7 @@ def test_a_job_whose_time_is_over_ends_in_good_order():
     space = {"bias": [i / 100 for i in range(100)]}
     plan = small_plan(estimator, space, limits={"seconds": 2})
     run = Run(plan, fw.SerialExecutor())
-    report = run.execute()
+    report = Report(run.execute())
     assert report.partial
     assert report.ended == "its time is over (limits.seconds: 2)"
     assert "PARTIAL: 0 of 3 outer folds are complete, the final study is not; its time is over" in str(report)

@@ -18,6 +18,7 @@ from foldwise.data import Dataset
 from foldwise.keys import digest_rows
 from foldwise.plan.plan import FINAL, Plan
 from foldwise.plan.problem import make_problem
+from foldwise.plan.summary import PlanSummary
 from foldwise.search import GridSearch, RandomSearch
 from foldwise.search.optuna import OptunaSearch
 from foldwise.space.dimension import Float
@@ -116,7 +117,7 @@ def test_an_adapting_search_is_bounded():
 
 def test_what_each_study_asked_is_counted_for_itself():
     made = plan({"C": Float(1, 2)}, search=OptunaSearch(), n_trials=10)
-    assert made.plain_fits({"outer-0": 3, FINAL: 2}) == 3 * 4 + 2 * 5 + 5 + 1
+    assert PlanSummary.of(made).plain_fits({"outer-0": 3, FINAL: 2}) == 3 * 4 + 2 * 5 + 5 + 1
 
 
 def test_many_trials_are_taken_to_differ():

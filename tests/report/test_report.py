@@ -16,9 +16,9 @@ import foldwise as fw
 from foldwise.executors import SerialExecutor
 from foldwise.listeners.progress import ProgressBar
 from foldwise.loop.run import Run
-from foldwise.report import MetricReport
-from foldwise.report.metric import plain, show
-from foldwise.report.text import duration, optimism_words, sentence, weighing_words
+from foldwise.reduce.values import duration, plain, show
+from foldwise.report import MetricReport, Report
+from foldwise.report.text import optimism_words, sentence, weighing_words
 from foldwise.stats.intervals import Interval
 from foldwise.testing import ShuffledExecutor, small_plan
 
@@ -128,7 +128,7 @@ def test_with_a_callable_the_report_names_what_chose_and_what_its_choice_scored(
 
 def test_json_holds_no_nan_and_no_objects():
     space = {"kernel": ["rbf", "poly"], "class_weight": [None, "balanced"], "C": np.logspace(0, 1, 2)}
-    report = Run(small_plan(SVC(), space, outer_cv=3), SerialExecutor()).execute()
+    report = Report(Run(small_plan(SVC(), space, outer_cv=3), SerialExecutor()).execute())
     read = json.loads(report.to_json())
     assert read["scores"]["score"]["mean"] == report.scores["score"].mean
     assert read["scores"]["score"]["std"] == pytest.approx(np.std(report.scores["score"].outer))
@@ -137,7 +137,7 @@ def test_json_holds_no_nan_and_no_objects():
 
 
 def test_chosen_values_are_counted_over_the_outer_folds():
-    report = Run(small_plan(outer_cv=3), SerialExecutor()).execute()
+    report = Report(Run(small_plan(outer_cv=3), SerialExecutor()).execute())
     counts = report.recurrence()["max_depth"]
     assert sum(counts.values()) == 3
     assert f"max_depth: {counts.most_common()[0][0]} ({counts.most_common()[0][1]} of 3)" in str(report)

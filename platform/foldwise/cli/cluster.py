@@ -12,7 +12,7 @@ from foldwise.job.exit_codes import DONE, INTERRUPTED
 
 if TYPE_CHECKING:
     from foldwise.cluster import Submission, SubmittedJob
-    from foldwise.cluster.postscript import RemoteReport
+    from foldwise.report import Report
 
 ClusterAddress = Annotated[
     str | None,
@@ -148,8 +148,8 @@ def _when(submission: Submission) -> str:
     return f"{began}  {(submission.ended or time.time()) - submission.started:.0f} s"
 
 
-def _print(report: RemoteReport, *, as_json: bool) -> None:
+def _print(report: Report, *, as_json: bool) -> None:
     if as_json:
         out_json(report.to_dict())
     else:
-        out(report.text)
+        out(str(report))

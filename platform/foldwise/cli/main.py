@@ -101,16 +101,21 @@ def validate(job: JobPath, settings: Settings = []) -> None:  # noqa: B006
 
 @app.command()
 def report(
-    target: Annotated[str, typer.Argument(metavar="JOB", help="A job file, a job's name or an MLflow run id.")],
+    target: Annotated[
+        str, typer.Argument(metavar="JOB", help="A job file, a job's name, an MLflow run id, or a folder with an archive.")
+    ],
     tracking: Tracking = None,
     address: cli_cluster.ClusterAddress = None,
     as_json: AsJson = False,
 ) -> None:
-    """Print the report of a job that was run and tracked, or with --address of one that was submitted there."""
+    """Print the report of a job that was run and tracked, of a saved archive, or with --address of a job submitted there."""
     if address is not None:
         if tracking is not None:
             raise InputError("--tracking", f"expected none beside --address, got {tracking!r}; give one of them")
         cli_cluster.report(target, address, as_json=as_json)
+        return
+    if Path(target, "archive.json").is_file():
+        _print_archive(target, as_json=as_json)
         return
     from foldwise.job.job import Job  # lazily: see the module's docstring
     from foldwise.listeners.tracking import check_uri, find_report  # lazily: MLflow takes seconds to import
@@ -215,6 +220,17 @@ def main() -> NoReturn:
         _say_wrong_option(error)
         sys.exit(WRONG_INPUT)
     sys.exit(code or 0)
+
+
+def _print_archive(folder: str, *, as_json: bool) -> None:
+    from foldwise.reduce.archive import Archive  # lazily: see the module's docstring
+    from foldwise.report import Report  # lazily: likewise
+
+    found = Report(Archive.load(folder))
+    if as_json:
+        out_json(found.to_dict())
+    else:
+        out(str(found))
 
 
 def _how_to_go_on(job: Any, report: Any) -> str:

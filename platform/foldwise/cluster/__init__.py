@@ -5,8 +5,7 @@ writes a `Postscript` to its log; `SubmittedJob` reads it.
 """
 
 from foldwise.cluster.handle import SubmittedJob
-from foldwise.cluster.postscript import RemoteReport
 from foldwise.cluster.sending import connect, submit, submitted
 from foldwise.cluster.submission import Submission, SubmissionState
 
-__all__ = ["RemoteReport", "Submission", "SubmissionState", "SubmittedJob", "connect", "submit", "submitted"]
+__all__ = ["Submission", "SubmissionState", "SubmittedJob", "connect", "submit", "submitted"]

@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from foldwise.cluster.parcel import python_here
-from foldwise.cluster.postscript import Postscript, RemoteReport
+from foldwise.cluster.postscript import Postscript
 from foldwise.errors import ClusterError, FoldwiseError, InputError, MissingPackageError
 from foldwise.events import Listener
 from foldwise.job.drive import drive
@@ -47,7 +47,7 @@ def _run(job_file: str, python: str) -> Postscript:
     listeners: list[Listener] = [FirstTracebacks(_say), ProgressLines(sys.stdout, max(job.spec.verbose, 1))]
     ending = drive(job, listeners, _say)
     report = ending.report
-    return Postscript(ending.code, None if report is None else RemoteReport(str(report), report.to_dict()))
+    return Postscript(ending.code) if report is None else Postscript.of(ending.code, report.archive)
 
 
 def _check_python(theirs: str) -> None:

@@ -7,10 +7,11 @@ import time
 from collections.abc import Iterable, Iterator
 
 from foldwise.cluster.jobs_api import PATIENCE, JobsApi
-from foldwise.cluster.postscript import Postscript, RemoteReport, last_line, shown
+from foldwise.cluster.postscript import Postscript, last_line, shown
 from foldwise.cluster.submission import Submission, SubmissionState
 from foldwise.errors import ClusterError
 from foldwise.job.exit_codes import DONE, FAILED, INTERRUPTED
+from foldwise.report import Report
 
 _LOOK_EVERY = 1.0  # seconds
 STOP_SECONDS = 120
@@ -130,17 +131,20 @@ class SubmittedJob:
             return DONE
         raise ClusterError(f"expected {self.id} to end with a report, got {self.cause() or FAILED}")
 
-    def report(self) -> RemoteReport:
+    def report(self) -> Report:
         """Return its report; partial if it was stopped or failed on the way.
 
         Raises
         ------
         ClusterError
-            If it has none, or not yet.
+            If it has none, or not yet, or none that can be read.
+        InputError
+            If the cluster's foldwise writes archives of another version.
         """
         postscript = Postscript.read(self._jobs.log(self.id))
-        if postscript is not None and postscript.report is not None:
-            return postscript.report
+        archive = None if postscript is None else postscript.archive()
+        if archive is not None:
+            return Report(archive)
         state = self.status().state
         if not state.is_over:
             raise ClusterError(f"expected {self.id} to have ended, got {state.value}; wait for it: foldwise logs -f {self.id}")

@@ -1,47 +1,27 @@
-"""What a driver on the cluster says last: its report, to people and to whoever submitted the job.
+"""What a driver on the cluster says last: its report to people, and the archive to whoever submitted the job.
 
-The log of a job is the one thing that everyone who can submit can also read, so the report stands at its end: as text, and
-in a line of JSON that commands do not show.
+The log of a job is the one thing that everyone who can submit can also read, so both stand at its end: the report as text,
+the archive in a line of JSON that commands do not show.
 """
 
 from __future__ import annotations
 
 import json
 import re
+import zlib
+from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
-from typing import Any
+
+from foldwise.errors import ClusterError
+from foldwise.reduce.archive import Archive
+from foldwise.report import Report
 
 _REPORT = "==== report ===="
 _MARK = "==== foldwise: "
+_MOST_BYTES = 2**30
+"""An archive that unpacks to more is refused."""
 _LINE = re.compile(rf"^{re.escape(_MARK)}(\{{.*\}})$", re.MULTILINE)
-
-
-@dataclass(frozen=True)
-class RemoteReport:
-    """A report as it came from a cluster: `foldwise.Report`'s text and plain data.
-
-    Parameters
-    ----------
-    text : str
-        As ``str(report)`` gives it.
-    data : dict
-        As ``report.to_dict()`` gives it.
-    """
-
-    text: str
-    data: dict[str, Any]
-
-    def __str__(self) -> str:
-        return self.text
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the report as what JSON can hold."""
-        return self.data
-
-    def to_json(self) -> str:
-        """Return the report as one JSON object."""
-        return json.dumps(self.data, allow_nan=False)
 
 
 @dataclass(frozen=True)
@@ -52,17 +32,43 @@ class Postscript:
     ----------
     code : int
         The job's exit code.
-    report : RemoteReport or None
-        What it found; None if there is no report.
+    packed : str or None
+        The archive of what it found, as compressed JSON in base64; None if there is none.
     """
 
     code: int
-    report: RemoteReport | None = None
+    packed: str | None = None
+
+    @classmethod
+    def of(cls, code: int, archive: Archive) -> Postscript:
+        """Pack what a driver found."""
+        return cls(code, b64encode(zlib.compress(archive.to_json().encode("ascii"))).decode("ascii"))
+
+    def archive(self) -> Archive | None:
+        """Unpack what it found; None if there is nothing.
+
+        Raises
+        ------
+        ClusterError
+            If it cannot be read.
+        InputError
+            If it is of another version.
+        """
+        if self.packed is None:
+            return None
+        try:
+            inflater = zlib.decompressobj()
+            text = inflater.decompress(b64decode(self.packed, validate=True), _MOST_BYTES)
+        except (ValueError, zlib.error) as error:
+            raise ClusterError(f"expected a report at the end of the job's log, got what cannot be read: {error}") from error
+        if not inflater.eof:
+            raise ClusterError("expected a report at the end of the job's log, got a part of one, or too large a one")
+        return Archive.from_json(text.decode("utf-8", "replace"))
 
     def __str__(self) -> str:
-        shown = "" if self.report is None else f"{_REPORT}\n{self.report.text}\n"
-        content = {"code": self.code, "report": None if self.report is None else asdict(self.report)}
-        return f"\n{shown}{_MARK}{json.dumps(content)}"  # on lines of its own, whatever was printed before
+        archive = self.archive()
+        report = "" if archive is None else f"{_REPORT}\n{Report(archive)}\n"
+        return f"\n{report}{_MARK}{json.dumps(asdict(self))}"  # on lines of its own, whatever was printed before
 
     @classmethod
     def read(cls, log: str) -> Postscript | None:
@@ -71,14 +77,10 @@ class Postscript:
         Examples
         --------
         >>> Postscript.read("...\n" + str(Postscript(1)))
-        Postscript(code=1, report=None)
+        Postscript(code=1, packed=None)
         """
         found = _LINE.findall(log)
-        if not found:
-            return None
-        content = json.loads(found[-1])
-        report = content["report"]
-        return cls(content["code"], None if report is None else RemoteReport(**report))
+        return cls(**json.loads(found[-1])) if found else None
 
 
 def shown(lines: Iterable[str]) -> Iterator[str]:

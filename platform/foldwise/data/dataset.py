@@ -17,13 +17,6 @@ from foldwise.keys import digest
 
 
 @dataclass(frozen=True)
-class _NoRows:
-    """Stands where rows were."""
-
-    shape: tuple[int, ...]
-
-
-@dataclass(frozen=True)
 class Dataset:
     """Rows by number: features, targets, groups and what is handed to ``fit`` row by row.
 
@@ -184,13 +177,6 @@ class Dataset:
             return splitter.split(self.X, self.y, self.groups, **others)  # type: ignore[no-any-return]
         X, y, _ = self.take(rows)
         return splitter.split(X, y, None if self.groups is None else self.groups[rows], **others)  # type: ignore[no-any-return]
-
-    def described(self) -> Dataset:
-        """Return a handle that knows shape, digest and groups, and holds no rows."""
-        handle: Dataset = object.__new__(Dataset)
-        known = {"X": _NoRows(self.shape), "y": None, "groups": self.groups, "fit_params": {}, "name": self.name}
-        handle.__dict__.update(known, digest=self.digest, _key_or_problem=self._key_or_problem)
-        return handle
 
     def _is_by_row(self, value: Any) -> bool:
         if isinstance(value, str | bytes | Mapping) or not (hasattr(value, "__len__") or hasattr(value, "shape")):

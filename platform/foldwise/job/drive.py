@@ -53,5 +53,6 @@ def drive(
             )  # fmt: skip
             code = FAILED if report.partial else DONE
         except KeyboardInterrupt as interrupted:
-            report, code = getattr(interrupted, "report", None), INTERRUPTED
+            archive, code = getattr(interrupted, "archive", None), INTERRUPTED
+            report = None if archive is None else Report(archive)
     return Ending(INTERRUPTED if interruption.came and code != DONE else code, report)

@@ -16,6 +16,7 @@ from foldwise.ledger import Ledger
 from foldwise.listeners.progress import log_waiting
 from foldwise.loop.run import Interrupted, Run
 from foldwise.plan.plan import Plan
+from foldwise.reduce.archive import Tracked
 from foldwise.report import Report
 
 DEFAULT_EXPERIMENT = "foldwise"
@@ -97,21 +98,21 @@ def run_plan(
     run = Run(plan, executor, ledger, listeners=[*listeners, *([tracker] if tracker else [])], n_jobs=n_jobs, stop=stop)
     try:
         try:
-            report = run.execute()
+            archive = run.execute()
         finally:
             if tracker is not None:
                 _close(tracker, listeners, run.trouble)
     except Interrupted:
         raise
     except KeyboardInterrupt:  # the run is over, and its tracker was not done
-        raise Interrupted(run.report(), run) from None
+        raise Interrupted(run.archive(), run) from None
     for trouble in run.trouble:
         shown = f"{type(trouble).__name__}: {trouble}"
         warnings.warn(f"the search is done, and what it found is here; but it could not be closed: {shown}", RuntimeWarning, 2)
     if tracker is None:
-        return run, report, None
-    tracked = replace(report, mlflow_run_id=tracker.run_id, mlflow_address=tracker.address, mlflow_missing=tracker.missing)
-    return run, tracked, tracker.run_id
+        return run, Report(archive), None
+    tracked = Tracked(tracker.run_id, tracker.address, tracker.missing)
+    return run, Report(replace(archive, tracked=tracked)), tracked.run_id
 
 
 def _close(tracker: Any, listeners: Sequence[Listener], trouble: list[Exception]) -> None:

@@ -1,4 +1,4 @@
-"""Progress of a run: a bar where there is a terminal, plain lines where there is none."""
+"""Step 8, show: progress of a run: a bar where there is a terminal, plain lines where there is none."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn,
 from rich.text import Text
 
 from foldwise.events import Counts, Event, FailuresForgotten, FitEnded, RunEnded, RunStarted, RunWaits, StudyEnded, TrialEnded
-from foldwise.report.metric import show_params
-from foldwise.report.text import duration, forgotten_words, found_words
+from foldwise.reduce.values import duration, show_params
+from foldwise.report.text import forgotten_words, found_words
 from foldwise.safety.masking import shown
 from foldwise.trial import TrialState
 
@@ -133,9 +133,9 @@ class ProgressLines:
             self._say(event.reason)
         elif isinstance(event, FailuresForgotten):
             self._say(forgotten_words(event.n_fits))
-        elif isinstance(event, RunEnded) and event.report is not None and event.report.n_fits_found:
-            found = event.report.n_fits_found
-            self._say(found_words(found, found + event.report.n_fits))
+        elif isinstance(event, RunEnded) and event.archive is not None and event.archive.counts.found:
+            counts = event.archive.counts
+            self._say(found_words(counts.found, counts.found + counts.run))
         elif isinstance(event, FitEnded) and self._verbose >= 3:
             params = show_params(event.params)
             failed = event.result.failure_on(*event.result.scores)

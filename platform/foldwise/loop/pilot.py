@@ -13,7 +13,7 @@ from statistics import fmean
 from foldwise.errors import FitFailedError, failed
 from foldwise.executors import Executor
 from foldwise.plan.plan import Plan
-from foldwise.report.text import duration
+from foldwise.reduce.values import duration
 from foldwise.trial import Fit, FitResult, Params, Segment
 
 _N_PARAMS = 3

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 from foldwise.errors import RunError, StudyFailedError, causes_counted, failed
@@ -23,8 +24,10 @@ from foldwise.loop.studies import LiveStudy
 from foldwise.loop.trial_map import EndedTrial, TrialMap
 from foldwise.plan.plan import FINAL, Plan, Study
 from foldwise.plan.scoring import Scoring
+from foldwise.plan.summary import PlanSummary, ScoringSummary
+from foldwise.reduce.archive import Archive, count_distinct, count_judged
+from foldwise.reduce.provenance import Provenance
 from foldwise.reduce.reduce import choose, end_trial, judge, named_alike, reduce_trial
-from foldwise.report import Report, make_report
 from foldwise.trial import FitResult, Trial
 
 _PATIENCE = 1.0  # seconds between looks at what keeps an executor waiting
@@ -33,11 +36,11 @@ _REFITS = "refits"
 
 
 class Interrupted(KeyboardInterrupt):
-    """The run was interrupted; ``report`` gives the outer folds that are complete, ``run`` all that is finished."""
+    """The run was interrupted; ``archive`` holds the outer folds that are complete, ``run`` all that is finished."""
 
-    def __init__(self, report: Report, run: Run) -> None:
+    def __init__(self, archive: Archive, run: Run) -> None:
         super().__init__("interrupted")
-        self.report, self.run = report, run
+        self.archive, self.run = archive, run
 
 
 class Run:
@@ -67,7 +70,7 @@ class Run:
     >>> run = Run(search.plan(*load_iris(return_X_y=True)), fw.SerialExecutor())
     >>> while run.step():
     ...     pass
-    >>> run.report().n_fits
+    >>> run.archive().counts.run
     31
     """
 
@@ -88,6 +91,8 @@ class Run:
         self._ledger = NoLedger() if ledger is None else ledger
         self._listeners = tuple(listeners)
         self._account = Account(plan)
+        self._summary = PlanSummary.of(plan)
+        self._provenance = Provenance.here(plan.identity.digester.distributions)  # which the summary has met
         self._pool = FitPool(plan, executor, self._account, self._emit)
         self._trials = _trial_map(plan, executor, self._pool, self._account, self._emit)
         self._started = self._seconds = 0.0
@@ -108,8 +113,8 @@ class Run:
 
     # --- driving ---
 
-    def execute(self) -> Report:
-        """Run to the end and return the report; a partial one if it is told to stop, or its time is over.
+    def execute(self) -> Archive:
+        """Run to the end and return what is left; not all of it if the run is told to stop, or its time is over.
 
         Raises
         ------
@@ -118,15 +123,15 @@ class Run:
         FitFailedError
             If a fit failed and the problem's ``error_score`` is "raise".
         Interrupted
-            If interrupted from the keyboard; it carries the report of what is complete.
+            If interrupted from the keyboard; it carries the archive of what is complete.
         """
         try:
             while self.step():
                 pass
-            return self.report()
+            return self.archive()
         except KeyboardInterrupt as error:
             self.abort(error)
-            raise Interrupted(self.report(), self) from None
+            raise Interrupted(self.archive(), self) from None
         except BaseException as error:
             self.abort(error)
             raise
@@ -163,23 +168,26 @@ class Run:
             self._pool.give_up()
             self._close(error)
 
-    def report(self) -> Report:
-        """Report the outer folds that are complete; flagged as partial if any is missing."""
-        outer = [live.outer for live in self.studies.values() if live.outer is not None]
-        return make_report(
-            self.plan,
-            scoring=self.scoring,
+    def archive(self) -> Archive:
+        """Return what the run has found so far: the trials that are reduced, the outer folds that are complete."""
+        studies, causes = self.studies, self._account.causes
+        outer = tuple(live.outer for live in studies.values() if live.outer is not None)
+        return Archive(
+            plan=replace(self._summary, scoring=ScoringSummary.of(self.scoring)),
+            trials={name: tuple(live.trials) for name, live in studies.items()},
             outer=outer,
-            choice=self.studies[FINAL].choice,
-            n_asked={name: live.n_asked for name, live in self.studies.items()},
-            trials={name: live.trials for name, live in self.studies.items()},
+            choice=studies[FINAL].choice,
+            n_asked={name: live.n_asked for name, live in studies.items()},
+            n_params=count_distinct(studies[FINAL].trials),
+            n_rows_judged=count_judged(self.plan, outer, self.scoring.zero_one),
             counts=self.counts,
             seconds=time.monotonic() - self._started if self._is_open else self._seconds,
-            partial=not self._is_done,
+            complete=self._is_done,
             ended=None if self._is_done or self.ended is None else str(self.ended),
             model_error=None if self.model is None else self.model.error,
             warned=self._account.warned.most_common(),
-            causes=self._account.causes,
+            causes=tuple(sorted(causes.items(), key=lambda pair: (-pair[1], pair[0]))),
+            provenance=self._provenance,
         )
 
     # --- reduce and choose ---
@@ -301,7 +309,7 @@ class Run:
             except BaseException as interrupt:  # told once all is closed
                 late = interrupt
         interrupted = self.ended is not None and self.ended.by is EndedBy.INTERRUPT and not self._is_done
-        self._emit(RunEnded(self.report(), self.model, interrupted, error))
+        self._emit(RunEnded(self.archive(), self.model, interrupted, error))
         if late is not None:
             raise late
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -226,12 +226,6 @@ class Plan:
         """Return the rows on which a study itself wants a fold's fit scored."""
         return (fold.held_out, fold.seen) if self.problem.return_train_score else (fold.held_out,)
 
-    def described(self) -> Plan:
-        """Return the plan without the data, to be kept and pickled after a run."""
-        described = replace(self, problem=self.problem.described(), rows={}, handed={})
-        described.__dict__["unread"] = self.unread
-        return described
-
     # --- counts ---
 
     @property
@@ -270,12 +264,7 @@ class Plan:
     @property
     def n_fits_plain(self) -> int:
         """What a nested search that shares nothing would run for the same params."""
-        return self.plain_fits({study.name: self.n_trials for study in self.studies})
-
-    def plain_fits(self, n_asked: Mapping[str, int]) -> int:
-        """Count what a nested search that shares nothing would run for the trials that each study asked."""
-        searched = sum(n_asked.get(study.name, 0) * len(study.folds) for study in self.studies)
-        return searched + len(self.studies) - 1 + self.problem.refit
+        return self.n_trials * self._n_folds + len(self.studies) - 1 + self.problem.refit
 
     @cached_property
     def _n_distinct_params(self) -> int:

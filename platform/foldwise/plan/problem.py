@@ -98,13 +98,6 @@ class Problem:
     handed: Handed = field(default_factory=Handed)
     world: World = field(default_factory=World.here)
 
-    def described(self) -> Problem:
-        """Return the problem without rows, its key known, to be kept after a run."""
-        folds = NestedFolds((), (), (), self.folds.shared)
-        kept = replace(self, dataset=self.dataset.described(), folds=folds, handed=Handed())
-        kept.__dict__["key"] = self.key
-        return kept
-
     @cached_property
     def key(self) -> str:
         """Digest of all that affects results."""

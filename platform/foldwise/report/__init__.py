@@ -1,6 +1,6 @@
-"""Step 7, show: the report as data, as text and as progress."""
+"""Step 7, report: an archive in words and numbers."""
 
 from foldwise.report.metric import MetricReport
-from foldwise.report.report import Report, make_report
+from foldwise.report.report import Report
 
-__all__ = ["MetricReport", "Report", "make_report"]
+__all__ = ["MetricReport", "Report"]

@@ -1,18 +1,15 @@
-"""What a report says of one metric, and how values are shown."""
+"""Step 7, report: what a report says of one metric."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from foldwise.reduce.archive import Archive
 from foldwise.report.digits import Digits
-from foldwise.safety.masking import masked_tree, masked_value, printable, shown
-from foldwise.stats.intervals import Interval
-from foldwise.trial import Params
+from foldwise.stats.intervals import Interval, nested_interval
 
 
 @dataclass(frozen=True)
@@ -59,46 +56,28 @@ class MetricReport:
         return Digits.of(self.mean, self.spread)
 
 
-def plain(value: Any) -> Any:
-    """Return what JSON can hold: numbers, text, lists, dicts; NaN and infinities become None, objects their text."""
-    if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
-        value = value.item()
-    if value is None or isinstance(value, bool | int | str):
-        return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple | np.ndarray):
-        return [plain(item) for item in value]
-    return show(value)
+def metric_reports(archive: Archive) -> dict[str, MetricReport]:
+    """Reduce the outer results and the final study's choice to a report of each metric."""
+    return {name: _metric_report(archive, name) for name in archive.plan.scoring.metrics}
 
 
-def plain_params(params: Params | None) -> Any:
-    """Return params as what JSON can hold, without secrets."""
-    return masked_tree(plain(params))
-
-
-def show_params(params: Params) -> str:
-    """Show params on one line, by name, without secrets.
-
-    Examples
-    --------
-    >>> show_params({"svc__C": 0.125, "kernel": "rbf", "token": "abc"})
-    'kernel=rbf, svc__C=0.125, token=***'
-    """
-    return ", ".join(f"{printable(name)}={show_param(name, value)}" for name, value in sorted(params.items()))
-
-
-def show_param(name: str, value: Any) -> str:
-    """Show the value of a param of a name."""
-    return shown(show(masked_value(name, value)))
-
-
-def show(value: Any) -> str:
-    """Show a value on one line: floats with four digits, objects without line breaks."""
-    if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
-        value = value.item()
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    return " ".join((value if isinstance(value, str) else repr(value)).split())
+def _metric_report(archive: Archive, metric: str) -> MetricReport:
+    plan, outer, scoring = archive.plan, archive.outer, archive.plan.scoring
+    final = None if archive.choice is None else archive.choice.trial
+    scores = tuple(result.scores.get(metric, math.nan) for result in outer)
+    mean = float(np.mean(scores)) if scores else math.nan
+    n_test = [result.n_test for result in outer]
+    interval = nested_interval(
+        scores,
+        [result.n_train for result in outer],
+        n_test,
+        limits=scoring.ranges.get(metric, (-math.inf, math.inf)),
+        n_rows=archive.n_rows_judged if metric in scoring.zero_one else None,
+        time_ordered=plan.time_ordered,
+    )
+    flat = final.scores[metric].mean if final is not None and metric in final.scores else math.nan
+    by_rows = float(np.average(scores, weights=n_test)) if scores else math.nan
+    std = float(np.std(scores)) if scores else math.nan
+    return MetricReport(
+        scores, mean, std, interval, flat, flat - mean, title=scoring.titles.get(metric, metric), by_rows=by_rows
+    )

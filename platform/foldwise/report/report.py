@@ -1,4 +1,4 @@
-"""Report: what a nested search found, as pure data."""
+"""Step 7, report: what a nested search found, in numbers and words. It is made of an archive and nothing else."""
 
 from __future__ import annotations
 
@@ -7,120 +7,212 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from foldwise.errors import Failure
-from foldwise.events import Counts
-from foldwise.keys import label
-from foldwise.plan.plan import FINAL, Plan
-from foldwise.plan.scoring import Scoring
-from foldwise.reduce.reduce import Choice, FitWarning, OuterResult
+from foldwise.plan.plan import FINAL
+from foldwise.plan.summary import PlanSummary
+from foldwise.reduce.archive import Archive
+from foldwise.reduce.reduce import FitWarning, OuterResult
+from foldwise.reduce.values import duration, plain, plain_params, show_param, show_params
 from foldwise.report import text
-from foldwise.report.metric import MetricReport, plain, plain_params, show_param, show_params
+from foldwise.report.metric import MetricReport, metric_reports
 from foldwise.report.training import TrainingReport, lineage_dicts, lineage_lines, training_report
 from foldwise.safety.masking import masked, shown
-from foldwise.stats.intervals import nested_interval
 from foldwise.trial import Lineage, Params, Trial
 
 _MOST_WARNINGS = _MOST_CAUSES = 5
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Report:
     """What a nested search found.
 
     Parameters
     ----------
-    job, key : str
-        Name of the job, and the digest of all that affects its results.
-    seed : int
-        What every seed was derived from.
-    metric : str
-        The metric that chose.
-    scores : mapping of str to MetricReport
-        Per metric.
-    outer : tuple of OuterResult
-        The outer folds that are complete, in order.
-    best_params : mapping or None
-        The final study's choice; None where it has none.
-    n_params : int
-        Distinct params that the final study tried.
-    n_folds : int
-        Outer folds that were planned.
-    n_fits, n_fits_shared, n_fits_failed, n_fits_plain : int
-        Fits run; answered by one that was run or found; failed; run by a nested search that shares nothing.
-    seconds : float
-        Wall time.
-    partial : bool
-        Whether an outer fold, the final study or its model is missing.
-    ended : str or None
-        Why the run ended before its end.
-    n_retries : int
-        How often fits were begun again, since their workers or nodes were lost.
-    model_error : Failure or None
-        Why the final model could not be fitted.
-    warned : tuple of FitWarning
-        Kinds of warnings that fits gave, the commonest first.
-    mlflow_run_id, mlflow_address : str or None
-        Where it is tracked.
-    mlflow_missing : str or None
-        What could not be tracked, and why.
-    n_fits_found : int
-        Fits that the ledger held.
-    training : TrainingReport or None
-        What a schedule did; None without one.
-    best_lineage : tuple of Segment
-        The epochs that the final model trained; empty without a schedule.
-    weighs_inner_only : bool
-        Whether the inner scores are weighted and the outer ones are not, so that optimism compares means of two kinds.
-    causes : tuple of (str, int)
-        Why fits failed, with how many did; the commonest first.
-    chooser : str or None
-        The name of the callable that chose; None: the best mean did.
-    best_mean : float
-        The best inner mean of the final study in ``metric``, which a callable need not choose.
-    n_train : (float, float)
-        Rows that fits behind the flat best and behind the nested score learned from, on average.
-    by_group : bool
-        Whether each outer fold is one group.
-    remarks : tuple of str
-        What a reader should know of how it was scored.
+    archive : Archive
+        What the run left.
     """
 
-    job: str
-    key: str
-    seed: int
-    metric: str
-    scores: Mapping[str, MetricReport]
-    outer: tuple[OuterResult, ...]
-    best_params: Params | None
-    n_params: int
-    n_folds: int
-    n_fits: int
-    n_fits_shared: int
-    n_fits_failed: int
-    n_fits_plain: int
-    seconds: float
-    partial: bool
-    model_error: Failure | None = None
-    warned: tuple[FitWarning, ...] = ()
-    ended: str | None = None
-    n_retries: int = 0
-    mlflow_run_id: str | None = None
-    mlflow_address: str | None = None
-    mlflow_missing: str | None = None
-    n_fits_found: int = 0
-    training: TrainingReport | None = None
-    best_lineage: Lineage = ()
-    weighs_inner_only: bool = False
-    causes: tuple[tuple[str, int], ...] = ()
-    chooser: str | None = None
-    best_mean: float = math.nan
-    n_train: tuple[float, float] = (math.nan, math.nan)
-    by_group: bool = False
-    remarks: tuple[str, ...] = ()
+    archive: Archive
+
+    def __repr__(self) -> str:
+        return f"Report({self.archive!r})"
+
+    # --- what was asked ---
+
+    @property
+    def job(self) -> str:
+        """Name of the job."""
+        return self.archive.plan.name
+
+    @property
+    def key(self) -> str:
+        """Digest of all that affects the job's results."""
+        return self.archive.plan.key
+
+    @property
+    def seed(self) -> int:
+        """What every seed was derived from."""
+        return self.archive.plan.seed
+
+    @property
+    def n_folds(self) -> int:
+        """Outer folds that were planned."""
+        return len(self.archive.plan.folds)
+
+    @property
+    def chooser(self) -> str | None:
+        """The name of the callable that chose; None: the best mean did."""
+        return self.archive.plan.scoring.chooser
+
+    # --- what was found ---
+
+    @cached_property
+    def metric(self) -> str:
+        """The metric that chose."""
+        choice, scoring = self.archive.choice, self.archive.plan.scoring
+        looked_at = () if choice is None or scoring.chooser is None else choice.metrics
+        return looked_at[0] if len(looked_at) == 1 else scoring.objective
+
+    @cached_property
+    def scores(self) -> Mapping[str, MetricReport]:
+        """Per metric."""
+        return metric_reports(self.archive)
+
+    @property
+    def outer(self) -> tuple[OuterResult, ...]:
+        """The outer folds that are complete, in order."""
+        return self.archive.outer
+
+    @property
+    def best_params(self) -> Params | None:
+        """The final study's choice; None where it has none."""
+        return None if self.archive.choice is None else dict(self.archive.choice.trial.params)
+
+    @property
+    def best_lineage(self) -> Lineage:
+        """The epochs that the final model trained; empty without a schedule."""
+        return () if self.archive.choice is None else self.archive.choice.trial.lineage
+
+    @cached_property
+    def best_mean(self) -> float:
+        """The best inner mean of the final study in `metric`, which a callable need not choose."""
+        searched = self.archive.trials.get(FINAL, ())
+        means = [trial.scores[self.metric].mean for trial in searched if self.metric in trial.scores]
+        return max((mean for mean in means if math.isfinite(mean)), default=math.nan)
+
+    @property
+    def n_params(self) -> int:
+        """Distinct params that the final study tried."""
+        return self.archive.n_params
+
+    @cached_property
+    def n_train(self) -> tuple[float, float]:
+        """Rows that fits behind the flat best and behind the nested score learned from, on average."""
+        return _train_rows(self.archive.plan, self.outer)
+
+    @property
+    def weighs_inner_only(self) -> bool:
+        """Whether inner scores are weighted and outer ones are not, so that optimism compares means of two kinds."""
+        return self.archive.plan.weighs_inner and not self.archive.plan.weighs_outer
+
+    @property
+    def by_group(self) -> bool:
+        """Whether each outer fold is one group."""
+        held_out = {self.archive.plan.folds[one.fold].group for one in self.outer}
+        return len(self.outer) > 1 and None not in held_out and len(held_out) == len(self.outer)
+
+    @cached_property
+    def training(self) -> TrainingReport | None:
+        """What a schedule did; None without one."""
+        return training_report(self.archive)
+
+    @cached_property
+    def remarks(self) -> tuple[str, ...]:
+        """What a reader should know of how it was scored."""
+        return error_score_words(self.archive.plan.error_score, self.metric, self.archive.trials)
+
+    # --- how it went ---
+
+    @property
+    def n_fits(self) -> int:
+        """Fits run."""
+        return self.archive.counts.run
+
+    @property
+    def n_fits_found(self) -> int:
+        """Fits that the ledger held."""
+        return self.archive.counts.found
+
+    @property
+    def n_fits_shared(self) -> int:
+        """Fits answered by one that was run or found."""
+        return self.archive.counts.shared
+
+    @property
+    def n_fits_failed(self) -> int:
+        """Fits that failed."""
+        return self.archive.counts.failed
+
+    @property
+    def n_fits_plain(self) -> int:
+        """Fits run by a nested search that shares nothing, for the trials that were asked."""
+        return self.archive.plan.plain_fits(self.archive.n_asked)
+
+    @property
+    def n_retries(self) -> int:
+        """How often fits were begun again, since their workers or nodes were lost."""
+        return self.archive.counts.retries
+
+    @property
+    def seconds(self) -> float:
+        """Wall time."""
+        return self.archive.seconds
+
+    @cached_property
+    def partial(self) -> bool:
+        """Whether an outer fold, the final study or its model is missing."""
+        has_gap = any(math.isnan(one.scores.get(self.metric, math.nan)) for one in self.outer)
+        return not self.archive.complete or self.model_error is not None or has_gap
+
+    @property
+    def ended(self) -> str | None:
+        """Why the run ended before its end."""
+        return self.archive.ended
+
+    @property
+    def model_error(self) -> Failure | None:
+        """Why the final model could not be fitted."""
+        return self.archive.model_error
+
+    @property
+    def warned(self) -> tuple[FitWarning, ...]:
+        """Kinds of warnings that fits gave, the commonest first."""
+        return self.archive.warned
+
+    @property
+    def causes(self) -> tuple[tuple[str, int], ...]:
+        """Why fits failed, with how many did; the commonest first."""
+        return self.archive.causes
+
+    @property
+    def mlflow_run_id(self) -> str | None:
+        """The job's MLflow run."""
+        return self.archive.tracked.run_id
+
+    @property
+    def mlflow_address(self) -> str | None:
+        """Where that can be seen."""
+        return self.archive.tracked.address
+
+    @property
+    def mlflow_missing(self) -> str | None:
+        """What could not be tracked, and why."""
+        return self.archive.tracked.missing
 
     @property
     def is_deterministic(self) -> bool:
@@ -265,7 +357,7 @@ class Report:
         return "the final model is missing" if len(self.outer) == self.n_folds else "the others are not"
 
     def _account(self) -> list[str]:
-        run = f"{self.n_fits} fits run in {text.duration(self.seconds)}"
+        run = f"{self.n_fits} fits run in {duration(self.seconds)}"
         plainly = f"; a nested search that shares nothing would have run {self.n_fits_plain}"
         lines = [f"{run}." if self.training is not None else f"{run}{plainly}."]
         if self.training is not None:
@@ -284,61 +376,6 @@ class Report:
         return lines
 
 
-def make_report(
-    plan: Plan,
-    *,
-    scoring: Scoring,
-    outer: Sequence[OuterResult],
-    choice: Choice | None,
-    n_asked: Mapping[str, int],
-    trials: Mapping[str, Sequence[Trial]],
-    counts: Counts,
-    seconds: float,
-    partial: bool,
-    model_error: Failure | None,
-    warned: tuple[FitWarning, ...],
-    causes: Mapping[str, int] | None = None,
-    ended: str | None = None,
-) -> Report:
-    """Reduce the outer results and the final study's choice to a report."""
-    problem, final = plan.problem, None if choice is None else choice.trial
-    by_callable = callable(scoring.refit)
-    metric = choice.metrics[0] if choice is not None and by_callable and len(choice.metrics) == 1 else scoring.objective
-    searched = trials.get(FINAL, ())
-    means = [trial.scores[metric].mean for trial in searched if metric in trial.scores]
-    return Report(
-        job=problem.name,
-        key=problem.key,
-        seed=problem.seed,
-        metric=metric,
-        scores={name: _metric_report(plan, scoring, name, outer, final) for name in scoring.metrics},
-        outer=tuple(outer),
-        best_params=None if final is None else dict(final.params),
-        n_params=_n_distinct(searched),
-        n_folds=len(plan.studies) - 1,
-        n_fits=counts.run,
-        n_fits_found=counts.found,
-        n_fits_shared=counts.shared,
-        n_fits_failed=counts.failed,
-        n_fits_plain=plan.plain_fits(n_asked),
-        seconds=seconds,
-        partial=partial or model_error is not None or any(math.isnan(one.scores.get(metric, math.nan)) for one in outer),
-        model_error=model_error,
-        warned=warned,
-        ended=ended,
-        n_retries=counts.retries,
-        training=training_report(plan, trials),
-        best_lineage=() if final is None else final.lineage,
-        weighs_inner_only=bool(problem.handed.inner) and not problem.handed.outer,
-        causes=tuple(sorted((causes or {}).items(), key=lambda pair: (-pair[1], pair[0]))),
-        chooser=_name_of(scoring.refit) if by_callable else None,
-        best_mean=max((mean for mean in means if math.isfinite(mean)), default=math.nan),
-        n_train=_train_rows(plan, outer),
-        by_group=_are_groups(plan, outer),
-        remarks=error_score_words(problem.error_score, metric, trials),
-    )
-
-
 def error_score_words(error_score: float | str, metric: str, trials: Mapping[str, Sequence[Trial]]) -> tuple[str, ...]:
     """Warn of a number for failed fits that is better than what fits really scored."""
     if isinstance(error_score, str) or math.isnan(error_score):
@@ -355,60 +392,12 @@ def error_score_words(error_score: float | str, metric: str, trials: Mapping[str
     )
 
 
-def _n_distinct(trials: Sequence[Trial]) -> int:
-    return len({label(dict(trial.params)) for trial in trials})
-
-
-def _name_of(refit: Any) -> str:
-    name = getattr(refit, "__name__", type(refit).__name__)
-    return "a function" if name == "<lambda>" else f"{name}()"
-
-
-def _train_rows(plan: Plan, outer: Sequence[OuterResult]) -> tuple[float, float]:
+def _train_rows(plan: PlanSummary, outer: Sequence[OuterResult]) -> tuple[float, float]:
     """Average the rows behind the flat best and behind the nested score; the first is NaN where they cannot differ."""
-    if plan.problem.folds.shared or not outer:
+    if plan.shared or not outer:
         return math.nan, math.nan
-    choosing = [len(plan.rows[fold.train]) for fold in plan.studies[-1].folds]
-    return float(np.mean(choosing)), float(np.mean([one.n_train for one in outer]))
+    return float(np.mean(plan.studies[-1].n_train)), float(np.mean([one.n_train for one in outer]))
 
 
 def _differ(one: float, other: float) -> bool:
     return math.isfinite(one) and round(one) != round(other)
-
-
-def _are_groups(plan: Plan, outer: Sequence[OuterResult]) -> bool:
-    """Tell whether each outer fold is held out for one group of its own."""
-    groups = plan.problem.dataset.groups
-    if groups is None or len(outer) < 2:
-        return False
-    judged = [study.judged.held_out for study in plan.studies if study.judged is not None]
-    held_out = [np.unique(groups[plan.rows[judged[one.fold]]]) for one in outer]
-    return all(len(one) == 1 for one in held_out) and len({one[0] for one in held_out}) == len(held_out)
-
-
-def _metric_report(
-    plan: Plan, scoring: Scoring, metric: str, outer: Sequence[OuterResult], final: Trial | None
-) -> MetricReport:
-    problem = plan.problem
-    scores = tuple(result.scores.get(metric, math.nan) for result in outer)
-    mean = float(np.mean(scores)) if scores else math.nan
-    zero_one = metric in scoring.zero_one and problem.dataset.groups is None
-    judged = [study.judged.held_out for study in plan.studies if study.judged is not None]
-    n_rows = (
-        len(np.unique(np.concatenate([plan.rows[judged[result.fold]] for result in outer]))) if zero_one and outer else None
-    )
-    n_test = [result.n_test for result in outer]
-    interval = nested_interval(
-        scores,
-        [result.n_train for result in outer],
-        n_test,
-        limits=scoring.ranges.get(metric, (-math.inf, math.inf)),
-        n_rows=n_rows,
-        time_ordered=problem.folds.are_time_ordered,
-    )
-    flat = final.scores[metric].mean if final is not None and metric in final.scores else math.nan
-    by_rows = float(np.average(scores, weights=n_test)) if scores else math.nan
-    std = float(np.std(scores)) if scores else math.nan
-    return MetricReport(
-        scores, mean, std, interval, flat, flat - mean, title=scoring.titles.get(metric, metric), by_rows=by_rows
-    )

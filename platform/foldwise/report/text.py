@@ -1,4 +1,4 @@
-"""The report in words and plain tables."""
+"""Step 7, report: the report in words and plain tables."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from rich.console import Console
 from rich.table import Table
 
 from foldwise.reduce.reduce import OuterResult
+from foldwise.reduce.values import show_params
 from foldwise.report.digits import Digits
-from foldwise.report.metric import MetricReport, show_params
+from foldwise.report.metric import MetricReport
 from foldwise.safety.masking import printable
 
 _WIDTH = 120
@@ -145,17 +146,3 @@ def forgotten_words(n_fits: int) -> str:
         f"{n_fits} failed fits of earlier runs are forgotten and run again; where one does well now, a search that adapts "
         "may ask otherwise than before"
     )
-
-
-def duration(seconds: float) -> str:
-    """Word a duration.
-
-    Examples
-    --------
-    >>> duration(7.25), duration(200)
-    ('7.2 s', '3 min 20 s')
-    """
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

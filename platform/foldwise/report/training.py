@@ -1,15 +1,15 @@
-"""What a report says of a schedule: how much training it spared, and that what it does cannot be repeated to the bit."""
+"""Step 7, report: what a schedule did: how much training it spared, and that it cannot be repeated to the bit."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from foldwise.plan.plan import Plan
 from foldwise.plan.schedule import PBT, Schedule
-from foldwise.report.metric import plain_params, show_param
-from foldwise.trial import Lineage, Params, Trial, TrialState
+from foldwise.reduce.archive import Archive
+from foldwise.reduce.values import plain_params, show_param
+from foldwise.trial import Lineage, Params, TrialState
 
 
 @dataclass(frozen=True)
@@ -49,13 +49,13 @@ class TrainingReport:
         return f"{did}. That depends on what finishes first: this report is not repeatable to the bit."
 
 
-def training_report(plan: Plan, studies: Mapping[str, Sequence[Trial]]) -> TrainingReport | None:
+def training_report(archive: Archive) -> TrainingReport | None:
     """Count what the trials of each study trained; None without a schedule."""
-    schedule = plan.problem.schedule
+    schedule = archive.plan.schedule
     if schedule is None:
         return None
-    n_folds = {study.name: len(study.folds) for study in plan.studies}
-    ended = [(n_folds[name], trial) for name, trials in studies.items() for trial in trials]
+    n_folds = {study.name: study.n_folds for study in archive.plan.studies}
+    ended = [(n_folds[name], trial) for name, trials in archive.trials.items() for trial in trials]
     return TrainingReport(
         schedule,
         n_trials=len(ended),

@@ -22,6 +22,7 @@ from foldwise.listeners.tracking.sync import sync
 from foldwise.loop.run import Run
 from foldwise.plan.plan import Plan
 from foldwise.plan.problem import make_problem
+from foldwise.report import Report
 from foldwise.search import GridSearch
 
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy")
@@ -56,7 +57,7 @@ def events_of(depths):
 def runs():
     told = {"ailing": events_of("2"), "well": events_of("")}
     assert told["ailing"][0].plan.problem.key == told["well"][0].plan.problem.key
-    assert told["ailing"][-1].report.best_params != told["well"][-1].report.best_params
+    assert Report(told["ailing"][-1].archive).best_params != Report(told["well"][-1].archive).best_params
     return told
 
 
@@ -137,8 +138,8 @@ def test_a_job_that_ends_otherwise_is_written_anew(uri, client, runs, fresh, bef
     run = client.get_run(second.run_id)
     assert (run.data.tags["foldwise.replaces"], run.data.tags["reviewed by"]) == (first.run_id, "ann")
     assert client.get_run(first.run_id).info.lifecycle_stage == "deleted"
-    assert str(runs[after][-1].report) in run.data.tags["mlflow.note.content"]
-    assert report_in(client, second.run_id, tmp_path)["scores"] == runs[after][-1].report.to_dict()["scores"]
+    assert str(Report(runs[after][-1].archive)) in run.data.tags["mlflow.note.content"]
+    assert report_in(client, second.run_id, tmp_path)["scores"] == Report(runs[after][-1].archive).to_dict()["scores"]
     models = client.search_logged_models([client.get_experiment_by_name(experiment).experiment_id])
     assert len(models) == len(old_models) == 1
     assert models[0].model_id != old_models[0].model_id
@@ -235,7 +236,7 @@ def test_the_description_is_the_report_and_a_studys_says_what_it_chose(uri, clie
     track(uri, "described", runs["well"])
     found = client.search_runs([client.get_experiment_by_name("described").experiment_id])
     notes = {run.info.run_name: run.data.tags.get("mlflow.note.content", "") for run in found}
-    report = runs["well"][-1].report
+    report = Report(runs["well"][-1].archive)
     assert notes["trees"].startswith(report.summary()[:40])
     assert str(report) in notes["trees"]
     outer = report.outer[1]

@@ -25,10 +25,11 @@ from foldwise.listeners.tracking import MlflowTracker
 from foldwise.listeners.tracking.model import save_model
 from foldwise.listeners.tracking.names import as_name
 from foldwise.listeners.tracking.store import Store
-from foldwise.listeners.tracking.table import write_trials
 from foldwise.loop.run import Run
 from foldwise.plan.plan import Plan
 from foldwise.plan.problem import make_problem
+from foldwise.reduce.tables import write_trials
+from foldwise.report import Report
 from foldwise.search import GridSearch
 from foldwise.trial import FoldScores, Trial, TrialState
 
@@ -117,7 +118,7 @@ def runs(tracker, client):
 
 @pytest.fixture(scope="module")
 def report(events):
-    return events[-1].report
+    return Report(events[-1].archive)
 
 
 class TestWhatIsWritten:
@@ -150,7 +151,7 @@ class TestWhatIsWritten:
         tags = {name: value for name, value in run.data.tags.items() if name.startswith("foldwise.")}
         assert tags == {
             "foldwise.key": f"{plan.problem.key}/outer-1/2",
-            "foldwise.job.job": "iris-svm",
+            "foldwise.job": "iris-svm",
             "foldwise.study": "outer-1",
             "foldwise.trial": "2",
             "foldwise.state": "COMPLETE",
@@ -214,7 +215,9 @@ class TestWhatIsWritten:
 @pytest.fixture(scope="module")
 def folder(tracker, client, tmp_path_factory):
     names = sorted(file.path for file in client.list_artifacts(tracker.run_id))
-    assert names == ["job.yaml", "plan.txt", "report.json", "report.txt", "trials.parquet"]
+    assert names == [
+        "archive.json", "job.yaml", "outer.parquet", "plan.txt", "report.json", "report.txt", "trials.parquet",
+    ]  # fmt: skip
     folder = tmp_path_factory.mktemp("artifacts")
     for name in names:
         client.download_artifacts(tracker.run_id, name, str(folder))
@@ -264,10 +267,11 @@ class TestArtifacts:
         assert [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)] == [1000, 510]
         rows = file.read().to_pylist()
         assert [row["trial"] for row in rows] == [*range(1500), *range(10)]
-        assert rows[1499] | {"params": None} == {
+        assert rows[1499] | {"params": None, "record": None} == {
             "study": "outer-0", "trial": 1499, "state": "COMPLETE", "started": rows[0]["started"], "seconds": 1.0, "params": None,
             "param_a": 1499.0, "inner_accuracy": None, "inner_accuracy_std": None, "split0_accuracy": 0.5,
             "split1_accuracy": None, "param_b": None, "inner_f1": None, "inner_f1_std": None, "split0_f1": None, "error": None,
+            "record": None,
         }  # fmt: skip
         assert (rows[-1]["param_a"], rows[-1]["param_b"], rows[-1]["inner_f1"]) == (0.5, "x", 1.0)
         assert rows[0]["started"].timestamp() == 1e9
@@ -324,7 +328,8 @@ class TestModel:
 class TestAgain:
     def test_same_run_adds_nothing(self, tracker, client, events, report, uri):
         before, job = runs_of(client, "whole"), client.get_run(tracker.run_id)
-        same = replace(events[-1], report=replace(report, n_fits=0, n_fits_shared=80, seconds=0.1))
+        counts = replace(report.archive.counts, run=0, shared=80)
+        same = replace(events[-1], archive=replace(report.archive, counts=counts, seconds=0.1))
         again = track(uri, "whole", [*events[:-1], same], job_text=JOB_TEXT)
         assert again.untracked == 0
         assert again.run_id == tracker.run_id

@@ -12,7 +12,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 import foldwise as fw
 from foldwise.listeners.tracking.names import LONGEST_NAME, Names, distinct_names
-from foldwise.report.frames import metric_stems
+from foldwise.reduce.tables import metric_stems
 
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy")
 

@@ -158,7 +158,7 @@ def assert_whole(uri, undisturbed):
     assert told == undisturbed[0]
     client, job = job_run(uri)
     names = {file.path for file in client.list_artifacts(job.info.run_id)}
-    assert names == {"job.yaml", "plan.txt", "report.json", "report.txt", "trials.parquet"}
+    assert names == {"archive.json", "job.yaml", "outer.parquet", "plan.txt", "report.json", "report.txt", "trials.parquet"}
     assert len(job.inputs.dataset_inputs) == len(job.outputs.model_outputs) == 1
     assert waiting() == []
 

@@ -11,8 +11,9 @@ from foldwise.events import RunStarted, StudyEnded, TrialEnded
 from foldwise.listeners.tracking import MlflowTracker
 from foldwise.listeners.tracking.entry import Entries
 from foldwise.listeners.tracking.spool import About, Left, Spool, find_spools, write_spool
-from foldwise.listeners.tracking.table import write_trials
 from foldwise.loop.run import Run
+from foldwise.reduce.tables import write_trials
+from foldwise.report import Report
 from foldwise.testing import SerialScheduledExecutor, scheduled_plan
 
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy")
@@ -59,7 +60,7 @@ def client(uri):
 def runs(client):
     found = client.search_runs([client.get_experiment_by_name("scheduled").experiment_id], max_results=1000)
     assert len(found) == 2 * (1 + 4 + 24)
-    return {run.data.tags["foldwise.job.job"] + "/" + run.info.run_name: run for run in found}
+    return {run.data.tags["foldwise.job"] + "/" + run.info.run_name: run for run in found}
 
 
 def trials_of(events):
@@ -97,7 +98,7 @@ def test_what_changed_in_training_is_told_with_the_trial_and_the_choice(runs, ev
 
 
 def test_the_job_says_how_it_was_judged(runs, events):
-    job, report = runs["asha/asha"], events["asha"][-1].report
+    job, report = runs["asha/asha"], Report(events["asha"][-1].archive)
     assert (job.data.params["schedule"], job.data.params["max_epochs"]) == ("asha", "9")
     counts = {name: job.data.metrics[name] for name in ("n_stopped", "n_epochs", "n_epochs_full")}
     assert counts == {name: value for name, value in report.to_dict()["schedule"].items() if name in counts}

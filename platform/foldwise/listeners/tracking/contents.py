@@ -1,4 +1,4 @@
-"""What the job's run holds besides numbers: files, the data it learned from, the final model."""
+"""What the job's run holds besides numbers: files, among them the archive, the data it learned from, the final model."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import json
 import tempfile
 from collections.abc import Callable, Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -20,11 +21,14 @@ from foldwise.listeners.tracking.entry import STATE, Entries, user_name
 from foldwise.listeners.tracking.model import save_model
 from foldwise.listeners.tracking.notes import Notes
 from foldwise.listeners.tracking.store import Known, Store
-from foldwise.listeners.tracking.table import write_trials
+from foldwise.reduce.archive import HEAD, OUTER, TRIALS, VERSION, Archive, Tracked
 from foldwise.report import Report
 from foldwise.safety.masking import masked, shown
 
 DATA, MODEL = "data", "model"
+WITHDRAWN = "withdrawn"
+"""Stands in an archive's head while the job runs again."""
+_OF_ARCHIVE = {HEAD, TRIALS, OUTER}
 
 _Make = Callable[[Path], Any]
 _LONGEST_SCHEMA = 100_000
@@ -58,14 +62,12 @@ class Contents:
         files["plan.txt"] = _text(lambda: f"{shown(of.plan.explain())}\n")
         if notes.end is None:
             return files
-        trials = notes.trials([study.name for study in of.plan.studies])
-        if trials:
-            files["trials.parquet"] = lambda path: write_trials(path, trials)
-        report = notes.end.report
-        if report is not None:
-            tracked = partial(self._tracked, report, job)
-            files["report.json"] = _text(lambda: tracked().to_json())
-            files["report.txt"] = _text(lambda: f"{tracked()}\n")
+        archive = notes.end.archive
+        if archive is not None:
+            archive = self._tracked(archive, job)
+            files |= archive.files()
+            files["report.json"] = _text(lambda: Report(archive).to_json())
+            files["report.txt"] = _text(lambda: f"{Report(archive)}\n")
         return files
 
     def forget(self) -> None:
@@ -76,7 +78,11 @@ class Contents:
         """Say in place of an earlier report that the job runs again."""
         words = "it runs again; its report stands here once it has ended"
         report = {"job": of.plan.problem.name, "key": of.job_key, "partial": True, "ended": words}
-        said = {"report.txt": f"{of.plan.problem.name}: {words}.\n", "report.json": json.dumps(report)}
+        said = {
+            "report.txt": f"{of.plan.problem.name}: {words}.\n",
+            "report.json": json.dumps(report),
+            HEAD: json.dumps({"version": VERSION, WITHDRAWN: words}),
+        }
         for name in said.keys() & self._store.artifact_names(job):
             self._write_file(job, name, _text(partial(str, said[name])))
 
@@ -91,8 +97,8 @@ class Contents:
             names.add(MODEL)
         return names
 
-    def _tracked(self, report: Report, job: Known | None) -> Report:
-        return report if job is None else replace(report, mlflow_run_id=job.run_id, mlflow_address=self._store.address(job))
+    def _tracked(self, archive: Archive, job: Known | None) -> Archive:
+        return archive if job is None else replace(archive, tracked=Tracked(job.run_id, self._store.address(job)))
 
     # --- writing it ---
 
@@ -101,7 +107,7 @@ class Contents:
         files = self.files(of, notes, job)
         if missing_only:
             with contextlib.suppress(Exception):  # if the store fails, so does the writing below, and that is told
-                self._written |= files.keys() & self._store.artifact_names(job)
+                self._written |= files.keys() & whole(self._store.artifact_names(job))
         model = model_of(notes)
         if model is not None:  # first, since it takes longest
             yield partial(self._once, MODEL, partial(self._write_model, of, job, model))
@@ -129,6 +135,11 @@ class Contents:
     def _once(self, name: str, write: Callable[[], Any]) -> None:
         if name not in self._written and self._attempt(write):
             self._written.add(name)
+
+
+def whole(names: AbstractSet[str]) -> AbstractSet[str]:
+    """Leave out the files of an archive that is not there as a whole: they must be of one run."""
+    return names if names >= _OF_ARCHIVE else names - _OF_ARCHIVE
 
 
 def model_of(notes: Notes) -> Any:

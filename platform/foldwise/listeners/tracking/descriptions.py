@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from foldwise.events import StudyEnded
+from foldwise.reduce.values import show
 from foldwise.report import Report
-from foldwise.report.metric import show
 from foldwise.safety.masking import masked, masked_value
 
 LONGEST_TAG = 8000

@@ -15,6 +15,8 @@ from foldwise.keys import digest
 from foldwise.listeners.tracking.descriptions import LONGEST_TAG, cut, described_job, described_study
 from foldwise.listeners.tracking.names import Names
 from foldwise.plan.plan import Plan
+from foldwise.reduce.archive import Archive
+from foldwise.reduce.values import as_text
 from foldwise.report import Report
 from foldwise.report.training import lineage_dicts
 from foldwise.safety.masking import masked_value
@@ -22,7 +24,7 @@ from foldwise.trial import Trial, TrialState
 
 LONGEST_PARAM = 6000
 
-KEY, JOB, STUDY, TRIAL = "foldwise.key", "foldwise.job.job", "foldwise.study", "foldwise.trial"
+KEY, JOB, STUDY, TRIAL = "foldwise.key", "foldwise.job", "foldwise.study", "foldwise.trial"
 STATE, MODEL, SEARCH, ERROR = "foldwise.state", "foldwise.model", "foldwise.search", "foldwise.error"
 LINEAGE, ENDED, REPLACES = "foldwise.lineage", "foldwise.ended", "foldwise.replaces"
 NOTE, PARENT = "mlflow.note.content", "mlflow.parentRunId"
@@ -134,8 +136,9 @@ class Entries:
         tags = self._tags(self.job_key, RUNNING) | {"mlflow.user": user_name(), "mlflow.source.name": "foldwise"}
         return Entry(self.job_key, problem.name, tags, self.started, params=_params(params))
 
-    def job_ended(self, report: Report | None, ended: float, *, interrupted: bool, error: BaseException | None) -> Entry:
+    def job_ended(self, archive: Archive | None, ended: float, *, interrupted: bool, error: BaseException | None) -> Entry:
         """Tell of the job as it ends."""
+        report = None if archive is None else Report(archive)
         if interrupted:
             state, status = KILLED, "KILLED"
         elif error is not None:
@@ -266,19 +269,6 @@ def _params(params: Mapping[str, Any]) -> dict[str, str]:
 
 def _named(params: Mapping[str, Any], names: Names) -> dict[str, str]:
     return _params({names.param(name): masked_value(name, value) for name, value in params.items()})
-
-
-def as_text(value: Any) -> str:
-    """Show a param's value in full on one line.
-
-    Examples
-    --------
-    >>> as_text(0.1), as_text("rbf"), as_text(None)
-    ('0.1', 'rbf', 'None')
-    """
-    if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
-        value = value.item()
-    return " ".join((value if isinstance(value, str) else repr(value)).split())
 
 
 def error_tags(line: str, traceback: str = "") -> dict[str, str]:

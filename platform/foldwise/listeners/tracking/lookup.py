@@ -1,28 +1,71 @@
-"""What can be asked of MLflow afterwards: the report of a job, its UI, and the run that is active in the caller."""
+"""What can be asked of MLflow afterwards: the archive and the report of a job, the UI, the run that is active."""
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from foldwise.errors import TrackingError
 from foldwise.listeners.tracking.connect import prepare_mlflow
+from foldwise.listeners.tracking.contents import WITHDRAWN
 from foldwise.listeners.tracking.database import sqlite_file
 from foldwise.listeners.tracking.entry import JOB, STUDY
 from foldwise.listeners.tracking.store import cause
+from foldwise.listeners.tracking.uri import check_uri
+from foldwise.reduce.archive import HEAD, OUTER, TRIALS, Archive
+from foldwise.report import Report
 from foldwise.safety.masking import masked
 
 _LOOK = 0.2  # seconds between looks at the server's process
 
 
+def load_archive(uri: str, name: str) -> Archive:
+    """Load the archive of a job that was tracked.
+
+    Parameters
+    ----------
+    uri : str
+        MLflow tracking URI.
+    name : str
+        The job's name, whose latest run is taken, or an MLflow run id.
+
+    Returns
+    -------
+    Archive
+        What the job left; `Report` shows it.
+
+    Raises
+    ------
+    InputError
+        If the archive is of another version of foldwise's.
+    TrackingError
+        If the store cannot be read, or has no such run or archive.
+    """
+    check_uri(uri, "uri")
+    with _artifacts(uri, name, HEAD) as artifacts:
+        archive = artifacts.archive()
+    if archive is None:
+        problem = (
+            f"expected an archive of {name!r} in {masked(uri)}, got a job that has not ended, or that an earlier foldwise ran"
+        )
+        raise TrackingError(problem)
+    return archive
+
+
 def find_report(uri: str, name: str, artifact: str = "report.txt") -> str:
     """Return the report of a job that was tracked.
+
+    It is made of the job's archive. Of a job that runs again, or that an earlier version of foldwise ran, it is what stands
+    there in words.
 
     Parameters
     ----------
@@ -40,9 +83,42 @@ def find_report(uri: str, name: str, artifact: str = "report.txt") -> str:
 
     Raises
     ------
+    InputError
+        If the archive is of another version of foldwise's.
     TrackingError
         If the store cannot be read, or has no such run or report.
     """
+    with _artifacts(uri, name, artifact) as artifacts:
+        archive = artifacts.archive()
+        if archive is None:
+            return artifacts.fetch(artifact).read_text(encoding="utf-8").rstrip()
+    return Report(archive).to_json() if artifact == "report.json" else str(Report(archive))
+
+
+@dataclass(frozen=True, slots=True)
+class _Artifacts:
+    """The files of a run, brought into a folder when they are asked for."""
+
+    client: Any
+    run_id: str
+    folder: str
+
+    def fetch(self, name: str) -> Path:
+        return Path(self.client.download_artifacts(self.run_id, name, self.folder))
+
+    def archive(self) -> Archive | None:
+        """Load the archive; None if there is none, or it is withdrawn."""
+        names = {file.path for file in self.client.list_artifacts(self.run_id)}
+        if HEAD not in names or WITHDRAWN in json.loads(self.fetch(HEAD).read_text(encoding="utf-8")):
+            return None
+        for name in names & {TRIALS, OUTER}:
+            self.fetch(name)
+        return Archive.load(self.folder)
+
+
+@contextmanager
+def _artifacts(uri: str, name: str, wanted: str) -> Iterator[_Artifacts]:
+    """Find the run of a job, of whose files one is wanted."""
     prepare_mlflow()
     file = sqlite_file(uri)
     if file is not None and not file.exists():
@@ -59,10 +135,10 @@ def find_report(uri: str, name: str, artifact: str = "report.txt") -> str:
         if run_id is None:
             raise TrackingError(f"expected a job's name or an MLflow run id that {where} has, got {name!r}")
         with tempfile.TemporaryDirectory() as folder:
-            return Path(client.download_artifacts(run_id, artifact, folder)).read_text(encoding="utf-8").rstrip()
+            yield _Artifacts(client, run_id, folder)
     except (MlflowException, OSError) as error:
         raise TrackingError(
-            f"expected {artifact} of {name!r} in {where}, got {cause(error)}; the job may not have ended"
+            f"expected {wanted} of {name!r} in {where}, got {cause(error)}; the job may not have ended"
         ) from error
 
 

@@ -12,8 +12,9 @@ job   params ``search``, ``n_trials``, ``outer_folds``, ``inner_folds``, ``seed`
       ``<metric>_interval_low``, ``<metric>_interval_high``, ``<metric>_flat_best`` and ``<metric>_optimism`` (not of a
       partial report, whose numbers nobody should quote); ``n_fits``, ``n_fits_found``, ``n_fits_shared``,
       ``n_fits_failed``, ``n_fits_plain``, ``n_retries``, ``seconds``; with a schedule params ``schedule`` and ``max_epochs``,
-      metrics ``n_stopped``, ``n_epochs`` and ``n_epochs_full``; artifacts ``job.yaml``, ``plan.txt``, ``trials.parquet``,
-      ``report.json``, ``report.txt``; the data as an input and the final model as an output
+      metrics ``n_stopped``, ``n_epochs`` and ``n_epochs_full``; artifacts ``job.yaml``, ``plan.txt``, the archive
+      (``archive.json``, ``trials.parquet``, ``outer.parquet``), ``report.json``, ``report.txt``; the data as an input and the
+      final model as an output
 ===== ================================================================================================================
 
 Each also carries the tags ``foldwise.key``, ``.job``, ``.study``, ``.trial``, ``.state``, ``.model`` and ``.search``, as far

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from foldwise.keys import digest
-from foldwise.report.frames import metric_stems
+from foldwise.reduce.tables import metric_stems
 
 LONGEST_NAME = 250
 _LONGEST_AFFIXES = 30

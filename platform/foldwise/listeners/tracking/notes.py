@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from foldwise.events import Event, RunEnded, RunStarted, StudyEnded, TrialEnded
@@ -46,10 +46,6 @@ class StudyNotes:
             self.heard[trial.number] = at
             self.trials[trial.number] = trial
 
-    def known(self) -> list[Trial]:
-        """Return the trials that were heard of, by number."""
-        return [trial for trial in self.trials if trial is not None]
-
     def unwritten(self) -> Iterator[int]:
         """Go through the numbers of trials that are not in MLflow."""
         return (number for number, trial in enumerate(self.trials) if trial is not None and not self.written[number])
@@ -82,10 +78,6 @@ class Notes:
 
     def _of(self, study: str) -> StudyNotes:
         return self.studies.setdefault(study, StudyNotes())
-
-    def trials(self, order: Sequence[str]) -> dict[str, list[Trial]]:
-        """Return all trials by study, in some order of studies."""
-        return {name: self.studies[name].known() for name in order if name in self.studies and self.studies[name].trials}
 
     @property
     def has_failed(self) -> bool:

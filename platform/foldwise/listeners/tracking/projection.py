@@ -203,7 +203,7 @@ class Projection:
 
     def _job_ended(self) -> Entry:
         end = self._notes.end or RunEnded(None, None, interrupted=True, error=None)
-        return self.of.job_ended(end.report, self._ended, interrupted=end.interrupted, error=end.error)
+        return self.of.job_ended(end.archive, self._ended, interrupted=end.interrupted, error=end.error)
 
     @property
     def _ended(self) -> float:

@@ -13,11 +13,13 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from foldwise.errors import InputError, TrackingError
+from foldwise.listeners.tracking.contents import whole
 from foldwise.listeners.tracking.entry import Entry
 from foldwise.listeners.tracking.runs import Differs, Runs
 from foldwise.listeners.tracking.spool import About, Spool, address_of, find_spools
 from foldwise.listeners.tracking.store import Known, Store, cause
 from foldwise.listeners.tracking.writers import Writers
+from foldwise.reduce.archive import HEAD
 
 _SAME_END = 0.01
 """Seconds by which two times of one end may differ, since MLflow counts in milliseconds."""
@@ -182,18 +184,22 @@ class _Replay:
         """Name the files of an equal job that was complete: they stay as they are."""
         there: set[str] = set()
         if self._runs.was_complete:
-            self._do(lambda: there.update(self._store.artifact_names(job)))
+            self._do(lambda: there.update(whole(self._store.artifact_names(job))))
         return there
 
     def _add_file(self, job: Known, file: Path) -> None:
-        """Keep a file with the job's run; the report learns where it is."""
-        if file.name != "report.json":
+        """Keep a file with the job's run; report and archive learn where they are."""
+        if file.name not in {"report.json", HEAD}:
             self._store.add_artifact(job, file)
             return
-        report = json.loads(file.read_text(encoding="utf-8")) | {"mlflow_run_id": job.run_id}
+        content = json.loads(file.read_text(encoding="utf-8"))
+        if file.name == HEAD:
+            content["tracked"]["run_id"] = job.run_id
+        else:
+            content["mlflow_run_id"] = job.run_id
         with tempfile.TemporaryDirectory(prefix="foldwise-") as folder:
             told = Path(folder, file.name)
-            told.write_text(json.dumps(report), encoding="utf-8")
+            told.write_text(json.dumps(content), encoding="utf-8")
             self._store.add_artifact(job, told)
 
     def _add_model(self, job: Known, model: Path) -> None:
