@@ -185,7 +185,9 @@ def test_groups_of_a_file_hold(tmp_path):
     problem = fw.Job.load(written(tmp_path, data)).open()
     assert problem.dataset.shape == (80, 2)
     groups = problem.dataset.groups
-    assert all(not set(groups[f.train]) & set(groups[f.held_out]) for inner in problem.folds.inner for f in inner)
+    assert all(
+        not set(groups[f.train.numbers()]) & set(groups[f.held_out.numbers()]) for inner in problem.folds.inner for f in inner
+    )
     assert isinstance(GroupKFold(5), GroupKFold)
 
 

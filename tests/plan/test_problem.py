@@ -49,9 +49,11 @@ def test_without_a_number_there_are_50_trials(search):
 
 
 def test_a_classifier_gets_stratified_folds_and_a_regressor_does_not():
-    assert [f.held_out.tolist() for f in problem().folds.outer] == [b.tolist() for _, b in StratifiedKFold(5).split(X, Y)]
+    assert [f.held_out.numbers().tolist() for f in problem().folds.outer] == [
+        b.tolist() for _, b in StratifiedKFold(5).split(X, Y)
+    ]
     regressor = problem(estimator=LinearRegression(), space={"fit_intercept": [True]})
-    assert [f.held_out.tolist() for f in regressor.folds.outer] == [b.tolist() for _, b in KFold(5).split(X)]
+    assert [f.held_out.numbers().tolist() for f in regressor.folds.outer] == [b.tolist() for _, b in KFold(5).split(X)]
 
 
 # --- what is refused --------------------------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ from foldwise.data import Dataset
 from foldwise.errors import FoldsError
 from foldwise.inputs.checks import is_integer
 from foldwise.keys import derive_seed, digest_rows
+from foldwise.plan.row_set import Range, RowSet, Without, describe_folds
 from foldwise.process import ignored_warnings
 
 _MOST_REPEATS = 1000
@@ -38,12 +39,12 @@ class Fold:
 
     Parameters
     ----------
-    train, held_out : array of int64, shape (n,)
-        Row numbers of the whole data, in the splitter's order.
+    train, held_out : RowSet
+        Rows of the whole data, in the splitter's order.
     """
 
-    train: np.ndarray
-    held_out: np.ndarray
+    train: RowSet
+    held_out: RowSet
 
 
 @dataclass(frozen=True)
@@ -71,12 +72,17 @@ class NestedFolds:
     @property
     def are_time_ordered(self) -> bool:
         """Whether every fold is judged on rows that come after those it learned from."""
-        return all(fold.train.max() < fold.held_out.min() for fold in self.outer)
+        return are_time_ordered(self.outer)
 
     @property
     def choosing(self) -> tuple[Fold, ...]:
         """All folds by which some study chooses."""
         return (*(fold for study in self.inner for fold in study), *self.final)
+
+
+def are_time_ordered(folds: Sequence[Fold]) -> bool:
+    """Tell whether every fold is judged on rows that come after those it learned from."""
+    return all(fold.train.numbers().max() < fold.held_out.numbers().min() for fold in folds)
 
 
 def nested_folds(
@@ -132,18 +138,19 @@ def _nest(
     dataset: Dataset, outer_cv: Any, inner_cv: Any, stratify: bool, seed: int, repeats: int, requested: Requested
 ) -> NestedFolds:
     splitter = _outer_splitter(dataset, outer_cv, stratify, seed, repeats)
-    outer = _split(dataset, splitter, np.arange(dataset.n_rows), "outer_cv", requested)
+    whole = Range(0, dataset.n_rows)
+    outer = _split(dataset, splitter, whole, "outer_cv", requested)
     if isinstance(inner_cv, str):
         if inner_cv != "shared":
             raise FoldsError("inner_cv", f"expected 'shared', a number of folds or a splitter, got {inner_cv!r}")
         return NestedFolds(outer, _shared(outer, dataset.n_rows), outer, shared=True)
 
-    def split(rows: np.ndarray) -> tuple[Fold, ...]:
-        splitter = _inner_splitter(dataset, inner_cv, stratify, seed, rows)
+    def split(rows: RowSet) -> tuple[Fold, ...]:
+        splitter = _inner_splitter(dataset, inner_cv, stratify, seed, rows.numbers())
         return _split(dataset, splitter, rows, "inner_cv", requested)
 
     inner = tuple(split(fold.train) for fold in outer)
-    return NestedFolds(outer, inner, split(np.arange(dataset.n_rows)), shared=False)
+    return NestedFolds(outer, inner, split(whole), shared=False)
 
 
 # --- splitters --------------------------------------------------------------------------------------------------------
@@ -225,7 +232,8 @@ def _as_rows(pair: Any, place: str) -> tuple[np.ndarray, np.ndarray]:
     return train, held_out
 
 
-def _split(dataset: Dataset, splitter: Any, rows: np.ndarray, place: str, requested: Requested) -> tuple[Fold, ...]:
+def _split(dataset: Dataset, splitter: Any, within: RowSet, place: str, requested: Requested) -> tuple[Fold, ...]:
+    rows = within.numbers()
     whole = len(rows) == dataset.n_rows and bool((rows == np.arange(len(rows))).all())
     try:
         # That groups do not straddle is checked below, whatever the splitter knows of them.
@@ -238,10 +246,10 @@ def _split(dataset: Dataset, splitter: Any, rows: np.ndarray, place: str, reques
         raise FoldsError(place, f"expected folds from {splitter!r}, got {type(error).__name__}: {error}") from error
     if not pairs:
         raise FoldsError(place, f"expected at least one fold, got none from {splitter!r}")
-    folds = tuple(Fold(_rows_of(rows, train, place), _rows_of(rows, held_out, place)) for train, held_out in pairs)
-    for number, fold in enumerate(folds):
-        _check_fold(dataset, fold, f"{place}: fold {number}")
-    return folds
+    pairs = [(_rows_of(rows, train, place), _rows_of(rows, held_out, place)) for train, held_out in pairs]
+    for number, (train, held_out) in enumerate(pairs):
+        _check_fold(dataset, train, held_out, f"{place}: fold {number}")
+    return tuple(Fold(train, held_out) for train, held_out in describe_folds(pairs, within, dataset.n_rows))
 
 
 def _rows_of(rows: np.ndarray, positions: np.ndarray, place: str) -> np.ndarray:
@@ -255,18 +263,18 @@ def _rows_of(rows: np.ndarray, positions: np.ndarray, place: str) -> np.ndarray:
     return chosen
 
 
-def _check_fold(dataset: Dataset, fold: Fold, place: str) -> None:
-    if not len(fold.train) or not len(fold.held_out):
-        raise FoldsError(
-            place, f"expected rows on both sides, got {len(fold.train)} to train and {len(fold.held_out)} held out"
-        )
-    both = np.intersect1d(fold.train, fold.held_out)
-    if len(both):
+def _check_fold(dataset: Dataset, train: np.ndarray, held_out: np.ndarray, place: str) -> None:
+    if not len(train) or not len(held_out):
+        raise FoldsError(place, f"expected rows on both sides, got {len(train)} to train and {len(held_out)} held out")
+    is_trained = np.zeros(dataset.n_rows, dtype=bool)
+    is_trained[train] = True
+    if is_trained[held_out].any():
+        both = np.unique(held_out[is_trained[held_out]])
         raise FoldsError(
             place, f"expected held-out rows that are not learned from, got {len(both)} on both sides, first row {both[0]}"
         )
     if dataset.groups is not None:
-        straddling = np.intersect1d(dataset.groups[fold.train], dataset.groups[fold.held_out])
+        straddling = np.intersect1d(dataset.groups[train], dataset.groups[held_out])
         if len(straddling):
             raise FoldsError(
                 place,
@@ -282,40 +290,38 @@ def _shared(outer: Sequence[Fold], n_rows: int) -> tuple[tuple[Fold, ...], ...]:
     """Take the other folds of its repeat as each outer fold's inner folds."""
     inner: list[tuple[Fold, ...]] = []
     for repeat in _repeats(outer, n_rows):
-        without: dict[frozenset[int], np.ndarray] = {}  # the rows without two folds, once for both
+        without: dict[frozenset[int], Without] = {}  # the rows without two folds, once for both
         for number, fold in enumerate(repeat):
-            others = [(other, repeat[other]) for other in range(len(repeat)) if other != number]
             folds = []
-            for other, held_out in others:
-                stays = np.ones(n_rows, dtype=bool)
-                stays[held_out.held_out] = False
-                train = fold.train[stays[fold.train]]
-                known = without.setdefault(frozenset((number, other)), train)
-                folds.append(Fold(known if np.array_equal(known, train) else train, held_out.held_out))
+            for other, judging in enumerate(repeat):
+                if other != number:
+                    train = fold.train.without(judging.held_out, n_rows)
+                    known = without.setdefault(frozenset((number, other)), train)
+                    folds.append(Fold(known if known.whole is train.whole else train, judging.held_out))
             inner.append(tuple(folds))
     return tuple(inner)
 
 
 def _repeats(outer: Sequence[Fold], n_rows: int) -> list[list[Fold]]:
     """Part the outer folds into runs whose held-out rows do not overlap, and check that each can be shared."""
-    ordered = all(fold.train.max() < fold.held_out.min() for fold in outer)
-    fix = "use inner_cv=TimeSeriesSplit(...)" if ordered else "use inner_cv=5 or a splitter"
+    fix = "use inner_cv=TimeSeriesSplit(...)" if are_time_ordered(outer) else "use inner_cv=5 or a splitter"
     runs: list[list[Fold]] = []
     taken = np.zeros(n_rows, dtype=bool)
     for number, fold in enumerate(outer):
-        if len(fold.train) + len(fold.held_out) != n_rows or len(np.unique(fold.train)) != len(fold.train):
+        if len(fold.train) + len(fold.held_out) != n_rows or _repeats_a_row(fold.train, n_rows):
             raise FoldsError(
                 "inner_cv",
                 f"expected outer folds that train on all other rows to share them, got outer fold {number} with "
                 f"{len(fold.train)} train and {len(fold.held_out)} held-out rows of {n_rows}; {fix} for the inner loop",
             )
-        if not runs or taken[fold.held_out].any():
+        held_out = fold.held_out.numbers()
+        if not runs or taken[held_out].any():
             runs.append([])
             taken[:] = False
         runs[-1].append(fold)
-        taken[fold.held_out] = True
+        taken[held_out] = True
     sizes = {len(run) for run in runs}
-    parts = {digest_rows(np.sort(np.concatenate([fold.held_out for fold in run]))) for run in runs}
+    parts = {digest_rows(np.sort(np.concatenate([fold.held_out.numbers() for fold in run]))) for run in runs}
     if len(parts) > 1:
         raise FoldsError(
             "inner_cv",
@@ -334,6 +340,12 @@ def _repeats(outer: Sequence[Fold], n_rows: int) -> list[list[Fold]]:
             "for the inner loop",
         )
     return runs
+
+
+def _repeats_a_row(rows: RowSet, n_rows: int) -> bool:
+    marks = np.zeros(n_rows, dtype=bool)
+    rows.mark(marks)
+    return bool(np.count_nonzero(marks) != len(rows))
 
 
 # --- classes ----------------------------------------------------------------------------------------------------------
@@ -381,7 +393,7 @@ def _check_every_class(
 def _lacking_class(labels: np.ndarray, folds: Sequence[Fold]) -> int | None:
     n_classes = labels.max() + 1
     for fold in folds:
-        counts = np.bincount(labels[fold.train], minlength=n_classes)
+        counts = np.bincount(labels[fold.train.numbers()], minlength=n_classes)
         if not counts.all():
             return int(np.argmin(counts))
     return None

@@ -177,7 +177,7 @@ def _held_out(folds: NestedFolds) -> list[tuple[str, int, np.ndarray]]:
     sets: dict[int, tuple[str, int, np.ndarray]] = {}
     for place, loop in [("outer_cv", folds.outer), *((choosing, study) for study in (*folds.inner, folds.final))]:
         for number, fold in enumerate(loop):
-            sets.setdefault(id(fold.held_out), (place, number, fold.held_out))
+            sets.setdefault(id(fold.held_out), (place, number, fold.held_out.numbers()))
     return list(sets.values())
 
 

@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 
 from foldwise.errors import InputTypeError
-from foldwise.keys import derive_seed, digest, digest_rows
+from foldwise.keys import derive_seed, digest
 from foldwise.keys.versions import versions_of
 from foldwise.plan.folds import Fold
 from foldwise.plan.identity import Identity
 from foldwise.plan.prefixes import Prefixes
 from foldwise.plan.problem import Problem
+from foldwise.plan.row_set import Range, RowSet, RowSets
 from foldwise.plan.schedule import PBT, changing
 from foldwise.plan.world import World
 from foldwise.trial import Fit, Lineage, Params, Trial
@@ -66,18 +67,17 @@ class Study:
     judged: PlannedFold | None
 
 
-class _RowSets:
+class _RowSetsByKey:
     """Row sets by key, each held once; those that are scored with something in hand have keys of their own."""
 
     def __init__(self) -> None:
-        self.rows: dict[str, np.ndarray] = {}
+        self.rows: dict[str, RowSet] = {}
         self.handed: dict[str, Mapping[str, Any]] = {}
         self._names: dict[int, str] = {}
 
-    def key_of(self, numbers: np.ndarray) -> str:
-        key = digest_rows(numbers)
-        self.rows.setdefault(key, numbers)
-        return key
+    def key_of(self, rows: RowSet) -> str:
+        self.rows.setdefault(rows.key, rows)
+        return rows.key
 
     def fold(self, fold: Fold, handed: Mapping[str, Any]) -> PlannedFold:
         train, held_out = self.key_of(fold.train), self.key_of(fold.held_out)
@@ -102,7 +102,7 @@ class Plan:
     ----------
     problem : Problem
         What is to be solved.
-    rows : mapping of str to array of int64
+    rows : RowSets
         Row sets by key; a fit names its rows by these.
     studies : tuple of Study
         One per outer fold, then the final one.
@@ -123,7 +123,7 @@ class Plan:
     """
 
     problem: Problem
-    rows: Mapping[str, np.ndarray]
+    rows: RowSets
     studies: tuple[Study, ...]
     whole: str
     handed: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -131,7 +131,7 @@ class Plan:
     @classmethod
     def of(cls, problem: Problem) -> Plan:
         """Plan a problem."""
-        sets = _RowSets()
+        sets = _RowSetsByKey()
         inner, outer = problem.handed.inner, problem.handed.outer
         judged = [sets.fold(fold, outer) for fold in problem.folds.outer]
         outer_studies = [
@@ -139,8 +139,8 @@ class Plan:
             for number, folds in enumerate(problem.folds.inner)
         ]
         final = Study(FINAL, tuple(sets.fold(fold, inner) for fold in problem.folds.final), None)
-        whole = sets.key_of(np.arange(problem.dataset.n_rows))
-        return cls(problem, sets.rows, (*outer_studies, final), whole, sets.handed)
+        whole = sets.key_of(Range(0, problem.dataset.n_rows))
+        return cls(problem, RowSets(sets.rows), (*outer_studies, final), whole, sets.handed)
 
     # --- keys and seeds ---
 
@@ -228,7 +228,7 @@ class Plan:
 
     def described(self) -> Plan:
         """Return the plan without the data, to be kept and pickled after a run."""
-        described = replace(self, problem=self.problem.described(), rows={}, handed={})
+        described = replace(self, problem=self.problem.described(), rows=RowSets(), handed={})
         described.__dict__["unread"] = self.unread
         return described
 

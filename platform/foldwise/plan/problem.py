@@ -17,7 +17,7 @@ from sklearn.utils.multiclass import type_of_target
 from foldwise.data import Dataset
 from foldwise.errors import DataError, InputError, InputTypeError, SpaceError, nearest
 from foldwise.inputs.checks import is_integer, is_real
-from foldwise.keys import Digester, digest
+from foldwise.keys import Deferred, Digester, digest
 from foldwise.keys.versions import versions_of
 from foldwise.plan.folds import NestedFolds, nested_folds
 from foldwise.plan.limits import Limits
@@ -108,7 +108,8 @@ class Problem:
     @cached_property
     def key(self) -> str:
         """Digest of all that affects results."""
-        rows = [[fold.train, fold.held_out] for fold in (*self.folds.outer, *self.folds.choosing)]
+        folds = (*self.folds.outer, *self.folds.choosing)
+        rows = [[Deferred(fold.train.numbers), Deferred(fold.held_out.numbers)] for fold in folds]
         digester = Digester()
         try:
             spaces = [
