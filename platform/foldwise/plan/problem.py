@@ -22,11 +22,11 @@ from foldwise.keys.versions import versions_of
 from foldwise.plan.folds import NestedFolds, nested_folds
 from foldwise.plan.limits import Limits
 from foldwise.plan.metrics import check_judgeable, made_scorers
-from foldwise.plan.pipelines import is_pipeline, is_sampler, takes_samplers
 from foldwise.plan.resources import Resources
 from foldwise.plan.routing import Handed, hand_out
 from foldwise.plan.schedule import Schedule
 from foldwise.plan.scoring import Scoring, check_scorable, make_scoring
+from foldwise.plan.steps import first_step, is_passed_through, is_pipeline, is_sampler, steps_of, takes_samplers
 from foldwise.plan.world import World
 from foldwise.search import Search
 from foldwise.space.space import SearchSpace
@@ -299,11 +299,12 @@ def _check_estimator(estimator: Any) -> None:
 
 def _check_steps(pipeline: Any) -> None:
     taken = set(pipeline.get_params(deep=False))
-    for name, step in pipeline.steps:
+    steps = steps_of(pipeline)
+    for name, step in steps:
         if not isinstance(name, str) or "__" in name or name in taken:
             raise InputError("estimator", f"expected names of steps that differ and are free, got {name!r}; name the step anew")
         taken.add(name)
-        if step is pipeline.steps[-1][1] or step in (None, "passthrough"):
+        if step is steps[-1][1] or is_passed_through(step):
             continue
         if is_sampler(step):
             if takes_samplers(pipeline):
@@ -320,10 +321,7 @@ def _check_steps(pipeline: Any) -> None:
 
 def _check_shape(dataset: Dataset, estimator: Any) -> None:
     """Refuse a single row of numbers where the first to see it is known to want a table."""
-    first = estimator
-    while is_pipeline(first):
-        first = first.steps[0][1]
-    X = dataset.X
+    X, first = dataset.X, first_step(estimator)
     if getattr(X, "ndim", 2) != 1 or X.dtype.kind not in "biufc" or not type(first).__module__.startswith("sklearn."):
         return
     tags = get_tags(first)

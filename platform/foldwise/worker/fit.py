@@ -30,6 +30,7 @@ from foldwise.plan.plan import Plan
 from foldwise.plan.problem import with_params
 from foldwise.plan.row_set import RowSets
 from foldwise.plan.scoring import Scoring
+from foldwise.plan.steps import last_step
 from foldwise.plan.world import World
 from foldwise.process import ONE_AT_A_TIME, peak_bytes
 from foldwise.safety.masking import masked
@@ -38,7 +39,7 @@ from foldwise.worker.autologging import no_autologging
 from foldwise.worker.epochs import train_lineage
 from foldwise.worker.guard import FitGuard, TimeLimitExceeded
 from foldwise.worker.sharing import Bench, Benches, CannotShare
-from foldwise.worker.sharing.composites import can_share, last_step, release
+from foldwise.worker.sharing.composites import can_share, release
 from foldwise.worker.threads import limited_threads
 
 _LONGEST_MESSAGE = 500

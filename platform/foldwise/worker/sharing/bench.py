@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 from foldwise.data import Dataset
-from foldwise.plan.pipelines import is_pipeline, transforming
 from foldwise.plan.row_set import RowSets
+from foldwise.plan.steps import is_pipeline, steps_of, transforming_steps
 from foldwise.worker.sharing.arrays import is_shareable, n_bytes, own_copy, untouchable
 from foldwise.worker.sharing.composites import lend, release
 from foldwise.worker.sharing.memory import PrefixMemory
@@ -124,9 +124,9 @@ class Bench:
         X, y, _ = self.take(key, pairwise=False)
         last: Any = model
         while is_pipeline(last):
-            for step in transforming(last):
+            for step in transforming_steps(last):
                 X = self.memory.transform(step, X)
-            last = last.steps[-1][1]
+            last = steps_of(last)[-1][1]
         return last, X, y
 
 
