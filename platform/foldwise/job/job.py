@@ -17,7 +17,7 @@ from foldwise.inputs.yaml_file import masked_yaml, parse_yaml, read_text, to_yam
 from foldwise.job.build import build, build_argument
 from foldwise.job.overrides import override
 from foldwise.job.schema import JobSpec, SearchSpec, TrackingSpec, validate_spec
-from foldwise.job.words import PLACES, in_the_words_of_a_job
+from foldwise.job.words import PLACES, in_job_words
 from foldwise.ledger import ENVIRONMENT_LEDGER, default_ledger, is_url, make_ledger
 from foldwise.plan.plan import Plan
 from foldwise.plan.problem import Problem
@@ -300,8 +300,7 @@ class Job:
                 raise
             head, rest = re.match(r"([\w]*)(.*)", error.place, re.DOTALL).groups()  # type: ignore[union-attr]
             place = error.place if head == "search" and rest else PLACES.get(head, head) + rest
-            moved = type(error)(place, in_the_words_of_a_job(error.problem), self.source)
-            raise moved from error.__cause__
+            raise error.moved(place, self.source, in_job_words) from error.__cause__
 
     def _open(self) -> Problem:
         from foldwise.data import load_dataset  # lazily: a job is validated without scikit-learn
