@@ -8,7 +8,7 @@ from typing import Any
 from foldwise.errors import InputError, InputTypeError, Setting, nearest
 from foldwise.executors.base import Executor, ScheduledExecutor
 from foldwise.executors.serial import SerialExecutor
-from foldwise.plan.problem import Problem
+from foldwise.plan.settings import Settings
 
 
 def _ray(**options: Any) -> Executor:
@@ -27,37 +27,53 @@ EXECUTORS: Mapping[str, Callable[..., Executor]] = {"ray": _ray, "serial": Seria
 _SCHEDULED: Mapping[str, Callable[..., Executor]] = {"ray": _tune}
 
 
-def make_executor(executor: Any, *, scheduled: bool = False, **options: Any) -> Executor:
+def make_executor(executor: Any, settings: Settings, **options: Any) -> Executor:
     """Turn an executor's name, or an Executor, into an Executor; one that runs whole trials where a schedule judges them.
+
+    Parameters
+    ----------
+    executor : str or Executor
+        What was asked for.
+    settings : Settings
+        Whose schedule, resources and limits it must be able to keep.
+    **options
+        Handed to the named one.
 
     Raises
     ------
     InputError
-        If there is none of the name.
+        If there is none of the name, or its resources, limits or schedule are nothing for it.
     """
-    if isinstance(executor, Executor):
+    scheduled = settings.schedule is not None
+    made = executor if isinstance(executor, Executor) else _named(executor, scheduled=scheduled)(**options)
+    if scheduled:
+        runs_schedules(made)
+    made.check(settings.resources, settings.limits)
+    return made
+
+
+def runs_schedules(executor: Executor) -> ScheduledExecutor:
+    """Return an executor that runs whole trials.
+
+    Raises
+    ------
+    InputError
+        If it runs none.
+    """
+    if isinstance(executor, ScheduledExecutor):
         return executor
+    raise InputError(
+        "executor",
+        f"expected one that runs schedules, got {type(executor).__name__}",
+        fix=("use ", Setting("executor", "'ray'")),
+    )
+
+
+def _named(executor: Any, *, scheduled: bool) -> Callable[..., Executor]:
     if not isinstance(executor, str):
         raise InputTypeError("executor", f"expected 'ray', 'serial' or an Executor, got {executor!r}")
     if executor not in EXECUTORS:
         raise InputError("executor", f"expected an executor, got {executor!r}; {nearest(executor, EXECUTORS)}")
     if scheduled and executor not in _SCHEDULED:
         raise InputError("executor", f"expected 'ray', which runs schedules, got {executor!r}; leave the schedule or this out")
-    return (_SCHEDULED if scheduled else EXECUTORS)[executor](**options)
-
-
-def check_executor(executor: Executor, problem: Problem) -> None:
-    """Refuse an executor that cannot run a problem.
-
-    Raises
-    ------
-    InputError
-        If its resources, limits or schedule are nothing for it.
-    """
-    if problem.schedule is not None and not isinstance(executor, ScheduledExecutor):
-        raise InputError(
-            "executor",
-            f"expected one that runs schedules, got {type(executor).__name__}",
-            fix=("use ", Setting("executor", "'ray'")),
-        )
-    executor.check(problem.resources, problem.limits)
+    return (_SCHEDULED if scheduled else EXECUTORS)[executor]

@@ -69,8 +69,8 @@ class PlainTrials(TrialMap):
 
     def n_wanted(self, *, is_idle: bool) -> int:
         """Return a whole batch where the search adapts, else a block that keeps the queue filled."""
-        if self._plan.problem.search.adapts:
-            return self._plan.problem.batch if is_idle else 0
+        if self._plan.problem.settings.search.adapts:
+            return self._plan.problem.settings.batch if is_idle else 0
         return 0 if self._pool.has_enough else max(_LEAST_BLOCK, self._pool.chunk_size)
 
     def map(self, study: Study, trials: Sequence[Trial]) -> None:

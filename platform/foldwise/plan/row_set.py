@@ -168,7 +168,8 @@ class Without(RowSet):
             stays = np.flatnonzero(~is_out[self.whole.start : self.whole.stop])
             return (stays + self.whole.start if self.whole.start else stays).astype(np.int64, copy=False)
         rows = self.whole.numbers()
-        return rows[~is_out[rows]]
+        left: np.ndarray = rows[~is_out[rows]]
+        return left
 
     def __len__(self) -> int:
         return self._n

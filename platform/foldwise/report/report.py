@@ -307,9 +307,9 @@ def make_report(
     searched = trials.get(FINAL, ())
     means = [trial.scores[metric].mean for trial in searched if metric in trial.scores]
     return Report(
-        job=problem.name,
+        job=problem.settings.name,
         key=problem.key,
-        seed=problem.seed,
+        seed=problem.settings.seed,
         metric=metric,
         scores={name: _metric_report(plan, scoring, name, outer, final) for name in scoring.metrics},
         outer=tuple(outer),
@@ -335,7 +335,7 @@ def make_report(
         best_mean=max((mean for mean in means if math.isfinite(mean)), default=math.nan),
         n_train=_train_rows(plan, outer),
         by_group=_are_groups(plan, outer),
-        remarks=error_score_words(problem.error_score, metric, trials),
+        remarks=error_score_words(problem.settings.error_score, metric, trials),
     )
 
 

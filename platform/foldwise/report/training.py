@@ -51,7 +51,7 @@ class TrainingReport:
 
 def training_report(plan: Plan, studies: Mapping[str, Sequence[Trial]]) -> TrainingReport | None:
     """Count what the trials of each study trained; None without a schedule."""
-    schedule = plan.problem.schedule
+    schedule = plan.problem.settings.schedule
     if schedule is None:
         return None
     n_folds = {study.name: len(study.folds) for study in plan.studies}

@@ -77,7 +77,7 @@ def _check_ends(executor: ScheduledExecutor, plan: Plan) -> None:
 
 
 def _check_end(plan: Plan, study: Study, trial: Trial, end: TrialEnd) -> None:
-    schedule = plan.problem.schedule
+    schedule = plan.problem.settings.schedule
     assert schedule is not None
     epochs, name = count_epochs(end.lineage), f"trial {trial.number} of {study.name}"
     if end.state is TrialState.COMPLETE:
@@ -130,7 +130,7 @@ def _check_leaving(executor: ScheduledExecutor, plan: Plan) -> None:
 
 
 def _asked(plan: Plan) -> list[Trial]:
-    return plan.problem.search.open(plan.problem.space, plan.n_trials, plan.search_seed).ask(plan.n_trials)
+    return plan.problem.settings.search.open(plan.problem.space, plan.n_trials, plan.search_seed).ask(plan.n_trials)
 
 
 def _collect(

@@ -88,11 +88,11 @@ class Workshop:
     @classmethod
     def of(cls, plan: Plan) -> Workshop:
         """Take from a plan what its fits need."""
-        problem = plan.problem
+        problem, settings = plan.problem, plan.problem.settings
         return cls(
-            problem.dataset, clone(problem.estimator), problem.scoring, plan.rows, problem.resources.threads, plan.world,
-            plan.handed, guard=FitGuard(problem.limits.fit_seconds),
-            horizon=0 if problem.schedule is None else problem.schedule.max_epochs,
+            problem.dataset, clone(problem.estimator), problem.scoring, plan.rows, settings.resources.threads, plan.world,
+            plan.handed, guard=FitGuard(settings.limits.fit_seconds),
+            horizon=0 if settings.schedule is None else settings.schedule.max_epochs,
         )  # fmt: skip
 
     def run(self, chunk: Sequence[Fit], done: list[FitResult] | None = None) -> list[FitResult]:
