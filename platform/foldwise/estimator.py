@@ -25,12 +25,13 @@ from foldwise.ledger import make_ledger
 from foldwise.listeners.progress import ProgressLines
 from foldwise.loop.run import Interrupted, Run, native_studies
 from foldwise.loop.unfinished import Unfinished
-from foldwise.plan.plan import FINAL, Plan
+from foldwise.plan.plan import Plan
 from foldwise.plan.problem import make_problem
 from foldwise.plan.routing import router_of
 from foldwise.plan.schedule import Schedule
 from foldwise.plan.scoring import make_scoring, scorers_by_name
 from foldwise.plan.settings import Settings
+from foldwise.plan.study import FINAL
 from foldwise.reduce.reduce import cv_results
 from foldwise.report import Report
 from foldwise.report.frames import outer_frame, trials_frame

@@ -12,7 +12,7 @@ from sklearn.neighbors import KNeighborsClassifier
 import foldwise as fw
 from foldwise.keys import digest
 from foldwise.loop.run import Run
-from foldwise.plan.plan import FINAL
+from foldwise.plan.study import FINAL
 from foldwise.search.base import Asker, Search
 from foldwise.search.grid import GridSearch
 from foldwise.testing import RecordingEstimator

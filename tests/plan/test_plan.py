@@ -16,9 +16,10 @@ from sklearn.svm import SVC, SVR
 
 from foldwise.data import Dataset
 from foldwise.keys import digest_rows
-from foldwise.plan.plan import FINAL, Plan
+from foldwise.plan.plan import Plan
 from foldwise.plan.problem import make_problem
 from foldwise.plan.settings import Settings
+from foldwise.plan.study import FINAL
 from foldwise.search import GridSearch, RandomSearch
 from foldwise.search.optuna import OptunaSearch
 from foldwise.space.dimension import Float

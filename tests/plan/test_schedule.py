@@ -274,7 +274,7 @@ def test_a_job_file_takes_a_schedule(tmp_path):
         "data": {"loader": "sklearn.datasets:load_iris"}, "estimator": "sklearn.linear_model:SGDClassifier",
         "space": {"alpha": [0.1, 1.0]}, "search": {"method": "grid"}, "schedule": {"method": "median", "max_epochs": 4}, "seed": 0,
     }  # fmt: skip
-    assert fw.Job.parse(data).open().schedule == Schedule("median", 4)
+    assert fw.Job.parse(data).open().settings.schedule == Schedule("median", 4)
     with pytest.raises(InputError, match=r"job: schedule.max_epochs: expected an integer >= 1, got 0"):
         fw.Job.parse({**data, "schedule": {"method": "median", "max_epochs": 0}}).open()
     with pytest.raises(InputError, match="job: executor: expected 'ray', which runs schedules"):

@@ -18,9 +18,10 @@ from sklearn.svm import SVC
 
 from foldwise.data import Dataset
 from foldwise.errors import Failure, InputError
-from foldwise.plan.plan import Plan, PlannedFold
+from foldwise.plan.plan import Plan
 from foldwise.plan.problem import make_problem
 from foldwise.plan.settings import Settings
+from foldwise.plan.study import PlannedFold
 from foldwise.reduce.reduce import choose, cv_results, judge, reduce_trial
 from foldwise.trial import FitResult, FoldScores, Trial, TrialState
 from foldwise.worker.fit import Workshop

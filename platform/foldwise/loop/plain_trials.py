@@ -8,7 +8,8 @@ from typing import TypeAlias
 
 from foldwise.loop.fit_pool import FitPool
 from foldwise.loop.trial_map import EndedTrial, TrialMap
-from foldwise.plan.plan import Plan, Study
+from foldwise.plan.plan import Plan
+from foldwise.plan.study import Study
 from foldwise.trial import Fit, FitResult, Trial
 
 _OWNER = "trials"

@@ -21,8 +21,9 @@ from foldwise.loop.plain_trials import PlainTrials
 from foldwise.loop.scheduled_trials import ScheduledTrials
 from foldwise.loop.studies import LiveStudy
 from foldwise.loop.trial_map import EndedTrial, TrialMap
-from foldwise.plan.plan import FINAL, Plan, Study
+from foldwise.plan.plan import Plan
 from foldwise.plan.scoring import Scoring
+from foldwise.plan.study import FINAL, Study
 from foldwise.reduce.reduce import choose, end_trial, judge, named_alike, reduce_trial
 from foldwise.report import Report, make_report
 from foldwise.trial import FitResult, Trial

@@ -12,7 +12,8 @@ from foldwise.loop.account import Account
 from foldwise.loop.first_failures import FirstFailures
 from foldwise.loop.fit_pool import LOOK, FitPool
 from foldwise.loop.trial_map import EndedTrial, TrialMap
-from foldwise.plan.plan import Plan, Study
+from foldwise.plan.plan import Plan
+from foldwise.plan.study import Study
 from foldwise.trial import Fit, FitResult, Trial, TrialEnd, TrialState
 
 

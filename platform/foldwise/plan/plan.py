@@ -20,51 +20,13 @@ from foldwise.plan.prefixes import Prefixes
 from foldwise.plan.problem import Problem
 from foldwise.plan.row_set import Range, RowSet, RowSets
 from foldwise.plan.schedule import PBT, changing
+from foldwise.plan.study import FINAL, PlannedFold, Study
 from foldwise.plan.world import World
 from foldwise.trial import Fit, Lineage, Params, Trial
 
-FINAL = "final"
 _COUNTED_EXACTLY = 100_000
 """Trials up to which equal params are found by going through them; beyond, all are taken to differ."""
 _BLOCK = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedFold:
-    """A fold, as keys of the plan's row sets.
-
-    Parameters
-    ----------
-    train : str
-        Rows to learn from.
-    held_out : str
-        Rows to be scored on, with what the scorer is handed.
-    seen : str
-        The train rows, to be scored on likewise.
-    """
-
-    train: str
-    held_out: str
-    seen: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Study:
-    """One search over one set of train rows.
-
-    Parameters
-    ----------
-    name : str
-        "outer-0", "outer-1", ... or "final".
-    folds : tuple of PlannedFold
-        The inner folds that choose.
-    judged : PlannedFold or None
-        The outer fold that judges; None for the final study.
-    """
-
-    name: str
-    folds: tuple[PlannedFold, ...]
-    judged: PlannedFold | None
 
 
 class _RowSetsByKey:

@@ -104,12 +104,13 @@ def make_problem(dataset: Dataset, estimator: Any, space: Any, settings: Setting
     InputError
         With the argument's name as its ``place``, if one is wrong.
     """
-    whole_space, n_trials, scoring = check_settings(settings, estimator, space)
+    _check_estimator(estimator)
     if dataset.y is None and get_tags(estimator).target_tags.required:
         name_of = type(estimator).__name__
         raise DataError("y", f"expected targets, got None ({name_of} requires y to be passed, but the target y is None)")
     _check_shape(dataset, estimator)
     _check_classes(dataset.y, estimator)
+    whole_space, n_trials, scoring = _suited(settings, estimator, space)
     if settings.schedule is not None:
         settings.schedule.check_targets(estimator, whole_space, dataset.y)
     check_scorable(estimator, settings.scoring, dataset.y)
@@ -137,13 +138,8 @@ def make_problem(dataset: Dataset, estimator: Any, space: Any, settings: Setting
     )
 
 
-def check_settings(settings: Settings, estimator: Any, space: Any) -> tuple[SearchSpace, int, Scoring]:
+def check_settings(settings: Settings, estimator: Any, space: Any) -> None:
     """Check, without data, an estimator and a space, and that settings suit them.
-
-    Returns
-    -------
-    space, n_trials, scoring
-        The space, the trials of a study in it, and the estimator's scorers.
 
     Raises
     ------
@@ -151,6 +147,11 @@ def check_settings(settings: Settings, estimator: Any, space: Any) -> tuple[Sear
         With the argument's name as its ``place``, if one is wrong.
     """
     _check_estimator(estimator)
+    _suited(settings, estimator, space)
+
+
+def _suited(settings: Settings, estimator: Any, space: Any) -> tuple[SearchSpace, int, Scoring]:
+    """Return a space, the trials of a study in it, and an estimator's scorers, if these and some settings suit each other."""
     whole_space: SearchSpace = _placed_in("space", lambda: SearchSpace(space))
     _check_names(whole_space, estimator)
     scoring = make_scoring(clone(estimator), settings.scoring, settings.refit)

@@ -14,8 +14,9 @@ import numpy as np
 from foldwise.errors import Failure
 from foldwise.events import Counts
 from foldwise.keys import label
-from foldwise.plan.plan import FINAL, Plan
+from foldwise.plan.plan import Plan
 from foldwise.plan.scoring import Scoring
+from foldwise.plan.study import FINAL
 from foldwise.reduce.reduce import Choice, FitWarning, OuterResult
 from foldwise.report import text
 from foldwise.report.metric import MetricReport, plain, plain_params, show_param, show_params

@@ -10,8 +10,9 @@ from sklearn.linear_model import SGDClassifier
 
 from foldwise.errors import NON_FINITE
 from foldwise.executors import ScheduledExecutor
-from foldwise.plan.plan import Plan, Study
+from foldwise.plan.plan import Plan
 from foldwise.plan.schedule import PBT
+from foldwise.plan.study import Study
 from foldwise.testing.conformance import small_plan
 from foldwise.testing.estimators import FaultyEstimator
 from foldwise.trial import FitResult, FoldScores, Segment, Trial, TrialEnd, TrialState, count_epochs
