@@ -27,6 +27,25 @@ EXECUTORS: Mapping[str, Callable[..., Executor]] = {"ray": _ray, "serial": Seria
 _SCHEDULED: Mapping[str, Callable[..., Executor]] = {"ray": _tune}
 
 
+def find_executor(executor: Any, *, scheduled: bool, **options: Any) -> Executor:
+    """Return an Executor as it is, or the one of a name; nothing is checked of what it can run.
+
+    Raises
+    ------
+    InputError
+        If there is none of the name.
+    """
+    if isinstance(executor, Executor):
+        return executor
+    if not isinstance(executor, str):
+        raise InputTypeError("executor", f"expected 'ray', 'serial' or an Executor, got {executor!r}")
+    if executor not in EXECUTORS:
+        raise InputError("executor", f"expected an executor, got {executor!r}; {nearest(executor, EXECUTORS)}")
+    if scheduled and executor not in _SCHEDULED:
+        raise InputError("executor", f"expected 'ray', which runs schedules, got {executor!r}; leave the schedule or this out")
+    return (_SCHEDULED if scheduled else EXECUTORS)[executor](**options)
+
+
 def make_executor(executor: Any, settings: Settings, **options: Any) -> Executor:
     """Turn an executor's name, or an Executor, into an Executor; one that runs whole trials where a schedule judges them.
 
@@ -44,9 +63,8 @@ def make_executor(executor: Any, settings: Settings, **options: Any) -> Executor
     InputError
         If there is none of the name, or its resources, limits or schedule are nothing for it.
     """
-    scheduled = settings.schedule is not None
-    made = executor if isinstance(executor, Executor) else _named(executor, scheduled=scheduled)(**options)
-    if scheduled:
+    made = find_executor(executor, scheduled=settings.schedule is not None, **options)
+    if settings.schedule is not None:
         runs_schedules(made)
     made.check(settings.resources, settings.limits)
     return made
@@ -67,13 +85,3 @@ def runs_schedules(executor: Executor) -> ScheduledExecutor:
         f"expected one that runs schedules, got {type(executor).__name__}",
         fix=("use ", Setting("executor", "'ray'")),
     )
-
-
-def _named(executor: Any, *, scheduled: bool) -> Callable[..., Executor]:
-    if not isinstance(executor, str):
-        raise InputTypeError("executor", f"expected 'ray', 'serial' or an Executor, got {executor!r}")
-    if executor not in EXECUTORS:
-        raise InputError("executor", f"expected an executor, got {executor!r}; {nearest(executor, EXECUTORS)}")
-    if scheduled and executor not in _SCHEDULED:
-        raise InputError("executor", f"expected 'ray', which runs schedules, got {executor!r}; leave the schedule or this out")
-    return (_SCHEDULED if scheduled else EXECUTORS)[executor]

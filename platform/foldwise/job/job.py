@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from foldwise.data import load_dataset
 from foldwise.errors import InputError, InputTypeError, nearest
 from foldwise.events import FailuresForgotten, Listener
-from foldwise.executors import EXECUTORS, Executor, make_executor
+from foldwise.executors import Executor, find_executor, make_executor
 from foldwise.inputs.imports import add_import_paths, import_root, resolve
 from foldwise.inputs.yaml_file import masked_yaml, parse_yaml, read_text, to_yaml
 from foldwise.job.build import build, build_argument
@@ -276,12 +276,11 @@ class Job:
         self._placed(lambda: check_tracking(uri, self.experiment, places))
 
     def _executor(self, settings: Settings, address: str | None) -> Executor:
-        if address is None:
-            return make_executor(self.spec.executor, settings)
-        if self.spec.executor in EXECUTORS and self.spec.executor != "ray":
-            problem = f"expected ray beside the address {address!r}, got {self.spec.executor!r}; leave the address out"
-            raise InputError("executor", problem)
-        return make_executor(self.spec.executor, settings, address=address)
+        given = self.spec.executor
+        if address is not None and given != "ray":
+            raise InputError("executor", f"expected ray beside the address {address!r}, got {given!r}; leave the address out")
+        given = build(given, "executor") if isinstance(given, Mapping) else given
+        return make_executor(given, settings, **({} if address is None else {"address": address}))
 
     def _placed(self, make: Callable[[], Any]) -> Any:
         """Call something, and say of which key of the file an error is."""
@@ -309,14 +308,17 @@ class Job:
         return make_problem(dataset, estimator, space, settings)
 
     def _check(self) -> None:
-        check_settings(self._settings(), self._estimator(), self._space())
+        settings = self._settings()
+        check_settings(settings, self._estimator(), self._space())
+        if isinstance(self.spec.executor, Mapping):  # what resources there are is told where it runs
+            find_executor(build(self.spec.executor, "executor"), scheduled=settings.schedule is not None)
 
     def _settings(self) -> Settings:
         spec = self.spec
         self.add_import_paths()
         return Settings.of(
             {
-                "search": make_search(spec.search.method, **_search_options(spec.search)),
+                "search": _search(spec.search),
                 "n_trials": spec.search.trials, "batch": spec.search.batch,
                 "outer_cv": build(spec.folds.outer, "folds.outer"), "inner_cv": _inner_folds(spec.folds.inner),
                 "repeats": spec.folds.repeats, "scoring": _scoring(spec.scoring), "refit": spec.refit,
@@ -349,13 +351,17 @@ def _is(test: Callable[[], bool]) -> bool:
         return False
 
 
-def _search_options(search: SearchSpec) -> dict[str, Any]:
-    known = OPTIONS.get(search.method, tuple(search.model_extra or ()))
-    for name in search.model_extra or {}:
+def _search(spec: SearchSpec) -> Any:
+    """Make the search: a method by name with its options, or an object of the user's own class."""
+    options, method = spec.model_extra or {}, spec.method
+    known = OPTIONS.get(method, tuple(options)) if isinstance(method, str) else ()
+    for name in options:
         if name not in known:
             hint = nearest(name, [*SearchSpec.model_fields, *known])
-            raise InputError(f"search.{name}", f"expected an option of {search.method!r}, got {name!r}; {hint}")
-    return {name: build_argument(value, f"search.{name}") for name, value in (search.model_extra or {}).items()}
+            raise InputError(f"search.{name}", f"expected an option of {method!r}, got {name!r}; {hint}")
+    if isinstance(method, Mapping):
+        return make_search(build(method, "search.method"))
+    return make_search(method, **{name: build_argument(value, f"search.{name}") for name, value in options.items()})
 
 
 def _scoring(scoring: Any) -> Any:
