@@ -103,7 +103,7 @@ def test_every_fit_meets_what_it_meets_in_a_grid_search(estimator, space, execut
 @pytest.mark.parametrize("keep_model", [True, False])
 def test_sharing_and_keeping_the_model_change_nothing_of_it(estimator, space, share, keep_model):
     plan = fw.NestedSearchCV(estimator, space, search="grid", outer_cv=FOLDS, executor="serial").plan(X, Y)
-    trials = plan.problem.search.open(plan.problem.space, plan.n_trials, 0).ask(plan.n_trials)
+    trials = plan.problem.settings.search.open(plan.problem.space, plan.n_trials, 0).ask(plan.n_trials)
     workshop = Workshop.of(plan)
     workshop.share = share
     SEEN.clear()

@@ -140,7 +140,7 @@ def open_with(plan, executor=None):
 
 
 def fits_of(plan):
-    (asked, *_) = [plan.problem.search.open(plan.problem.space, plan.n_trials, 0).ask(plan.n_trials)]
+    (asked, *_) = [plan.problem.settings.search.open(plan.problem.space, plan.n_trials, 0).ask(plan.n_trials)]
     return [plan.fit(trial.params, plan.studies[0].folds[0].train) for trial in asked]
 
 

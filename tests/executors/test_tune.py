@@ -59,7 +59,7 @@ def run_study(plan, study="outer-0", n_jobs=None, **options):
     """Run all trials of a study; returns the ends in the order of their numbers."""
     executor = TuneExecutor(**options)
     executor.open(plan, n_jobs)
-    trials = plan.problem.search.open(plan.problem.space, plan.n_trials, plan.search_seed).ask(plan.n_trials)
+    trials = plan.problem.settings.search.open(plan.problem.space, plan.n_trials, plan.search_seed).ask(plan.n_trials)
     executor.submit_trials(study, trials)
     ends = []
     try:
@@ -189,7 +189,7 @@ def test_an_actor_that_died_while_it_stood_idle_counts_once(tmp_path):
     )
     executor = TuneExecutor()
     executor.open(plan, 1)
-    trials = plan.problem.search.open(plan.problem.space, plan.n_trials, plan.search_seed).ask(plan.n_trials)
+    trials = plan.problem.settings.search.open(plan.problem.space, plan.n_trials, plan.search_seed).ask(plan.n_trials)
     retries = []
     try:
         for trial in trials:

@@ -355,7 +355,7 @@ def judges_for(method, most=None, **schedule):
     from foldwise.executors.tune.judges import Judges, judge_maker
 
     plan = scheduled_plan(method, schedule={"grace_epochs": 1, "max_epochs": 9, "reduction": 3, **schedule})
-    return Judges(judge_maker(plan), plan.problem.seed, plan.problem.schedule.grace_epochs, most)
+    return Judges(judge_maker(plan), plan.problem.settings.seed, plan.problem.settings.schedule.grace_epochs, most)
 
 
 def says(epochs, value, failed=False):

@@ -170,7 +170,7 @@ def test_a_step_that_changes_as_it_transforms_is_never_shared():
     model = make_pipeline(Counts(), DecisionTreeClassifier(random_state=0))
     grid = {"decisiontreeclassifier__max_depth": [1, 2, 3]}
     plan = fw.NestedSearchCV(model, grid, search="grid", outer_cv=3, executor="serial").plan(X, Y)
-    trials = plan.problem.search.open(plan.problem.space, 3, 0).ask(3)
+    trials = plan.problem.settings.search.open(plan.problem.space, 3, 0).ask(3)
     scores = []
     for share in (True, False):
         workshop = Workshop.of(plan)

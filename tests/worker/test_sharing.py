@@ -24,7 +24,7 @@ from sklearn.tree import DecisionTreeClassifier
 from foldwise.data import Dataset
 from foldwise.plan.plan import Plan
 from foldwise.plan.problem import make_problem
-from foldwise.search import make_search
+from foldwise.plan.settings import Settings
 from foldwise.worker.fit import Workshop
 from foldwise.worker.sharing import PrefixMemory, is_shareable, n_bytes, untouchable
 from foldwise.worker.sharing.composites import lend, release
@@ -74,12 +74,12 @@ class Drawing(TransformerMixin, BaseEstimator):
 
 
 def plan_of(estimator, space, X=X, **options):
-    problem = make_problem(Dataset(X, Y), estimator, space, search=make_search("grid"), outer_cv=3, random_state=0, **options)
-    return Plan.of(problem)
+    settings = Settings.of({"search": "grid", "outer_cv": 3, "random_state": 0, **options})
+    return Plan.of(make_problem(Dataset(X, Y), estimator, space, settings))
 
 
 def all_results(plan, *, share, chunk=None):
-    asker = plan.problem.search.open(plan.problem.space, plan.n_trials, 0)
+    asker = plan.problem.settings.search.open(plan.problem.space, plan.n_trials, 0)
     trials = asker.ask(plan.n_trials)
     results = {}
     for train in plan.held_out:
@@ -203,7 +203,7 @@ def test_an_equal_prefix_is_fitted_and_applied_once_per_chunk():
     Counted.fits = Counted.transforms = 0
     plan = plan_of(make_pipeline(Counted(), SVC()), {"svc__C": [0.1, 1, 10], "counted__factor": [1.0, 2.0]})
     fold = plan.studies[-1].folds[0]
-    trials = plan.problem.search.open(plan.problem.space, 6, 0).ask(6)
+    trials = plan.problem.settings.search.open(plan.problem.space, 6, 0).ask(6)
     Workshop.of(plan).run([plan.fit(trial.params, fold.train) for trial in trials])
     assert Counted.fits == 2
     assert Counted.transforms == 2 * (1 + 1)  # the train rows and the held-out rows
@@ -214,7 +214,7 @@ def counts_of(estimator, space):
     Counted.fits = Counted.transforms = 0
     plan = plan_of(estimator, space)
     fold = plan.studies[-1].folds[0]
-    trials = plan.problem.search.open(plan.problem.space, plan.n_trials, 0).ask(plan.n_trials)
+    trials = plan.problem.settings.search.open(plan.problem.space, plan.n_trials, 0).ask(plan.n_trials)
     for result in Workshop.of(plan).run([plan.fit(trial.params, fold.train) for trial in trials]):
         assert result.failure_on(fold.held_out) is None, result.error or result.score_errors
     return Counted.fits, Counted.transforms

@@ -189,7 +189,7 @@ class RayExecutor(Executor):
 
     def open(self, plan: Plan, n_jobs: int | None = None) -> None:  # noqa: D102
         self._ray = SESSION.ensure(self._address)
-        resources, self._limits = plan.problem.resources, plan.problem.limits
+        resources, self._limits = plan.problem.settings.resources, plan.problem.settings.limits
         self._n_jobs, self._n_puts, self._is_shared = n_jobs, 0, SESSION.is_joined
         self._count_nodes(resources)
         if not (self._is_shared and self._limits.wait_seconds is not None):

@@ -13,6 +13,8 @@ import struct
 import threading
 import types
 import weakref
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -161,6 +163,19 @@ class Digester:
         self.own_modules.add(module)
 
 
+@dataclass(frozen=True, slots=True)
+class Deferred:
+    """A value that is made when it is its turn to be read, and not held before or after; it has that value's key.
+
+    Parameters
+    ----------
+    make : callable
+        Returns the value.
+    """
+
+    make: Callable[[], Any]
+
+
 _WRITERS: dict[type, Writer] = {
     type(None): lambda walk, value: walk.tag("none"),
     bool: lambda walk, value: walk.tag("bool", bytes([value])),
@@ -176,6 +191,7 @@ _WRITERS: dict[type, Writer] = {
     set: feed_set,
     frozenset: feed_set,
     np.ndarray: feed_array,
+    Deferred: lambda walk, value: walk.feed(value.make()),
     np.random.RandomState: feed_random_state,
     functools.partial: lambda walk, value: walk.feed(["partial", value.func, value.args, value.keywords, vars(value)]),
     types.FunctionType: feed_function,

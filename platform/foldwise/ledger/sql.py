@@ -62,7 +62,7 @@ class SqlEntries(Entries):
     """A database's fits as one plan asks for them."""
 
     def __init__(self, database: Database, plan: Plan) -> None:
-        self._database, self._scorer, self._job = database, scorer_of(plan), storable(plan.problem.name)
+        self._database, self._scorer, self._job = database, scorer_of(plan), storable(plan.problem.settings.name)
         self._origin = origin_row(plan)
         # A score that is not finite was raised by nobody; where it does not choose, it is no failure.
         objective = plan.problem.scoring.objective

@@ -18,6 +18,7 @@ from sklearn.metrics import get_scorer, get_scorer_names
 
 from foldwise.errors import FoldsError
 from foldwise.plan.folds import NestedFolds
+from foldwise.plan.steps import scoring_step
 from foldwise.process import ignored_warnings
 
 _INF = math.inf
@@ -126,10 +127,7 @@ def made_scorers(estimator: Any, scoring: Any) -> dict[str, Any]:
 
 def _default_metric(estimator: Any) -> str | None:
     """Name the metric behind an estimator's own ``score``, where scikit-learn defines it."""
-    last = estimator
-    while hasattr(last, "steps"):  # a pipeline scores by its last step
-        last = last.steps[-1][1]
-    own = getattr(type(last), "score", None)
+    own = getattr(type(scoring_step(estimator)), "score", None)
     if is_classifier(estimator) and own is ClassifierMixin.score:
         return "accuracy"
     return "r2" if is_regressor(estimator) and own is RegressorMixin.score else None
@@ -177,7 +175,7 @@ def _held_out(folds: NestedFolds) -> list[tuple[str, int, np.ndarray]]:
     sets: dict[int, tuple[str, int, np.ndarray]] = {}
     for place, loop in [("outer_cv", folds.outer), *((choosing, study) for study in (*folds.inner, folds.final))]:
         for number, fold in enumerate(loop):
-            sets.setdefault(id(fold.held_out), (place, number, fold.held_out))
+            sets.setdefault(id(fold.held_out), (place, number, fold.held_out.numbers()))
     return list(sets.values())
 
 

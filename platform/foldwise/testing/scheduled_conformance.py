@@ -10,8 +10,9 @@ from sklearn.linear_model import SGDClassifier
 
 from foldwise.errors import NON_FINITE
 from foldwise.executors import ScheduledExecutor
-from foldwise.plan.plan import Plan, Study
+from foldwise.plan.plan import Plan
 from foldwise.plan.schedule import PBT
+from foldwise.plan.study import Study
 from foldwise.testing.conformance import small_plan
 from foldwise.testing.estimators import FaultyEstimator
 from foldwise.trial import FitResult, FoldScores, Segment, Trial, TrialEnd, TrialState, count_epochs
@@ -77,7 +78,7 @@ def _check_ends(executor: ScheduledExecutor, plan: Plan) -> None:
 
 
 def _check_end(plan: Plan, study: Study, trial: Trial, end: TrialEnd) -> None:
-    schedule = plan.problem.schedule
+    schedule = plan.problem.settings.schedule
     assert schedule is not None
     epochs, name = count_epochs(end.lineage), f"trial {trial.number} of {study.name}"
     if end.state is TrialState.COMPLETE:
@@ -130,7 +131,7 @@ def _check_leaving(executor: ScheduledExecutor, plan: Plan) -> None:
 
 
 def _asked(plan: Plan) -> list[Trial]:
-    return plan.problem.search.open(plan.problem.space, plan.n_trials, plan.search_seed).ask(plan.n_trials)
+    return plan.problem.settings.search.open(plan.problem.space, plan.n_trials, plan.search_seed).ask(plan.n_trials)
 
 
 def _collect(

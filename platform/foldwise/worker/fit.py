@@ -28,7 +28,9 @@ from foldwise.keys.seeds import (
 )
 from foldwise.plan.plan import Plan
 from foldwise.plan.problem import with_params
+from foldwise.plan.row_set import RowSets
 from foldwise.plan.scoring import Scoring
+from foldwise.plan.steps import last_step
 from foldwise.plan.world import World
 from foldwise.process import ONE_AT_A_TIME, peak_bytes
 from foldwise.safety.masking import masked
@@ -37,7 +39,7 @@ from foldwise.worker.autologging import no_autologging
 from foldwise.worker.epochs import train_lineage
 from foldwise.worker.guard import FitGuard, TimeLimitExceeded
 from foldwise.worker.sharing import Bench, Benches, CannotShare
-from foldwise.worker.sharing.composites import can_share, last_step, release
+from foldwise.worker.sharing.composites import can_share, release
 from foldwise.worker.threads import limited_threads
 
 _LONGEST_MESSAGE = 500
@@ -53,7 +55,7 @@ class Workshop:
         The problem's.
     estimator : estimator
         A clone of the problem's, which is cloned again for each fit, as scikit-learn's searches do.
-    rows : mapping of str to array of int64
+    rows : RowSets
         The plan's row sets.
     threads : int
         BLAS and OpenMP threads of a fit; they change the last bits, so every executor sets them.
@@ -72,7 +74,7 @@ class Workshop:
     dataset: Dataset
     estimator: Any
     scoring: Scoring
-    rows: Mapping[str, np.ndarray]
+    rows: RowSets
     threads: int
     world: World
     handed: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -86,11 +88,11 @@ class Workshop:
     @classmethod
     def of(cls, plan: Plan) -> Workshop:
         """Take from a plan what its fits need."""
-        problem = plan.problem
+        problem, settings = plan.problem, plan.problem.settings
         return cls(
-            problem.dataset, clone(problem.estimator), problem.scoring, plan.rows, problem.resources.threads, plan.world,
-            plan.handed, guard=FitGuard(problem.limits.fit_seconds),
-            horizon=0 if problem.schedule is None else problem.schedule.max_epochs,
+            problem.dataset, clone(problem.estimator), problem.scoring, plan.rows, settings.resources.threads, plan.world,
+            plan.handed, guard=FitGuard(settings.limits.fit_seconds),
+            horizon=0 if settings.schedule is None else settings.schedule.max_epochs,
         )  # fmt: skip
 
     def run(self, chunk: Sequence[Fit], done: list[FitResult] | None = None) -> list[FitResult]:
@@ -191,7 +193,7 @@ class Workshop:
         work.fit_seconds = time.perf_counter() - clock
 
         def rows_of(held_out: str) -> tuple[Any, Any, Any]:
-            is_trained = self.rows[held_out] is self.rows[fit.train] and not fit.lineage
+            is_trained = self.rows.are_same(held_out, fit.train) and not fit.lineage
             return (work.model, *((X, y) if is_trained else bench.fresh(held_out, pairwise=pairwise)[:2]))
 
         self._score(fit, bench, work, rows_of)
@@ -240,7 +242,7 @@ class Workshop:
             failures[name] = Failure(kind.rpartition(".")[2], masked(f"{name}: {message}")[:_LONGEST_MESSAGE], trace)
         for name, score in scores.items():
             if not np.isfinite(score):
-                failures[name] = Failure(NON_FINITE, f"{name} is {score} on {len(self.rows[held_out])} rows")
+                failures[name] = Failure(NON_FINITE, f"{name} is {score} on {self.rows.size(held_out)} rows")
         return failures
 
 

@@ -17,9 +17,10 @@ from sklearn.utils import get_tags
 from foldwise.errors import Failure, InputError
 from foldwise.keys.seeds import seed_generators
 from foldwise.plan.epochs import changed
-from foldwise.plan.pipelines import is_pipeline
-from foldwise.plan.plan import Plan, Study
+from foldwise.plan.plan import Plan
 from foldwise.plan.scoring import Scoring
+from foldwise.plan.steps import is_pipeline
+from foldwise.plan.study import Study
 from foldwise.process import peak_bytes
 from foldwise.trial import Fit, FitResult, FoldScores, Lineage, Params, Segment, Trial, count_epochs
 from foldwise.worker.epochs import EpochTrainer

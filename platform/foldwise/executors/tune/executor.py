@@ -132,7 +132,7 @@ class _Opened:
         self.desk = Desk()
         self._ray, self._plan, self._n_jobs = ray, plan, n_jobs
         self._storage, self._own = storage, own
-        self._resources, self._limits = plan.problem.resources, plan.problem.limits
+        self._resources, self._limits = plan.problem.settings.resources, plan.problem.settings.limits
         self._tuner: Any = None
         self._code, self.classes = SentCode(ray), plan.identity.digester.own_classes
         self._heard_at = 0.0
@@ -151,7 +151,7 @@ class _Opened:
         return n_fits if self._n_jobs is None else min(self._n_jobs, n_fits)
 
     def task_of(self, study: str, trial: Trial) -> TrialTask:
-        schedule = self._plan.problem.schedule
+        schedule = self._plan.problem.settings.schedule
         assert schedule is not None
         planned = next(one for one in self._plan.studies if one.name == study)
         key = self._plan.trial_key(study, trial)
@@ -194,8 +194,8 @@ class _Opened:
         world = self._code.agree(SESSION.told(self._plan.world), import_paths())
         workshop = replace(Workshop.of(self._plan), guard=FitGuard(limit, may_exit=True), world=world)
         place = Place(put_workshop(self._ray, workshop), import_paths(), self._resources, limit, self._storage, self._own)
-        grace = 1 if problem.schedule is None else problem.schedule.grace_epochs
-        judges = Judges(judge_maker(self._plan), problem.seed, grace, self._n_jobs, self.known)
+        grace = 1 if problem.settings.schedule is None else problem.settings.schedule.grace_epochs
+        judges = Judges(judge_maker(self._plan), problem.settings.seed, grace, self._n_jobs, self.known)
         tuner = TunerThread(self.desk, judges, place)
         tuner.start()
         return tuner

@@ -242,7 +242,7 @@ class _View:
 
 def judge_maker(plan: Plan) -> Callable[[], TrialScheduler]:
     """Return what makes a study's scheduler, as the plan's schedule has it."""
-    schedule = plan.problem.schedule
+    schedule = plan.problem.settings.schedule
     assert schedule is not None
     makers: dict[str, Callable[[], TrialScheduler]] = {
         "asha": lambda: _asha(schedule), "hyperband": lambda: _hyperband(schedule), "median": lambda: _median(schedule),

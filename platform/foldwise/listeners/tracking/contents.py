@@ -77,9 +77,9 @@ class Contents:
     def withdraw(self, of: Entries, job: Known) -> None:
         """Say in place of an earlier report that the job runs again."""
         words = "it runs again; its report stands here once it has ended"
-        report = {"job": of.plan.problem.name, "key": of.job_key, "partial": True, "ended": words}
+        report = {"job": of.plan.problem.settings.name, "key": of.job_key, "partial": True, "ended": words}
         said = {
-            "report.txt": f"{of.plan.problem.name}: {words}.\n",
+            "report.txt": f"{of.plan.problem.settings.name}: {words}.\n",
             "report.json": json.dumps(report),
             HEAD: json.dumps({"version": VERSION, WITHDRAWN: words}),
         }

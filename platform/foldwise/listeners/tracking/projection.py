@@ -94,7 +94,7 @@ class Projection:
     def start(self) -> None:
         """Open the job's run and write what is known from the start."""
         self._write_contents()
-        if self._notes.start is not None and self._notes.start.plan.problem.refit:
+        if self._notes.start is not None and self._notes.start.plan.problem.settings.has_final_model:
             prepare()  # while fits run, so that the end need not wait for it
 
     def trial(self, study: str, number: int) -> None:

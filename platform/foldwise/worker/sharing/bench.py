@@ -8,10 +8,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
-import numpy as np
-
 from foldwise.data import Dataset
-from foldwise.plan.pipelines import is_pipeline, transforming
+from foldwise.plan.row_set import RowSets
+from foldwise.plan.steps import is_pipeline, steps_of, transforming_steps
 from foldwise.worker.sharing.arrays import is_shareable, n_bytes, own_copy, untouchable
 from foldwise.worker.sharing.composites import lend, release
 from foldwise.worker.sharing.memory import PrefixMemory
@@ -31,7 +30,7 @@ class Bench:
     ----------
     dataset : Dataset
         The data.
-    rows : mapping of str to array of int
+    rows : RowSets
         The plan's row sets.
     handed : mapping of str to mapping
         Of row sets: what the scorer is handed with them.
@@ -44,7 +43,7 @@ class Bench:
     def __init__(
         self,
         dataset: Dataset,
-        rows: Mapping[str, np.ndarray],
+        rows: RowSets,
         handed: Mapping[str, Mapping[str, Any]],
         train: str,
         memory: PrefixMemory,
@@ -125,9 +124,9 @@ class Bench:
         X, y, _ = self.take(key, pairwise=False)
         last: Any = model
         while is_pipeline(last):
-            for step in transforming(last):
+            for step in transforming_steps(last):
                 X = self.memory.transform(step, X)
-            last = last.steps[-1][1]
+            last = steps_of(last)[-1][1]
         return last, X, y
 
 
@@ -138,13 +137,13 @@ class Benches:
     ----------
     dataset : Dataset
         The data.
-    rows : mapping of str to array of int
+    rows : RowSets
         The plan's row sets.
     handed : mapping of str to mapping
         Of row sets: what the scorer is handed with them.
     """
 
-    def __init__(self, dataset: Dataset, rows: Mapping[str, np.ndarray], handed: Mapping[str, Mapping[str, Any]]) -> None:
+    def __init__(self, dataset: Dataset, rows: RowSets, handed: Mapping[str, Mapping[str, Any]]) -> None:
         self._dataset, self._rows, self._handed = dataset, rows, handed
         self._memory = PrefixMemory()
         self._kept: OrderedDict[str, Bench] = OrderedDict()

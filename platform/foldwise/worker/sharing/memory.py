@@ -12,11 +12,11 @@ from functools import partial
 from typing import Any, NoReturn
 
 import numpy as np
-from sklearn.pipeline import Pipeline
 
 from foldwise.errors import InputTypeError
 from foldwise.keys import Digester, label
 from foldwise.keys.seeds import drawn_so_far
+from foldwise.plan.steps import is_passed_through, is_pipeline, steps_of, takes_samplers
 from foldwise.worker.sharing.arrays import content_name, is_shareable, is_unchanged, n_bytes, own_copy, untouchable
 
 _MOST_BYTES = 256 * 2**20
@@ -216,10 +216,10 @@ class PrefixMemory:
 
     def _transform(self, transformer: Any, X: Any) -> Any:
         """Transform; by a pipeline step by step, since others may share its first ones."""
-        if type(transformer) is not Pipeline:
+        if not is_pipeline(transformer) or takes_samplers(transformer):
             return transformer.transform(X)
-        for _, step in transformer.steps:
-            if step is not None and step != "passthrough":
+        for _, step in steps_of(transformer):
+            if not is_passed_through(step):
                 X = self.transform(step, X)
         return X
 
