@@ -16,7 +16,7 @@ from sklearn.datasets import load_iris
 
 import foldwise as fw
 from foldwise.errors import ClusterError
-from foldwise.executors.ray import open_workshop
+from foldwise.executors.ray import open_context
 from foldwise.executors.ray_session import SESSION
 from foldwise.inputs.imports import ImportPaths, import_paths, take_import_paths
 from foldwise.plan.environment import changed, working_folder, working_in
@@ -218,7 +218,7 @@ def test_a_module_that_a_worker_lacks_is_named_with_the_way_out():
     ray, plan = SESSION.ensure(None), fw.NestedSearchCV(Says(), {"n": [1]}, outer_cv=3).plan(X, Y)
     boxed = [ray.put((plan.world, 1)), ray.put(NeedsWhatIsNotThere())]
     with pytest.raises(ClusterError, match=r"expected the module no_such_module on node .+; send the folder .*code: in a job"):
-        open_workshop(boxed, ImportPaths())
+        open_context(boxed, ImportPaths())
 
 
 # --- parts ------------------------------------------------------------------------------------------------------------

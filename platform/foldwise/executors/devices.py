@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from foldwise.errors import Failure
 from foldwise.plan.resources import Resources
 from foldwise.trial import Fit, FitResult
-from foldwise.worker.fit import Workshop
+from foldwise.worker.fit import FitContext
 
 GPU_FRACTION = "FOLDWISE_GPU_FRACTION"
 """Environment variable: the share of a GPU that a process may fill; not set where it has whole ones, or none."""
@@ -39,11 +39,11 @@ def is_out_of_gpu_memory(failure: Failure | None) -> bool:
     return failure is not None and (failure.kind in _KINDS or _WORDS.search(failure.message) is not None)
 
 
-def run_until_spent(workshop: Workshop, chunk: Sequence[Fit]) -> tuple[list[FitResult], bool]:
+def run_until_spent(context: FitContext, chunk: Sequence[Fit]) -> tuple[list[FitResult], bool]:
     """Run fits until one runs out of the GPU's memory; returns what was run, and whether one did."""
     results: list[FitResult] = []
     for fit in chunk:
-        results += workshop.run((fit,))
+        results += context.run((fit,))
         if is_out_of_gpu_memory(results[-1].failure_on(*fit.held_out)):
             return results, True
     return results, False

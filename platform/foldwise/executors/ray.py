@@ -31,7 +31,7 @@ from foldwise.plan.resources import Resources
 from foldwise.plan.world import World
 from foldwise.safety.masking import masked
 from foldwise.trial import Fit, FitResult
-from foldwise.worker.fit import Workshop, failure_of
+from foldwise.worker.fit import FitContext, failure_of
 from foldwise.worker.guard import FitGuard
 from foldwise.worker.threads import limited_threads
 
@@ -42,19 +42,19 @@ _MOST_PUTS = 10
 _LONGEST_REASON = 300
 _MISSING = re.compile(r"No module named '([^']+)'")
 
-_opened: dict[str, Workshop] = {}
-"""On a worker: the workshop it last ran in, by its id in the object store."""
+_opened: dict[str, FitContext] = {}
+"""On a worker: the context it last ran in, by its id in the object store."""
 
 
 def run_chunk(boxed: list[Any], paths: ImportPaths, chunk: Sequence[Fit]) -> list[FitResult]:
-    """Run fits on a worker. The workshop's reference comes boxed, so that Ray does not fetch it again each time."""
-    results = [packed(result) for result in open_workshop(boxed, paths).run(chunk)]
+    """Run fits on a worker. The context's reference comes boxed, so that Ray does not fetch it again each time."""
+    results = [packed(result) for result in open_context(boxed, paths).run(chunk)]
     note_own_modules()
     return results
 
 
-def open_workshop(boxed: list[Any], paths: ImportPaths) -> Workshop:
-    """Return the workshop that boxed references name, if this world is the driver's; a worker keeps the last one open.
+def open_context(boxed: list[Any], paths: ImportPaths) -> FitContext:
+    """Return the context that boxed references name, if this world is the driver's; a worker keeps the last one open.
 
     Raises
     ------
@@ -79,9 +79,9 @@ def open_workshop(boxed: list[Any], paths: ImportPaths) -> Workshop:
     return _opened[name]
 
 
-def _fetched(ray: Any, reference: Any) -> Workshop:
+def _fetched(ray: Any, reference: Any) -> FitContext:
     try:
-        workshop: Workshop = ray.get(reference)
+        context: FitContext = ray.get(reference)
     except Exception as error:  # Ray's own kind of error, which quotes the one of unpickling
         missing = _MISSING.search(str(error))
         if missing is None:
@@ -90,7 +90,7 @@ def _fetched(ray: Any, reference: Any) -> Workshop:
             f"expected the module {missing[1]} on node {socket.gethostname()}, got none; send the folder that it is in "
             "(code: in a job), or install it there"
         ) from error
-    return workshop
+    return context
 
 
 def run_watched(boxed: list[Any], paths: ImportPaths, chunk: Sequence[Fit]) -> Iterator[list[FitResult] | None]:
@@ -100,30 +100,30 @@ def run_watched(boxed: list[Any], paths: ImportPaths, chunk: Sequence[Fit]) -> I
     no part of a fit's time.
     """
     yield None
-    make_ready(open_workshop(boxed, paths), chunk)
+    make_ready(open_context(boxed, paths), chunk)
     yield None
     yield run_chunk(boxed, paths, chunk)
 
 
-def make_ready(workshop: Workshop, chunk: Sequence[Fit]) -> None:
+def make_ready(context: FitContext, chunk: Sequence[Fit]) -> None:
     """Load what fits need, in the surroundings in which they will run."""
-    with workshop.surroundings():
-        workshop.prepare(*(fit.params for fit in chunk))
+    with context.surroundings():
+        context.prepare(*(fit.params for fit in chunk))
 
 
 def run_on_gpu(boxed: list[Any], paths: ImportPaths, chunk: Sequence[Fit]) -> Iterator[list[FitResult] | None]:
     """Run fits likewise, as far as the GPU's memory goes: a worker that ran out of it says so, and ends."""
     yield None
-    make_ready(open_workshop(boxed, paths), chunk)
+    make_ready(open_context(boxed, paths), chunk)
     yield None
-    results, is_spent = run_until_spent(open_workshop(boxed, paths), chunk)
+    results, is_spent = run_until_spent(open_context(boxed, paths), chunk)
     yield [packed(result) for result in results]
     if is_spent:
         leave_process()
 
 
-def put_workshop(ray: Any, workshop: Workshop) -> list[Any]:
-    """Put a workshop into the object store, from which each worker opens it, and before it the world that it needs.
+def put_context(ray: Any, context: FitContext) -> list[Any]:
+    """Put a context into the object store, from which each worker opens it, and before it the world that it needs.
 
     Raises
     ------
@@ -131,7 +131,7 @@ def put_workshop(ray: Any, workshop: Workshop) -> list[Any]:
         If there is no room for it, or it cannot be sent.
     """
     try:
-        return [ray.put((workshop.world, workshop.threads)), ray.put(workshop)]
+        return [ray.put((context.world, context.threads)), ray.put(context)]
     except (TypeError, pickle.PicklingError) as error:
         raise ClusterError(
             f"expected an estimator, data and scorers that can be sent to workers, got {type(error).__name__}: {_short(error)}"
@@ -158,7 +158,7 @@ class RayExecutor(Executor):
         self._address = address
         self._ray: Any = None
         self._tasks: Mapping[bool, Any] = {}
-        self._workshop: Workshop | None = None
+        self._context: FitContext | None = None
         self._boxed: list[Any] = []
         self._code: SentCode | None = None
         self._classes: list[type] = []
@@ -198,7 +198,7 @@ class RayExecutor(Executor):
         self._paths = import_paths()
         world = self._code.agree(SESSION.told(plan.world), self._paths)
         guard = FitGuard(self._limits.fit_seconds, may_exit=True)
-        self._workshop = replace(Workshop.of(plan), guard=guard, world=world)
+        self._context = replace(FitContext.of(plan), guard=guard, world=world)
         self._put()
         now = time.monotonic()
         self._wait = Wait(self._limits.wait_seconds, self._room, has_free=self._is_free(), now=now)
@@ -256,7 +256,7 @@ class RayExecutor(Executor):
             self._forget(handle)
             self._ray.cancel(handle, force=True)
         self._waiting.clear()
-        self._workshop, self._boxed = None, []
+        self._context, self._boxed = None, []
         self._tasks = {}
         if self._code is not None:
             self._code.close()
@@ -292,8 +292,8 @@ class RayExecutor(Executor):
             self._watched[handle] = None
 
     def _put(self) -> None:
-        assert self._workshop is not None
-        self._boxed = put_workshop(self._ray, self._workshop)
+        assert self._context is not None
+        self._boxed = put_context(self._ray, self._context)
         self._n_puts += 1
 
     # --- taking ---

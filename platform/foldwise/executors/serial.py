@@ -11,7 +11,7 @@ from foldwise.plan.limits import Limits
 from foldwise.plan.plan import Plan
 from foldwise.plan.resources import Resources
 from foldwise.trial import Fit, FitResult
-from foldwise.worker.fit import Workshop
+from foldwise.worker.fit import FitContext
 from foldwise.worker.guard import FitGuard
 
 
@@ -23,7 +23,7 @@ class SerialExecutor(Executor):
     """
 
     def __init__(self) -> None:
-        self._workshop: Workshop | None = None
+        self._context: FitContext | None = None
         self._waiting: deque[tuple[Fit, ...]] = deque()
         self._done: list[FitResult] = []
 
@@ -41,7 +41,7 @@ class SerialExecutor(Executor):
             )
 
     def open(self, plan: Plan, n_jobs: int | None = None) -> None:  # noqa: D102
-        self._workshop = Workshop.of(plan)
+        self._context = FitContext.of(plan)
 
     def foresee(self, resources: Resources) -> int | None:  # noqa: D102
         return 1
@@ -58,10 +58,10 @@ class SerialExecutor(Executor):
         self._waiting.append(tuple(chunk))
 
     def results(self, timeout: float | None = None) -> list[FitResult]:  # noqa: D102
-        assert self._workshop is not None
+        assert self._context is not None
         if self._waiting:
             # What is done is kept aside: an interrupt may come in the midst of a chunk.
-            self._workshop.run(self._waiting.popleft(), self._done)
+            self._context.run(self._waiting.popleft(), self._done)
         return self.finished()
 
     def finished(self) -> list[FitResult]:  # noqa: D102
@@ -75,4 +75,4 @@ class SerialExecutor(Executor):
     def close(self) -> None:  # noqa: D102
         self._waiting.clear()
         self._done.clear()
-        self._workshop = None
+        self._context = None

@@ -44,7 +44,7 @@ _LONGEST_MESSAGE = 500
 
 
 @dataclass
-class Workshop:
+class FitContext:
     """What all fits of a plan share; it reaches each worker once.
 
     Parameters
@@ -84,7 +84,7 @@ class Workshop:
     _seeds: dict[int, dict[str, int]] = field(default_factory=dict, repr=False)
 
     @classmethod
-    def of(cls, plan: Plan) -> Workshop:
+    def of(cls, plan: Plan) -> FitContext:
         """Take from a plan what its fits need."""
         problem = plan.problem
         return cls(

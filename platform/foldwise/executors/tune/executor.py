@@ -10,7 +10,7 @@ from typing import Any
 from foldwise.errors import InputError
 from foldwise.executors.base import ScheduledExecutor
 from foldwise.executors.code import SentCode, unpacked
-from foldwise.executors.ray import RayExecutor, put_workshop
+from foldwise.executors.ray import RayExecutor, put_context
 from foldwise.executors.ray_session import SESSION
 from foldwise.executors.room import Room
 from foldwise.executors.tune.desk import Desk
@@ -23,7 +23,7 @@ from foldwise.plan.limits import Limits
 from foldwise.plan.plan import Plan
 from foldwise.plan.resources import Resources
 from foldwise.trial import Fit, FitResult, Trial, TrialEnd
-from foldwise.worker.fit import Workshop
+from foldwise.worker.fit import FitContext
 from foldwise.worker.guard import FitGuard
 from foldwise.worker.lockstep import fits_of
 
@@ -192,8 +192,8 @@ class _Opened:
         problem = self._plan.problem
         limit = self._limits.fit_seconds
         world = self._code.agree(SESSION.told(self._plan.world), import_paths())
-        workshop = replace(Workshop.of(self._plan), guard=FitGuard(limit, may_exit=True), world=world)
-        place = Place(put_workshop(self._ray, workshop), import_paths(), self._resources, limit, self._storage, self._own)
+        context = replace(FitContext.of(self._plan), guard=FitGuard(limit, may_exit=True), world=world)
+        place = Place(put_context(self._ray, context), import_paths(), self._resources, limit, self._storage, self._own)
         grace = 1 if problem.schedule is None else problem.schedule.grace_epochs
         judges = Judges(judge_maker(self._plan), problem.seed, grace, self._n_jobs, self.known)
         tuner = TunerThread(self.desk, judges, place)

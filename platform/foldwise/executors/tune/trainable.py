@@ -16,13 +16,13 @@ from ray.tune import PlacementGroupFactory, Trainable
 from foldwise.errors import Failure
 from foldwise.executors.code import packed
 from foldwise.executors.devices import is_out_of_gpu_memory, tell_share
-from foldwise.executors.ray import make_ready, open_workshop
+from foldwise.executors.ray import make_ready, open_context
 from foldwise.executors.tune.states import Pace, Storage
 from foldwise.executors.tune.tasks import AS_ASKED, FitTask, Task, TrialTask
 from foldwise.inputs.imports import ImportPaths
 from foldwise.plan.resources import Resources
 from foldwise.trial import FitResult
-from foldwise.worker.fit import Workshop
+from foldwise.worker.fit import FitContext
 from foldwise.worker.guard import FitGuard
 from foldwise.worker.lockstep import Lockstep, Progress
 
@@ -67,11 +67,11 @@ class FoldTrainable(Trainable):
         return True
 
     def open(self, boxed: list[Any], paths: ImportPaths) -> None:
-        """Open the run's workshop; the driver calls this before the first step of each task."""
+        """Open the run's context; the driver calls this before the first step of each task."""
         tell_share(self._resources)
-        self._opened: Workshop | CannotOpen
+        self._opened: FitContext | CannotOpen
         try:
-            self._opened = open_workshop(boxed, paths)
+            self._opened = open_context(boxed, paths)
             make_ready(self._opened, self._task.fits if isinstance(self._task, TrialTask) else (self._task.fit,))
         except Exception as error:  # told by the step, to which Tune listens
             self._opened = CannotOpen(f"{type(error).__name__}: {str(error).partition(chr(10))[0]}")  # then, a traceback
@@ -90,21 +90,21 @@ class FoldTrainable(Trainable):
         done = failed or (isinstance(task, TrialTask) and outcome.epochs >= task.horizon)
         return {"outcome": outcome, "epochs": outcome.epochs, "value": outcome.value, "failed": failed, "done": done}
 
-    def _fit(self, task: FitTask, workshop: Workshop) -> FitResult:
-        seconds = workshop.guard.seconds
+    def _fit(self, task: FitTask, context: FitContext) -> FitResult:
+        seconds = context.guard.seconds
         if seconds is not None and task.fit.lineage:  # an epoch's time is limited, and it has many
             n_epochs = sum(segment.epochs for segment in task.fit.lineage)
-            workshop = replace(workshop, guard=FitGuard(seconds * n_epochs, workshop.guard.may_exit))
-        (result,) = map(packed, workshop.run((task.fit,)))
+            context = replace(context, guard=FitGuard(seconds * n_epochs, context.guard.may_exit))
+        (result,) = map(packed, context.run((task.fit,)))
         self._leave_if_spent(result.failure_on(*task.fit.held_out), result)
         return result
 
-    def _train(self, task: TrialTask, workshop: Workshop) -> Progress:
+    def _train(self, task: TrialTask, context: FitContext) -> Progress:
         if self._lockstep is None:
             self._lockstep = self._begin(task)
         progress = self._lockstep.progress
         if progress is None or progress.epochs < task.horizon:
-            progress = self._lockstep.train_epoch(workshop)
+            progress = self._lockstep.train_epoch(context)
             self._leave_if_spent(progress.error, progress)
             if not progress.has_failed and progress.epochs < task.horizon:
                 self._keep(task)

@@ -65,7 +65,7 @@ class Place:
     Parameters
     ----------
     boxed : list of ObjectRef
-        The run's world and its workshop.
+        The run's world and its context.
     paths : ImportPaths
         Folders that modules are imported from.
     resources : Resources
