@@ -120,6 +120,6 @@ def test_sharing_and_keeping_the_model_change_nothing_of_it(estimator, space, sh
 def test_a_fit_that_is_run_again_without_sharing_begins_anew(monkeypatch):
     estimator, space = CASES["a pipeline"]
     expected = histories(GridSearchCV(estimator, space, cv=FOLDS))
-    monkeypatch.setattr("foldwise.worker.sharing.bench.Bench.before_last_step", lambda *_: 1 / 0)
+    monkeypatch.setattr("foldwise.worker.sharing.shared_rows.SharedRows.before_last_step", lambda *_: 1 / 0)
     with pytest.warns(RuntimeWarning, match=r"ran without sharing, since they failed where they shared \(ZeroDivisionError"):
         assert histories(fw.NestedSearchCV(estimator, space, search="grid", outer_cv=FOLDS, executor="serial")) == expected

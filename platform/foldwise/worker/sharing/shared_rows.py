@@ -1,4 +1,4 @@
-"""Bench: the rows that fits on the same train rows work on, and the memory that they share; and a worker's few benches."""
+"""SharedRows: the rows that fits on the same train rows work on, and the memory that they share; and a worker's few benches."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from foldwise.worker.sharing.memory import PrefixMemory
 Rows: TypeAlias = tuple[Any, Any, dict[str, Any]]
 """X, y and fit params."""
 
-_MOST_BENCHES = 4
+_MOST_SETS = 4
 _QUICKLY_COPIED = 2**23  # bytes of data of which a worker keeps slices to be copied
 _MOST_BYTES = 256 * 2**20
 
 
-class Bench:
+class SharedRows:
     """The rows that fits on the same train rows work on, sliced once, and the memory that they share.
 
     Parameters
@@ -131,7 +131,7 @@ class Bench:
         return last, X, y
 
 
-class Benches:
+class SharedRowsCache:
     """The benches that a worker used last, with one memory: fits on the same train rows may come in several chunks.
 
     Parameters
@@ -147,17 +147,17 @@ class Benches:
     def __init__(self, dataset: Dataset, rows: Mapping[str, np.ndarray], handed: Mapping[str, Mapping[str, Any]]) -> None:
         self._dataset, self._rows, self._handed = dataset, rows, handed
         self._memory = PrefixMemory()
-        self._kept: OrderedDict[str, Bench] = OrderedDict()
+        self._kept: OrderedDict[str, SharedRows] = OrderedDict()
 
-    def of(self, train: str) -> Bench:
-        """Return the bench of some train rows; the rows of others are kept as far as they are few."""
+    def of(self, train: str) -> SharedRows:
+        """Return the shared_rows of some train rows; the rows of others are kept as far as they are few."""
         if train not in self._kept:
-            self._kept[train] = Bench(self._dataset, self._rows, self._handed, train, self._memory)
-            while len(self._kept) > 1 and (len(self._kept) > _MOST_BENCHES or self._n_bytes > _MOST_BYTES):
+            self._kept[train] = SharedRows(self._dataset, self._rows, self._handed, train, self._memory)
+            while len(self._kept) > 1 and (len(self._kept) > _MOST_SETS or self._n_bytes > _MOST_BYTES):
                 self._kept.popitem(last=False)
         self._kept.move_to_end(train)
         return self._kept[train]
 
     @property
     def _n_bytes(self) -> int:
-        return sum(bench.n_bytes for bench in self._kept.values())
+        return sum(shared_rows.n_bytes for shared_rows in self._kept.values())
