@@ -3,17 +3,17 @@
 import pytest
 
 from foldwise.errors import ClusterError
-from foldwise.executors.room import Room
+from foldwise.executors.capacity import Capacity
 from foldwise.executors.wait import Wait
 from foldwise.plan.resources import Resources
 
-FULL = Room(Resources(), ({"CPU": 4.0},))
-EMPTY = Room(Resources(), ())
+FULL = Capacity(Resources(), ({"CPU": 4.0},))
+EMPTY = Capacity(Resources(), ())
 NOTHING = {}
 
 
-def waiting(limit=None, room=FULL, has_free=False):
-    return Wait(limit, room, has_free=has_free, now=0.0)
+def waiting(limit=None, capacity=FULL, has_free=False):
+    return Wait(limit, capacity, has_free=has_free, now=0.0)
 
 
 def test_a_short_silence_is_not_worth_a_word():
@@ -39,7 +39,7 @@ def test_workers_that_start_are_not_taken_for_other_jobs():
 
 
 def test_workers_that_start_on_a_new_node_are_not_either():
-    wait = waiting(room=EMPTY)
+    wait = waiting(capacity=EMPTY)
     wait.see(EMPTY, 10.0)
     assert wait.reason(EMPTY, NOTHING, 10.0) is not None
     wait.see(FULL, 11.0)

@@ -1440,7 +1440,7 @@ def run_in_one_chunk(choices, *, share=True):
     params = [{"step": step, "model__n_neighbors": n} for step in choices for n in (1, 3)]
     results = context.run([plan.fit(one, plan.studies[-1].folds[0].train) for one in params])
     assert [result.error for result in results] == [None] * 4
-    memory = context._shared_rows._memory
+    memory = context._cache._memory
     return [result.scores for result in results], memory.n_made, memory.n_found
 
 

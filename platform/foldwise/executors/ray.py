@@ -16,12 +16,12 @@ from typing import Any
 from foldwise.errors import ClusterError
 from foldwise.executors.address import check_address
 from foldwise.executors.base import Executor
+from foldwise.executors.capacity import Capacity
 from foldwise.executors.code import SentCode, packed, unpacked
 from foldwise.executors.devices import leave_process, run_until_spent, share_of
 from foldwise.executors.losses import Flight, Loss, after_loss
 from foldwise.executors.own_modules import forget_changed_modules, note_own_modules
 from foldwise.executors.ray_session import SESSION, check_locally, waited_for
-from foldwise.executors.room import Room
 from foldwise.executors.turns import Turns
 from foldwise.executors.wait import Wait
 from foldwise.inputs.imports import ImportPaths, import_paths, take_import_paths
@@ -169,10 +169,10 @@ class RayExecutor(Executor):
         self._watched: dict[Any, float | None] = {}
         self._n_jobs: int | None = None
         self._limits = Limits()
-        self._room = Room(Resources())
+        self._capacity = Capacity(Resources())
         self._count_at = 0.0
         self._is_shared = False
-        self._wait, self._turns = Wait(None, self._room, has_free=False, now=0.0), Turns(0.0)
+        self._wait, self._turns = Wait(None, self._capacity, has_free=False, now=0.0), Turns(0.0)
 
     def __reduce__(self) -> tuple[type[RayExecutor], tuple[str | None]]:
         return RayExecutor, (self._address,)  # where it runs; what it runs stays here
@@ -193,7 +193,7 @@ class RayExecutor(Executor):
         self._n_jobs, self._n_puts, self._is_shared = n_jobs, 0, SESSION.is_joined
         self._count_nodes(resources)
         if not (self._is_shared and self._limits.wait_seconds is not None):
-            self._room.check()
+            self._capacity.check()
         self._code, self._classes = SentCode(self._ray), plan.identity.digester.own_classes
         self._paths = import_paths()
         world = self._code.agree(SESSION.told(plan.world), self._paths)
@@ -201,7 +201,7 @@ class RayExecutor(Executor):
         self._context = replace(FitContext.of(plan), guard=guard, world=world)
         self._put()
         now = time.monotonic()
-        self._wait = Wait(self._limits.wait_seconds, self._room, has_free=self._is_free(), now=now)
+        self._wait = Wait(self._limits.wait_seconds, self._capacity, has_free=self._is_free(), now=now)
         self._turns = Turns(now)
         # A lost worker's fits are retried here, where losses are counted; GPUs are asked for by options, since in the
         # decorator they make workers exit after each task.
@@ -221,7 +221,7 @@ class RayExecutor(Executor):
 
     @property
     def n_at_once(self) -> int:  # noqa: D102
-        n_fits = max(1, self._room.n_fits)  # where there is no room, something waits for it
+        n_fits = max(1, self._capacity.n_fits)  # where there is no room, something waits for it
         return n_fits if self._n_jobs is None else min(self._n_jobs, n_fits)
 
     @property
@@ -284,7 +284,7 @@ class RayExecutor(Executor):
     def _send(self, flight: Flight) -> None:
         # Watching costs a millisecond, so it is kept for those that may hang, and those that may find no room: the first,
         # and all where other jobs may take it.
-        may_hang = self._limits.fit_seconds is not None or self._room.resources.gpu > 0
+        may_hang = self._limits.fit_seconds is not None or self._capacity.resources.gpu > 0
         is_watched = may_hang or self._is_shared or not self._wait.has_begun
         handle = self._tasks[is_watched].remote(self._boxed, self._paths, flight.chunk)
         self._flights[handle] = flight
@@ -383,8 +383,8 @@ class RayExecutor(Executor):
             self._end_late()
         now = time.monotonic()
         if now >= self._count_at:
-            self._count_nodes(self._room.resources)
-            self._wait.see(self._room, now)
+            self._count_nodes(self._capacity.resources)
+            self._wait.see(self._capacity, now)
         if self._n_running:
             self._wait.hear(now)
         elif not self._flights:
@@ -392,7 +392,7 @@ class RayExecutor(Executor):
         elif (reason := self._reason(now)) is not None:
             self._wait.check(reason, now)
         if self._is_shared:
-            self._turns.look(self._n_running, self._room.n_fits, self._others_wait, self._is_free, now)
+            self._turns.look(self._n_running, self._capacity.n_fits, self._others_wait, self._is_free, now)
 
     def _end_late(self) -> None:
         guard = FitGuard(self._limits.fit_seconds)
@@ -411,17 +411,17 @@ class RayExecutor(Executor):
             return None
         may_run_unseen = len(self._watched) < len(self._flights)
         free = None if may_run_unseen else self._ray.available_resources()
-        return self._wait.reason(self._room, free, now)
+        return self._wait.reason(self._capacity, free, now)
 
     def _others_wait(self) -> bool:
-        return self._room.others_in(waited_for(self._ray))
+        return self._capacity.others_in(waited_for(self._ray))
 
     def _is_free(self) -> bool:
-        return self._room.has_free(self._ray.available_resources())
+        return self._capacity.has_free(self._ray.available_resources())
 
     def _count_nodes(self, resources: Resources) -> None:
         started = time.monotonic()
-        self._room = Room.of(resources, self._ray.nodes())
+        self._capacity = Capacity.of(resources, self._ray.nodes())
         ended = time.monotonic()
         self._count_at = ended + max(_NODES_EVERY, (ended - started) / _COUNTING)
 

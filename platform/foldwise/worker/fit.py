@@ -79,7 +79,7 @@ class FitContext:
     share: bool = True
     guard: FitGuard = field(default_factory=FitGuard)
     horizon: int = 0
-    _shared_rows: SharedRowsCache | None = field(default=None, repr=False)
+    _cache: SharedRowsCache | None = field(default=None, repr=False)
     _unset: tuple[str, ...] | None = field(default=None, repr=False)
     _seeds: dict[int, dict[str, int]] = field(default_factory=dict, repr=False)
 
@@ -132,10 +132,10 @@ class FitContext:
         return with_params(self.estimator, params, self._seeds[seed])
 
     def _shared_rows_of(self, fit: Fit) -> SharedRows:
-        """Return the shared_rows of the fit's train rows."""
-        if self._shared_rows is None:
-            self._shared_rows = SharedRowsCache(self.dataset, self.rows, self.handed)
-        return self._shared_rows.of(fit.train)
+        """Return the `SharedRows` of the fit's train rows."""
+        if self._cache is None:
+            self._cache = SharedRowsCache(self.dataset, self.rows, self.handed)
+        return self._cache.of(fit.train)
 
     def _run_one(self, fit: Fit) -> FitResult:
         started, clock = time.time(), time.perf_counter()

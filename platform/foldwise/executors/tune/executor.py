@@ -9,10 +9,10 @@ from typing import Any
 
 from foldwise.errors import InputError
 from foldwise.executors.base import ScheduledExecutor
+from foldwise.executors.capacity import Capacity
 from foldwise.executors.code import SentCode, unpacked
 from foldwise.executors.ray import RayExecutor, put_context
 from foldwise.executors.ray_session import SESSION
-from foldwise.executors.room import Room
 from foldwise.executors.tune.desk import Desk
 from foldwise.executors.tune.known import Known
 from foldwise.executors.tune.states import STORAGE, Storage
@@ -141,13 +141,13 @@ class _Opened:
         self.known = Known()
         self._count_nodes()
         if not (SESSION.is_joined and self._limits.wait_seconds is not None):
-            self._room.check()
-        has_free = self._room.has_free(self._ray.available_resources())
-        self._wait = Wait(self._limits.wait_seconds, self._room, has_free=has_free, now=time.monotonic())
+            self._capacity.check()
+        has_free = self._capacity.has_free(self._ray.available_resources())
+        self._wait = Wait(self._limits.wait_seconds, self._capacity, has_free=has_free, now=time.monotonic())
 
     @property
     def n_at_once(self) -> int:
-        n_fits = max(1, self._room.n_fits)  # where there is no room, something waits for it
+        n_fits = max(1, self._capacity.n_fits)  # where there is no room, something waits for it
         return n_fits if self._n_jobs is None else min(self._n_jobs, n_fits)
 
     def task_of(self, study: str, trial: Trial) -> TrialTask:
@@ -221,7 +221,7 @@ class _Opened:
         now = time.monotonic()
         if now - self._counted_at > _NODES_EVERY:
             self._count_nodes()
-            self._wait.see(self._room, now)
+            self._wait.see(self._capacity, now)
         if self._tuner.judges.n_running() or self._tuner.heard_at != self._heard_at:
             self._heard_at = self._tuner.heard_at
             self._wait.hear(now)
@@ -233,7 +233,7 @@ class _Opened:
     def _reason(self, now: float) -> str | None:
         if self._tuner is None or self.desk.is_idle or self._tuner.judges.n_running() or not self._wait.is_silent(now):
             return None
-        return self._wait.reason(self._room, self._ray.available_resources(), now)
+        return self._wait.reason(self._capacity, self._ray.available_resources(), now)
 
     def _count_nodes(self) -> None:
-        self._room, self._counted_at = Room.of(self._resources, self._ray.nodes()), time.monotonic()
+        self._capacity, self._counted_at = Capacity.of(self._resources, self._ray.nodes()), time.monotonic()

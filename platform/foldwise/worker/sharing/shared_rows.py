@@ -1,4 +1,4 @@
-"""SharedRows: the rows that fits on the same train rows work on, and the memory that they share; and a worker's few benches."""
+"""SharedRows: the rows that fits on the same train rows work on, and the memory that they share; and a worker's cache of them."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ class SharedRows:
 
 
 class SharedRowsCache:
-    """The benches that a worker used last, with one memory: fits on the same train rows may come in several chunks.
+    """The `SharedRows` that a worker used last, with one memory: fits on the same train rows may come in several chunks.
 
     Parameters
     ----------
@@ -150,7 +150,7 @@ class SharedRowsCache:
         self._kept: OrderedDict[str, SharedRows] = OrderedDict()
 
     def of(self, train: str) -> SharedRows:
-        """Return the shared_rows of some train rows; the rows of others are kept as far as they are few."""
+        """Return the `SharedRows` of some train rows; the rows of others are kept as far as they are few."""
         if train not in self._kept:
             self._kept[train] = SharedRows(self._dataset, self._rows, self._handed, train, self._memory)
             while len(self._kept) > 1 and (len(self._kept) > _MOST_SETS or self._n_bytes > _MOST_BYTES):
