@@ -7,6 +7,7 @@ ends its worker then ends it alone.
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from enum import Enum
 
@@ -30,8 +31,8 @@ class Loss(Enum):
 
 
 @dataclass(frozen=True)
-class Flight:
-    """A chunk that is on its way, or waits to be sent.
+class InFlight:
+    """A chunk of fits in flight, or waiting to be sent.
 
     Parameters
     ----------
@@ -59,10 +60,9 @@ class Flight:
         """Note in its results how often they took another try."""
         return [replace(result, retries=self.retries) for result in results] if self.retries else results
 
-    def without(self, results: list[FitResult]) -> Flight | None:
-        """Return what is left to be sent, where its worker ended itself before it had run all; None if nothing is."""
-        done = {result.key for result in results}
-        left = tuple(fit for fit in self.chunk if fit.key not in done)
+    def less(self, keys: Collection[str]) -> InFlight | None:
+        """Return it without some of its fits; None if none is left."""
+        left = tuple(fit for fit in self.chunk if fit.key not in keys)
         return replace(self, chunk=left) if left else None
 
     def fail(self, kind: str, message: str) -> list[FitResult]:
@@ -71,12 +71,12 @@ class Flight:
         return self.settle([FitResult(fit.key, {}, time.time(), error=failure) for fit in self.chunk])
 
 
-def after_loss(flight: Flight, loss: Loss, reason: str, now: float) -> tuple[list[Flight], list[FitResult]]:
+def after_loss(in_flight: InFlight, loss: Loss, reason: str, now: float) -> tuple[list[InFlight], list[FitResult]]:
     """Decide what is sent again, and what is given up.
 
     Parameters
     ----------
-    flight : Flight
+    in_flight : InFlight
         What was lost.
     loss : Loss
         How.
@@ -87,18 +87,18 @@ def after_loss(flight: Flight, loss: Loss, reason: str, now: float) -> tuple[lis
 
     Returns
     -------
-    again : list of Flight
+    again : list of InFlight
         To be sent.
     given_up : list of FitResult
         Failed, with the cause.
     """
-    again = replace(flight, retries=flight.retries + 1)
-    if not flight.is_alone:
-        return [replace(again, chunk=(fit,)) for fit in flight.chunk], []
-    again = replace(again, losses=(*flight.losses, loss))
+    again = replace(in_flight, retries=in_flight.retries + 1)
+    if not in_flight.is_alone:
+        return [replace(again, chunk=(fit,)) for fit in in_flight.chunk], []
+    again = replace(again, losses=(*in_flight.losses, loss))
     n = sum(one.kind == loss.kind for one in again.losses)
     if n >= loss.most:
-        return [], flight.fail(loss.kind, f"{loss.words} {n} times while it ran this fit alone: {reason}")
+        return [], in_flight.fail(loss.kind, f"{loss.words} {n} times while it ran this fit alone: {reason}")
     if loss is Loss.WORKER:  # it may be the first sign of a node that is being lost, which takes Ray a while to see
         again = replace(again, not_before=now + 2.0 ** (n - 1))
     if loss is Loss.MEMORY:  # of several fits on a node the newest is ended, not the largest: let others make room

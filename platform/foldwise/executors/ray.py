@@ -19,7 +19,7 @@ from foldwise.executors.base import Executor
 from foldwise.executors.capacity import Capacity
 from foldwise.executors.code import SentCode, packed, unpacked
 from foldwise.executors.devices import leave_process, run_until_spent, share_of
-from foldwise.executors.losses import Flight, Loss, after_loss
+from foldwise.executors.losses import InFlight, Loss, after_loss
 from foldwise.executors.own_modules import forget_changed_modules, note_own_modules
 from foldwise.executors.ray_session import SESSION, check_locally, waited_for
 from foldwise.executors.turns import Turns
@@ -164,8 +164,8 @@ class RayExecutor(Executor):
         self._classes: list[type] = []
         self._paths = ImportPaths()
         self._n_puts = 0
-        self._waiting: deque[Flight] = deque()
-        self._flights: dict[Any, Flight] = {}
+        self._waiting: deque[InFlight] = deque()
+        self._in_flight: dict[Any, InFlight] = {}
         self._watched: dict[Any, float | None] = {}
         self._n_jobs: int | None = None
         self._limits = Limits()
@@ -234,7 +234,7 @@ class RayExecutor(Executor):
         return not (self._address or os.environ.get("RAY_ADDRESS") or SESSION.is_joined)
 
     def submit(self, chunk: Sequence[Fit]) -> None:  # noqa: D102
-        self._waiting.append(Flight(tuple(chunk)))
+        self._waiting.append(InFlight(tuple(chunk)))
         self._launch()
 
     def results(self, timeout: float | None = None) -> list[FitResult]:  # noqa: D102
@@ -244,15 +244,15 @@ class RayExecutor(Executor):
         return results
 
     def cancel(self, keys: Collection[str]) -> None:  # noqa: D102
-        left = (replace(flight, chunk=tuple(fit for fit in flight.chunk if fit.key not in keys)) for flight in self._waiting)
-        self._waiting = deque(flight for flight in left if flight.chunk)
-        for handle, flight in list(self._flights.items()):
-            if all(fit.key in keys for fit in flight.chunk):
+        left = (in_flight.less(keys) for in_flight in self._waiting)
+        self._waiting = deque(in_flight for in_flight in left if in_flight is not None)
+        for handle, in_flight in list(self._in_flight.items()):
+            if all(fit.key in keys for fit in in_flight.chunk):
                 self._forget(handle)
                 self._ray.cancel(handle, force=True)
 
     def close(self) -> None:  # noqa: D102
-        for handle in list(self._flights):
+        for handle in list(self._in_flight):
             self._forget(handle)
             self._ray.cancel(handle, force=True)
         self._waiting.clear()
@@ -262,7 +262,7 @@ class RayExecutor(Executor):
             self._code.close()
 
     def waits_for(self) -> str | None:  # noqa: D102
-        if not self._flights and not self._turns.is_ours:
+        if not self._in_flight and not self._turns.is_ours:
             return "waiting for other jobs, whose turn it is"
         reason = self._reason(time.monotonic())
         return None if reason is None else f"{reason}; {self._wait.prospect()}"
@@ -273,21 +273,21 @@ class RayExecutor(Executor):
         """Send what waits, as far as there is room; what must wait longer is passed over."""
         now = time.monotonic()
         for _ in range(len(self._waiting)):
-            if len(self._flights) >= self.slots or not self._turns.is_ours:
+            if len(self._in_flight) >= self.slots or not self._turns.is_ours:
                 return
-            flight = self._waiting.popleft()
-            if flight.not_before > now:
-                self._waiting.append(flight)
+            in_flight = self._waiting.popleft()
+            if in_flight.not_before > now:
+                self._waiting.append(in_flight)
             else:
-                self._send(flight)
+                self._send(in_flight)
 
-    def _send(self, flight: Flight) -> None:
+    def _send(self, in_flight: InFlight) -> None:
         # Watching costs a millisecond, so it is kept for those that may hang, and those that may find no room: the first,
         # and all where other jobs may take it.
         may_hang = self._limits.fit_seconds is not None or self._capacity.resources.gpu > 0
         is_watched = may_hang or self._is_shared or not self._wait.has_begun
-        handle = self._tasks[is_watched].remote(self._boxed, self._paths, flight.chunk)
-        self._flights[handle] = flight
+        handle = self._tasks[is_watched].remote(self._boxed, self._paths, in_flight.chunk)
+        self._in_flight[handle] = in_flight
         if is_watched:
             self._watched[handle] = None
 
@@ -300,13 +300,13 @@ class RayExecutor(Executor):
 
     def _ready(self, timeout: float | None) -> list[Any]:
         """Wait until something is there, and return all that is."""
-        if not self._flights:
+        if not self._in_flight:
             if self._waiting:  # for memory, or for other jobs
                 time.sleep(min(0.1, timeout or 0.1))
             return []
-        ready, _ = self._ray.wait(list(self._flights), num_returns=1, timeout=timeout)
+        ready, _ = self._ray.wait(list(self._in_flight), num_returns=1, timeout=timeout)
         if ready:
-            ready, _ = self._ray.wait(list(self._flights), num_returns=len(self._flights), timeout=0)
+            ready, _ = self._ray.wait(list(self._in_flight), num_returns=len(self._in_flight), timeout=0)
         return list(ready)
 
     def _take(self, handle: Any) -> list[FitResult]:
@@ -320,38 +320,38 @@ class RayExecutor(Executor):
         if said is None:  # first that it has begun, then that it is ready: from there on it is timed
             self._watched[handle] = math.inf if self._watched[handle] is None else now
             return []
-        flight, said = self._forget(handle), [unpacked(result, self._classes) for result in said]
-        if (left := flight.without(said)) is not None:
+        in_flight, said = self._forget(handle), [unpacked(result, self._classes) for result in said]
+        if (left := in_flight.less({result.key for result in said})) is not None:
             self._waiting.appendleft(left)
-        return flight.settle(said)
+        return in_flight.settle(said)
 
-    def _forget(self, handle: Any) -> Flight:
+    def _forget(self, handle: Any) -> InFlight:
         self._watched.pop(handle, None)
-        return self._flights.pop(handle)
+        return self._in_flight.pop(handle)
 
     def _lose(self, handle: Any, error: BaseException) -> list[FitResult]:
         """Send a chunk again whose worker was lost, or say why not."""
-        is_late, flight, cause = self._is_late(handle), self._forget(handle), getattr(error, "cause", None) or error
+        is_late, in_flight, cause = self._is_late(handle), self._forget(handle), getattr(error, "cause", None) or error
         loss = self._loss_of(cause)
         if isinstance(cause, ClusterError):  # the worker's world is not the driver's
             raise ClusterError(str(cause)) from error
         if loss is None:
-            if any(fit.keep_model for fit in flight.chunk):  # a model that cannot be sent back
+            if any(fit.keep_model for fit in in_flight.chunk):  # a model that cannot be sent back
                 failure = failure_of(cause)
-                return flight.fail(failure.kind, failure.message)
+                return in_flight.fail(failure.kind, failure.message)
             # Fits do not raise: the worker could not even begin.
             raise ClusterError(
                 f"expected workers that can open the job, got {type(cause).__name__}: {_short(cause)}"
             ) from error
-        if is_late and flight.is_alone:  # its time is over; another try would take as long
+        if is_late and in_flight.is_alone:  # its time is over; another try would take as long
             limit = self._limits.fit_seconds
-            return flight.fail(
+            return in_flight.fail(
                 "TimeLimitExceeded", f"the fit took longer than {limit:g} s (limits.fit_seconds), and its worker was ended"
             )
         if loss is Loss.DATA and self._n_puts < _MOST_PUTS:
             self._put()
-        again, given_up = after_loss(flight, loss, _short(cause), time.monotonic())
-        if flight.is_alone:
+        again, given_up = after_loss(in_flight, loss, _short(cause), time.monotonic())
+        if in_flight.is_alone:
             self._waiting.extend(again)  # behind others, lest the same trouble meets it again
         else:
             self._waiting.extendleft(reversed(again))
@@ -375,7 +375,7 @@ class RayExecutor(Executor):
         begun, limit = self._watched.get(handle), self._limits.fit_seconds
         if begun is None or limit is None:
             return False
-        return time.monotonic() - begun > limit * len(self._flights[handle].chunk) + spare
+        return time.monotonic() - begun > limit * len(self._in_flight[handle].chunk) + spare
 
     def _look_after(self) -> None:
         """End workers that do not end themselves, see who comes and who waits, and give up on resources that never come."""
@@ -387,7 +387,7 @@ class RayExecutor(Executor):
             self._wait.see(self._capacity, now)
         if self._n_running:
             self._wait.hear(now)
-        elif not self._flights:
+        elif not self._in_flight:
             self._wait.start(now)
         elif (reason := self._reason(now)) is not None:
             self._wait.check(reason, now)
@@ -396,8 +396,8 @@ class RayExecutor(Executor):
 
     def _end_late(self) -> None:
         guard = FitGuard(self._limits.fit_seconds)
-        for handle, flight in self._flights.items():
-            if self._is_late(handle, spare=_LATE + (guard.patience - (guard.seconds or 0.0)) * len(flight.chunk)):
+        for handle, in_flight in self._in_flight.items():
+            if self._is_late(handle, spare=_LATE + (guard.patience - (guard.seconds or 0.0)) * len(in_flight.chunk)):
                 self._ray.cancel(handle, force=True)
 
     @property
@@ -407,9 +407,9 @@ class RayExecutor(Executor):
 
     def _reason(self, now: float) -> str | None:
         """Say what keeps fits from running."""
-        if not self._flights or self._n_running or not self._wait.is_silent(now):
+        if not self._in_flight or self._n_running or not self._wait.is_silent(now):
             return None
-        may_run_unseen = len(self._watched) < len(self._flights)
+        may_run_unseen = len(self._watched) < len(self._in_flight)
         free = None if may_run_unseen else self._ray.available_resources()
         return self._wait.reason(self._capacity, free, now)
 

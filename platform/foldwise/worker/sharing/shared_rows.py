@@ -1,4 +1,4 @@
-"""SharedRows: the rows that fits on the same train rows work on, and the memory that they share; and a worker's cache of them."""
+"""SharedRows: the rows that fits on the same train rows work on, and the memory that they share; and a cache of these."""
 
 from __future__ import annotations
 
