@@ -1,4 +1,4 @@
-"""What Tune's executor is made of, without Ray's processes: the desk, states, exploring, and the judges of the studies."""
+"""What Tune's executor is made of, without Ray's processes: the queue, states, exploring, and the judges of the studies."""
 
 import inspect
 import pickle
@@ -24,10 +24,10 @@ from foldwise.errors import ClusterError, Failure
 from foldwise.executors.devices import is_out_of_gpu_memory, share_of
 from foldwise.executors.losses import Loss
 from foldwise.executors.tune.compat import error_of, loss_of, see_all_losses
-from foldwise.executors.tune.desk import Closed, Desk
 from foldwise.executors.tune.executor import _Opened
 from foldwise.executors.tune.explore import explore
 from foldwise.executors.tune.states import Pace, Storage
+from foldwise.executors.tune.task_queue import QueueClosed, TaskQueue
 from foldwise.executors.tune.tasks import FitTask, TrialTask
 from foldwise.executors.tune.trainable import FoldTrainable
 from foldwise.plan.resources import Resources
@@ -49,62 +49,62 @@ def fit_task(alpha=1.0):
     return FitTask(PLAN.fit({}, PLAN.whole, lineage=(Segment({"alpha": alpha}, 1),)))
 
 
-# --- the desk ---------------------------------------------------------------------------------------------------------
+# --- the queue ---------------------------------------------------------------------------------------------------------
 
 
 def test_fits_are_taken_before_trials_and_each_once():
-    desk, trials, fit = Desk(), [trial_task(0), trial_task(1)], fit_task()
-    desk.leave(trials)
-    desk.leave([fit])
-    assert [desk.take() for _ in range(4)] == [fit, *trials, None]
+    queue, trials, fit = TaskQueue(), [trial_task(0), trial_task(1)], fit_task()
+    queue.submit(trials)
+    queue.submit([fit])
+    assert [queue.next_task() for _ in range(4)] == [fit, *trials, None]
 
 
 def test_who_waits_for_something_to_do_is_woken_by_it():
-    desk, taken = Desk(), []
-    taker = threading.Thread(target=lambda: taken.append(desk.take()))
+    queue, taken = TaskQueue(), []
+    taker = threading.Thread(target=lambda: taken.append(queue.next_task()))
     taker.start()
     time.sleep(0.05)
     assert not taken
-    desk.leave([task := trial_task(0)])
+    queue.submit([task := trial_task(0)])
     taker.join(5)
     assert taken == [task]
 
 
 def test_who_waits_for_something_to_do_is_woken_when_the_desk_closes():
-    desk, ended = Desk(), []
+    queue, ended = TaskQueue(), []
 
     def take():
         try:
-            desk.take()
-        except Closed:
+            queue.next_task()
+        except QueueClosed:
             ended.append(True)
 
     taker = threading.Thread(target=take)
     taker.start()
-    desk.close()
+    queue.close()
     taker.join(5)
     assert ended == [True]
 
 
 def test_results_come_back_once_and_what_was_withdrawn_does_not():
-    desk, kept, dropped = Desk(), fit_task(1.0), fit_task(2.0)
-    desk.leave([kept, dropped])
-    desk.take(), desk.take()
-    desk.withdraw([dropped.fit.key])
+    queue, kept, dropped = TaskQueue(), fit_task(1.0), fit_task(2.0)
+    queue.submit([kept, dropped])
+    queue.next_task(), queue.next_task()
+    queue.cancel([dropped.fit.key])
     for task in (kept, dropped):
-        desk.hand_in(task.fit.key, FitResult(task.fit.key, {}, 0.0))
-    assert [result.key for result in desk.fetch_results(1.0)] == [kept.fit.key]
-    assert desk.fetch_results(1.0) == []
-    assert desk.is_idle
+        queue.complete(task.fit.key, FitResult(task.fit.key, {}, 0.0))
+    assert [result.key for result in queue.take_results(1.0)] == [kept.fit.key]
+    assert queue.take_results(1.0) == []
+    assert queue.is_idle
 
 
 def test_a_wait_ends_with_its_time_and_with_a_failure():
-    desk = Desk()
-    desk.leave([trial_task(0)])
-    assert desk.fetch_ends(0.01) == []
-    desk.fail("expected this, got that")
+    queue = TaskQueue()
+    queue.submit([trial_task(0)])
+    assert queue.take_ends(0.01) == []
+    queue.fail("expected this, got that")
     with pytest.raises(ClusterError, match="expected this, got that"):
-        desk.fetch_ends(60)
+        queue.take_ends(60)
 
 
 def test_the_end_of_a_trial_says_how_far_it_came():
@@ -175,11 +175,11 @@ def test_a_state_is_there_until_the_trials_end_is_kept_for_good(tmp_path):
     tasks = [opened.task_of("outer-0", trial) for trial in trials]
     for task in tasks:
         storage.write(task.file, b"kept")
-    opened.desk.leave(tasks)
-    opened.desk.take()
-    opened.desk.hand_in(tasks[0].key, end_of(0))
-    ends = opened.desk.fetch_ends(0)
-    opened.desk.fetch_ends(0)
+    opened.queue.submit(tasks)
+    opened.queue.next_task()
+    opened.queue.complete(tasks[0].key, end_of(0))
+    ends = opened.queue.take_ends(0)
+    opened.queue.take_ends(0)
     opened.close()  # the ledger could not be written
     assert [storage.read(task.file) for task in tasks] == [b"kept", b"kept"]
 

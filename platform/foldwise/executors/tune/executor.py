@@ -13,9 +13,9 @@ from foldwise.executors.capacity import Capacity
 from foldwise.executors.code import SentCode, unpacked
 from foldwise.executors.ray import RayExecutor, put_context
 from foldwise.executors.ray_session import SESSION
-from foldwise.executors.tune.desk import Desk
 from foldwise.executors.tune.known import Known
 from foldwise.executors.tune.states import STORAGE, Storage
+from foldwise.executors.tune.task_queue import TaskQueue
 from foldwise.executors.tune.tasks import FitTask, Task, TrialTask
 from foldwise.executors.wait import Wait
 from foldwise.inputs.imports import import_paths
@@ -73,10 +73,10 @@ class TuneExecutor(ScheduledExecutor):
         return self._now.n_at_once
 
     def submit(self, chunk: Sequence[Fit]) -> None:  # noqa: D102
-        self._now.leave([FitTask(fit) for fit in chunk])
+        self._now.submit([FitTask(fit) for fit in chunk])
 
     def submit_trials(self, study: str, trials: Sequence[Trial]) -> None:  # noqa: D102
-        self._now.leave([self._now.task_of(study, trial) for trial in trials])
+        self._now.submit([self._now.task_of(study, trial) for trial in trials])
 
     def recall(self, ends: Sequence[TrialEnd]) -> None:  # noqa: D102
         self._now.known.add(ends)
@@ -89,14 +89,14 @@ class TuneExecutor(ScheduledExecutor):
 
     def results(self, timeout: float | None = None) -> list[FitResult]:  # noqa: D102
         self._now.look_after()
-        return [unpacked(result, self._now.classes) for result in self._now.desk.fetch_results(timeout)]
+        return [unpacked(result, self._now.classes) for result in self._now.queue.take_results(timeout)]
 
     def trial_ends(self, timeout: float | None = None) -> list[TrialEnd]:  # noqa: D102
         self._now.look_after()
-        return self._now.desk.fetch_ends(timeout)
+        return self._now.queue.take_ends(timeout)
 
     def cancel(self, keys: Collection[str]) -> None:  # noqa: D102
-        self._now.desk.withdraw(keys)
+        self._now.queue.cancel(keys)
 
     def close(self) -> None:  # noqa: D102
         opened, self._opened = self._opened, None
@@ -129,7 +129,7 @@ class _Opened:
     """A run on Tune, whose thread is started with the first task."""
 
     def __init__(self, ray: Any, plan: Plan, n_jobs: int | None, storage: Storage, own: Storage) -> None:
-        self.desk = Desk()
+        self.queue = TaskQueue()
         self._ray, self._plan, self._n_jobs = ray, plan, n_jobs
         self._storage, self._own = storage, own
         self._resources, self._limits = plan.problem.resources, plan.problem.limits
@@ -159,10 +159,10 @@ class _Opened:
         self._files[study, trial.number] = task.file
         return task
 
-    def leave(self, tasks: Sequence[Task]) -> None:
+    def submit(self, tasks: Sequence[Task]) -> None:
         if tasks and self._tuner is None:
             self._tuner = self._start()
-        self.desk.leave(tasks)
+        self.queue.submit(tasks)
 
     def confirm(self, ends: Sequence[TrialEnd]) -> None:
         for end in ends:
@@ -176,7 +176,7 @@ class _Opened:
         return TrialTask(end.study, asked, self._plan.trial_key(end.study, asked), (), 0).file
 
     def close(self) -> None:
-        self.desk.close()
+        self.queue.close()
         if self._tuner is not None:
             self._tuner.stop()
         self._code.close()
@@ -196,7 +196,7 @@ class _Opened:
         place = Place(put_context(self._ray, context), import_paths(), self._resources, limit, self._storage, self._own)
         grace = 1 if problem.schedule is None else problem.schedule.grace_epochs
         judges = Judges(judge_maker(self._plan), problem.seed, grace, self._n_jobs, self.known)
-        tuner = TunerThread(self.desk, judges, place)
+        tuner = TunerThread(self.queue, judges, place)
         tuner.start()
         return tuner
 
@@ -225,13 +225,13 @@ class _Opened:
         if self._tuner.judges.n_running() or self._tuner.heard_at != self._heard_at:
             self._heard_at = self._tuner.heard_at
             self._wait.hear(now)
-        elif self.desk.is_idle:
+        elif self.queue.is_idle:
             self._wait.start(now)
         elif (reason := self._reason(now)) is not None:
             self._wait.check(reason, now)
 
     def _reason(self, now: float) -> str | None:
-        if self._tuner is None or self.desk.is_idle or self._tuner.judges.n_running() or not self._wait.is_silent(now):
+        if self._tuner is None or self.queue.is_idle or self._tuner.judges.n_running() or not self._wait.is_silent(now):
             return None
         return self._wait.reason(self._capacity, self._ray.available_resources(), now)
 

@@ -1,4 +1,4 @@
-"""Tune itself: its Tuner in a thread of its own, and the parts of it that stand at the desk."""
+"""Tune itself: its Tuner in a thread of its own, and the parts of it that stand at the queue."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from ray.tune.search import Searcher
 from foldwise.errors import Failure
 from foldwise.executors.losses import Loss
 from foldwise.executors.tune.compat import error_of, loss_of, see_all_losses
-from foldwise.executors.tune.desk import Closed, Desk
 from foldwise.executors.tune.judges import Judges
 from foldwise.executors.tune.states import Storage
+from foldwise.executors.tune.task_queue import QueueClosed, TaskQueue
 from foldwise.executors.tune.tasks import FitTask, Task
 from foldwise.executors.tune.trainable import CannotOpen, FoldTrainable, Spent
 from foldwise.executors.tune.watch import Watch
@@ -87,11 +87,11 @@ class Place:
 
 
 class TunerThread:
-    """Runs Tune until the desk is closed.
+    """Runs Tune until the queue is closed.
 
     Parameters
     ----------
-    desk : Desk
+    queue : TaskQueue
         Where tasks come from and results go.
     judges : Judges
         The schedulers.
@@ -99,10 +99,10 @@ class TunerThread:
         Where tasks are done.
     """
 
-    def __init__(self, desk: Desk, judges: Judges, place: Place) -> None:
+    def __init__(self, queue: TaskQueue, judges: Judges, place: Place) -> None:
         self.judges = judges
-        self._desk, self._place = desk, place
-        self._clerk = _Clerk(desk, place)
+        self._queue, self._place = queue, place
+        self._clerk = _Clerk(queue, place)
         self._thread = threading.Thread(target=self._run, name="foldwise-tune", daemon=True)
         self._folder = f"tune-{uuid.uuid4().hex[:12]}"
 
@@ -124,10 +124,10 @@ class TunerThread:
         self._clerk.end_late_actors()
 
     def stop(self) -> None:
-        """Stop it, and see to it that no actor stays behind. The desk must be closed."""
+        """Stop it, and see to it that no actor stays behind. The queue must be closed."""
         self._thread.join(_SOON)
         self._clerk.end_actors()  # idle ones end by themselves; one that trains would have Tune wait for it
-        self._thread.join(_LATE)  # what may be left of it finds the desk closed
+        self._thread.join(_LATE)  # what may be left of it finds the queue closed
         Storage(self._place.own.url, self._folder).clear()
         self._clerk.clear_up()
 
@@ -136,34 +136,34 @@ class TunerThread:
             with _quiet():
                 self._tune()
         except Exception as error:  # whatever Tune raises, the run must hear of it
-            self._desk.fail(f"expected Ray Tune to run the trials, got {failure_of(error)}")
+            self._queue.fail(f"expected Ray Tune to run the trials, got {failure_of(error)}")
         else:
-            if not self._desk.is_closed:
-                self._desk.fail("expected Ray Tune to run until all trials have ended, got an end before; run again")
+            if not self._queue.is_closed:
+                self._queue.fail("expected Ray Tune to run until all trials have ended, got an end before; run again")
 
     def _tune(self) -> None:
-        """Run Tune; ``tune.run`` and not a ``Tuner``, which would pickle all that stands at the desk."""
+        """Run Tune; ``tune.run`` and not a ``Tuner``, which would pickle all that stands at the queue."""
         tune.run(
             _NAME, name=self._folder, storage_path=self._place.own.url, num_samples=-1,
-            search_alg=_DeskSearcher(self._desk, self.judges, self._place), scheduler=self.judges, callbacks=[self._clerk],
-            stop=_Closing(self._desk), reuse_actors=True, max_failures=-1, raise_on_failed_trial=False, verbose=0,
+            search_alg=QueueSearcher(self._queue, self.judges, self._place), scheduler=self.judges, callbacks=[self._clerk],
+            stop=_Closing(self._queue), reuse_actors=True, max_failures=-1, raise_on_failed_trial=False, verbose=0,
             checkpoint_config=tune.CheckpointConfig(num_to_keep=3, checkpoint_at_end=False),
             trial_name_creator=_name_of, trial_dirname_creator=_folder_of,
         )  # fmt: skip
 
 
-class _DeskSearcher(Searcher):
-    """Gives Tune what lies on the desk: what to try is asked elsewhere."""
+class QueueSearcher(Searcher):
+    """Gives Tune what lies on the queue: what to try is asked elsewhere."""
 
-    def __init__(self, desk: Desk, judges: Judges, place: Place) -> None:
+    def __init__(self, queue: TaskQueue, judges: Judges, place: Place) -> None:
         super().__init__(mode="max")
-        self._desk, self._judges = desk, judges
+        self._queue, self._judges = queue, judges
         self._config = {"resources": place.resources, "storage": place.storage}
 
     def suggest(self, trial_id: str) -> Any:
         try:
-            task = self._desk.take() if self._judges.has_room else None
-        except Closed:
+            task = self._queue.next_task() if self._judges.has_room else None
+        except QueueClosed:
             return Searcher.FINISHED
         return None if task is None else {"task": task, **self._config}
 
@@ -178,16 +178,16 @@ class _DeskSearcher(Searcher):
 
 
 class _Closing(tune.Stopper):
-    """Stops everything once the desk is closed."""
+    """Stops everything once the queue is closed."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, queue: TaskQueue) -> None:
+        self._queue = queue
 
     def __call__(self, trial_id: str, result: Mapping[str, Any]) -> bool:
         return False
 
     def stop_all(self) -> bool:
-        return self._desk.is_closed
+        return self._queue.is_closed
 
     def __deepcopy__(self, memo: Mapping[int, Any]) -> _Closing:
         return self  # Tune copies what trials are made from, with each
@@ -199,9 +199,9 @@ class _Closing(tune.Stopper):
 class _Clerk(tune.Callback):
     """Listens to Tune: opens actors, notes what trials come to, and hands it in when they end."""
 
-    def __init__(self, desk: Desk, place: Place) -> None:
+    def __init__(self, queue: TaskQueue, place: Place) -> None:
         self.watch = Watch(place.seconds, _is_there)
-        self._desk, self._place = desk, place
+        self._queue, self._place = queue, place
         self._last: dict[str, Progress | FitResult] = {}
         self._actors: list[tuple[weakref.ref[Any], TuneTrial]] = []  # an actor lives as long as its handle
         self._staging: Path | None = None
@@ -223,7 +223,7 @@ class _Clerk(tune.Callback):
 
     def on_trial_complete(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
         """Hand in what the trial came to."""
-        self._hand_in(trial)
+        self._complete(trial)
 
     def on_trial_recover(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
         """Decide whether a task whose process was lost is begun again, or is to say how it ended."""
@@ -231,7 +231,7 @@ class _Clerk(tune.Callback):
         if task.ended is not None:
             return
         if isinstance(error, CannotOpen):
-            self._desk.fail(f"expected workers that can open the job, got {error}")
+            self._queue.fail(f"expected workers that can open the job, got {error}")
         elif isinstance(error, Spent):
             self._end(trial, error.outcome)
         elif failure := self.watch.after_loss(trial.trial_id, task, loss_of(error), str(error or "no word of it")):
@@ -245,7 +245,7 @@ class _Clerk(tune.Callback):
                 trial, Failure(loss.kind, loss.words) if error is None or _is_of_the_process(error) else failure_of(error)
             )
         self._last[trial.trial_id] = _task_of(trial).ended  # type: ignore[assignment]
-        self._hand_in(trial)
+        self._complete(trial)
 
     def end_actors(self) -> None:
         """End the actors that there are."""
@@ -279,16 +279,16 @@ class _Clerk(tune.Callback):
         trial.config["task"] = replace(_task_of(trial), ended=outcome)
         trial.max_failures = trial.run_metadata.num_failures + _MORE_TRIES
 
-    def _hand_in(self, trial: TuneTrial) -> None:
+    def _complete(self, trial: TuneTrial) -> None:
         task, outcome = _task_of(trial), self._last.pop(trial.trial_id, None)
         retries = self.watch.n_losses(trial.trial_id)
         self.watch.forget(trial.trial_id)
         if isinstance(task, FitTask):
             assert isinstance(outcome, FitResult)
-            self._desk.hand_in(task.fit.key, replace(outcome, retries=retries) if retries else outcome)
+            self._queue.complete(task.fit.key, replace(outcome, retries=retries) if retries else outcome)
         else:
             assert isinstance(outcome, Progress)
-            self._desk.hand_in(task.key, task.end(outcome, retries))
+            self._queue.complete(task.key, task.end(outcome, retries))
 
 
 def _is_of_the_process(error: BaseException) -> bool:
@@ -316,7 +316,7 @@ def _folder_of(trial: TuneTrial) -> str:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep to ourselves what Tune logs in this thread: all that matters comes back by the desk."""
+    """Keep to ourselves what Tune logs in this thread: all that matters comes back by the queue."""
     thread = threading.get_ident()
 
     def is_not_ours(record: logging.LogRecord) -> bool:

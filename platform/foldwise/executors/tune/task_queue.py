@@ -11,11 +11,11 @@ from foldwise.executors.tune.tasks import FitTask, Task, TrialTask
 from foldwise.trial import FitResult, TrialEnd
 
 
-class Closed(Exception):  # noqa: N818  (it is no error)
+class QueueClosed(Exception):  # noqa: N818  (it is no error)
     """There is nothing more to do."""
 
 
-class Desk:
+class TaskQueue:
     """Tasks on their way from one thread to another, and results on their way back.
 
     Plain fits come first: they judge a study, and nothing waits behind them for long.
@@ -34,7 +34,7 @@ class Desk:
 
     # --- the run's side ---
 
-    def leave(self, tasks: Iterable[Task]) -> None:
+    def submit(self, tasks: Iterable[Task]) -> None:
         """Leave tasks to be done, in their order."""
         with self._changed:
             for task in tasks:
@@ -46,14 +46,14 @@ class Desk:
                     self._out.add(task.key)
             self._changed.notify_all()
 
-    def withdraw(self, keys: Collection[str]) -> None:
+    def cancel(self, keys: Collection[str]) -> None:
         """Forget plain fits; nothing more is heard of them."""
         with self._changed:
             self._fits = deque(task for task in self._fits if task.fit.key not in keys)
             self._results = [result for result in self._results if result.key not in keys]
             self._out -= set(keys)
 
-    def fetch_results(self, timeout: float | None) -> list[FitResult]:
+    def take_results(self, timeout: float | None) -> list[FitResult]:
         """Wait until plain fits are done, and return all that are."""
         with self._changed:
             self._changed.wait_for(lambda: self._results or self._failure or not self._out, timeout)
@@ -61,7 +61,7 @@ class Desk:
             done, self._results = self._results, []
             return done
 
-    def fetch_ends(self, timeout: float | None) -> list[TrialEnd]:
+    def take_ends(self, timeout: float | None) -> list[TrialEnd]:
         """Wait until trials have ended, and return all that have."""
         with self._changed:
             self._changed.wait_for(lambda: self._ends or self._failure or not self._out, timeout)
@@ -87,24 +87,24 @@ class Desk:
         """Whether Tune is to end."""
         return self._is_closed
 
-    def take(self) -> Task | None:
+    def next_task(self) -> Task | None:
         """Take the next task; None if there is none now. Where nothing is under way either, wait for one.
 
         Raises
         ------
-        Closed
+        QueueClosed
             If none will come.
         """
         with self._changed:
             if not self._n_taken:
                 self._changed.wait_for(lambda: self._fits or self._trials or self._is_closed)
             if self._is_closed:
-                raise Closed
+                raise QueueClosed
             task = self._fits.popleft() if self._fits else self._trials.popleft() if self._trials else None
             self._n_taken += task is not None
             return task
 
-    def hand_in(self, key: str, outcome: FitResult | TrialEnd) -> None:
+    def complete(self, key: str, outcome: FitResult | TrialEnd) -> None:
         """Hand in what came of a task; what was withdrawn meanwhile is dropped."""
         with self._changed:
             self._n_taken -= 1
