@@ -27,7 +27,7 @@ def test_which_fit_comes_first_does_not_matter(tmp_path, monkeypatch, schedule):
     from slow_imports import ImportsLate  # which is found now
 
     monkeypatch.setattr("foldwise.executors.ray._LATE", 3.0)
-    monkeypatch.setattr("foldwise.executors.tune.watch._SPARE", 3.0)
+    monkeypatch.setattr("foldwise.executors.tune.task_monitor._SPARE", 3.0)
     search = fw.NestedSearchCV(
         ImportsLate(), {"alpha": [1e-4, 1e-3]}, search="grid", outer_cv=3, random_state=0, limits={"fit_seconds": 2.0},
         schedule=schedule,

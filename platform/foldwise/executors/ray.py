@@ -22,8 +22,8 @@ from foldwise.executors.devices import leave_process, run_until_spent, share_of
 from foldwise.executors.losses import InFlight, Loss, after_loss
 from foldwise.executors.own_modules import forget_changed_modules, note_own_modules
 from foldwise.executors.ray_session import SESSION, check_locally, waited_for
+from foldwise.executors.resource_wait import ResourceWait
 from foldwise.executors.turns import Turns
-from foldwise.executors.wait import Wait
 from foldwise.inputs.imports import ImportPaths, import_paths, take_import_paths
 from foldwise.plan.limits import Limits
 from foldwise.plan.plan import Plan
@@ -172,7 +172,7 @@ class RayExecutor(Executor):
         self._capacity = Capacity(Resources())
         self._count_at = 0.0
         self._is_shared = False
-        self._wait, self._turns = Wait(None, self._capacity, has_free=False, now=0.0), Turns(0.0)
+        self._wait, self._turns = ResourceWait(None, self._capacity, has_free=False, now=0.0), Turns(0.0)
 
     def __reduce__(self) -> tuple[type[RayExecutor], tuple[str | None]]:
         return RayExecutor, (self._address,)  # where it runs; what it runs stays here
@@ -201,7 +201,7 @@ class RayExecutor(Executor):
         self._context = replace(FitContext.of(plan), guard=guard, world=world)
         self._put()
         now = time.monotonic()
-        self._wait = Wait(self._limits.wait_seconds, self._capacity, has_free=self._is_free(), now=now)
+        self._wait = ResourceWait(self._limits.wait_seconds, self._capacity, has_free=self._is_free(), now=now)
         self._turns = Turns(now)
         # A lost worker's fits are retried here, where losses are counted; GPUs are asked for by options, since in the
         # decorator they make workers exit after each task.
@@ -316,7 +316,7 @@ class RayExecutor(Executor):
         except self._ray.exceptions.RayError as error:
             return self._lose(handle, error)
         now = time.monotonic()
-        self._wait.hear(now)
+        self._wait.note_running(now)
         if said is None:  # first that it has begun, then that it is ready: from there on it is timed
             self._watched[handle] = math.inf if self._watched[handle] is None else now
             return []
@@ -384,11 +384,11 @@ class RayExecutor(Executor):
         now = time.monotonic()
         if now >= self._count_at:
             self._count_nodes(self._capacity.resources)
-            self._wait.see(self._capacity, now)
+            self._wait.note_capacity(self._capacity, now)
         if self._n_running:
-            self._wait.hear(now)
+            self._wait.note_running(now)
         elif not self._in_flight:
-            self._wait.start(now)
+            self._wait.reset(now)
         elif (reason := self._reason(now)) is not None:
             self._wait.check(reason, now)
         if self._is_shared:

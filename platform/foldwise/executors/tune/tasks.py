@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from foldwise.errors import Failure
 from foldwise.trial import Fit, FitResult, Params, Segment, Trial, TrialEnd, TrialState
@@ -97,3 +98,9 @@ class FitTask:
 
 
 Task = TrialTask | FitTask
+
+
+def task_of(trial: Any) -> Task:
+    """Return the task of a trial of Tune, which stands in its config."""
+    task: Task = trial.config["task"]
+    return task

@@ -26,7 +26,7 @@ from foldwise.testing import check_scheduled_executor, scheduled_plan
 from foldwise.trial import TrialState, count_epochs
 from foldwise.worker.fit import FitContext
 
-HELPERS = Path(__file__).parents[1] / "helpers"
+HELPERS = Path(__file__).parents[2] / "helpers"
 
 
 @pytest.fixture(autouse=True)

@@ -15,7 +15,7 @@ _SAME_WORDS = 10.0
 """Seconds for which a reason keeps its figures, so that it is not news each time that another job takes or leaves something."""
 
 
-class Wait:
+class ResourceWait:
     """What a run's fits wait for.
 
     Parameters
@@ -35,18 +35,18 @@ class Wait:
         self._limit, self._n_fits = limit, capacity.n_fits
         self._free_at = now if has_free else -math.inf
         self._said: tuple[bool, float, str] | None = None
-        self.start(now)
+        self.reset(now)
 
-    def hear(self, now: float) -> None:
+    def note_running(self, now: float) -> None:
         """Note that something ran until now."""
         self.has_begun = True
-        self.start(now)
+        self.reset(now)
 
-    def start(self, now: float) -> None:
+    def reset(self, now: float) -> None:
         """Note that nothing was waited for until now."""
         self._ran_at, self._said = now, None
 
-    def see(self, capacity: Capacity, now: float) -> None:
+    def note_capacity(self, capacity: Capacity, now: float) -> None:
         """Note what nodes there are: on new ones, workers start."""
         if capacity.n_fits > self._n_fits:
             self._free_at = now
