@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any, TypeAlias
 
 from foldwise.trial import FitResult, Trial
@@ -19,6 +20,27 @@ class Counts:
     failed: int = 0
     at_most: int = 0
     retries: int = 0
+
+
+class EndedBy(Enum):
+    """What ends a run before all its studies are judged."""
+
+    INTERRUPT = "interrupted"
+    TIME = "its time is over"
+    ERROR = "an error"
+
+
+@dataclass(frozen=True, slots=True)
+class EarlyEnd:
+    """A run that ended before all its studies were judged: by what, and which limit or which error that was."""
+
+    by: EndedBy
+    which: str = ""
+
+    def __str__(self) -> str:
+        if self.by is EndedBy.ERROR:
+            return self.which
+        return f"{self.by.value} ({self.which})" if self.which else self.by.value
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,5 @@
 """``python -m foldwise.cli``."""
 
-from foldwise.cli.main.main import main
+from foldwise.cli.main import main
 
 main()

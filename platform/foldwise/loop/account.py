@@ -1,4 +1,4 @@
-"""Step 8, the loop's state: what a run has heard of fits so far, whoever ran them."""
+"""Step 7, the loop's state: what a run has heard of fits so far, whoever ran them."""
 
 from __future__ import annotations
 

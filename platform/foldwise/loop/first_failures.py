@@ -1,4 +1,4 @@
-"""Step 8: whether everything fails alike from the start, so that the rest need not be tried."""
+"""Step 7: whether everything fails alike from the start, so that the rest need not be tried."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Step 8: a pilot. A few fits of a plan are timed, to say what the whole will cost."""
+"""Step 7: a pilot. A few fits of a plan are timed, to say what the whole will cost."""
 
 from __future__ import annotations
 

@@ -12,11 +12,28 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from foldwise.trial import Fit, FitResult, Params
 
-Waiter = Callable[[FitResult], None]
+
+class Waiter(NamedTuple):
+    """Who waits for a fit.
+
+    Parameters
+    ----------
+    owner : str
+        To whom the answer goes.
+    study : str
+        For which study.
+    ticket : object
+        What the owner knows the answer by.
+    """
+
+    owner: str
+    study: str
+    ticket: Any
+
 
 _SECONDS_PER_CHUNK = 1.0
 _LEAST_SECONDS = 0.02
@@ -62,7 +79,7 @@ class FitQueue:
     def __init__(self, order_of: Callable[[Params], Any] | None = None) -> None:
         self._order_of = order_of
         self._lanes: dict[str, _Lane] = {}
-        self._waiters: dict[str, list[tuple[str, Waiter]]] = {}
+        self._waiters: dict[str, list[Waiter]] = {}
         self._running: dict[str, tuple[Fit, _Chunk]] = {}
         self._wanted: Counter[str] = Counter()
         self._busy: Counter[str] = Counter()
@@ -96,17 +113,36 @@ class FitQueue:
             return 1
         return max(1, min(_MOST_FITS, math.ceil(_SECONDS_PER_CHUNK / max(self._seconds, 1e-6))))
 
-    def add(self, fit: Fit, waiter: Waiter, study: str = "") -> bool:
-        """Queue a fit that a study waits for; returns False if an equal one waits or runs already."""
-        self._wanted[study] += 1
+    def add(self, fit: Fit, waiter: Waiter) -> bool:
+        """Queue a fit that somebody waits for; returns False if an equal one waits or runs already."""
+        self._wanted[waiter.study] += 1
         waiters = self._waiters.setdefault(fit.key, [])
-        waiters.append((study, waiter))
+        waiters.append(waiter)
         if len(waiters) > 1:
             if fit.train in self._lanes:
-                self._lanes[fit.train].studies.add(study)
+                self._lanes[fit.train].studies.add(waiter.study)
             return False
         self._wait(fit)
         return True
+
+    def withdraw(self, fit: Fit, waiter: Waiter) -> None:
+        """Take back that somebody waits for a fit; if nobody else does and no worker has it, it leaves the queue."""
+        waiters = self._waiters.get(fit.key, [])
+        if waiter not in waiters:
+            return
+        waiters.remove(waiter)
+        self._wanted[waiter.study] -= 1
+        if waiters or fit.key in self._running:
+            return
+        del self._waiters[fit.key]
+        lane = self._lanes.get(fit.train)
+        kept = deque(one for one in lane.waiting if one.key != fit.key) if lane is not None else deque()
+        if lane is not None and len(kept) < len(lane.waiting):
+            lane.waiting = kept
+            self._n_waiting -= 1
+            if not kept:
+                del self._lanes[fit.train]
+        self._aside = [one for one in self._aside if one.key != fit.key]
 
     def next_chunk(self, n_workers: int) -> tuple[Fit, ...]:
         """Take the next chunk, from the lane that comes next; so many fits run at once."""
@@ -149,8 +185,8 @@ class FitQueue:
             self._measure(result, chunk)
             self._release(result.key)
         waiters = self._waiters.pop(result.key, [])
-        self._wanted.subtract(study for study, _ in waiters)
-        return [waiter for _, waiter in waiters]
+        self._wanted.subtract(waiter.study for waiter in waiters)
+        return waiters
 
     def clear(self) -> frozenset[str]:
         """Forget all that waits, and return the keys of what runs."""
@@ -161,7 +197,7 @@ class FitQueue:
 
     def _wait(self, fit: Fit) -> None:
         lane = self._lanes.setdefault(fit.train, _Lane())
-        lane.studies.update(study for study, _ in self._waiters[fit.key])
+        lane.studies.update(waiter.study for waiter in self._waiters[fit.key])
         lane.waiting.append(fit)
         lane.is_sorted = self._order_of is None
         self._n_waiting += 1

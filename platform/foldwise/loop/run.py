@@ -1,4 +1,4 @@
-"""Step 8, the loop: ask -> map -> reduce -> tell, until every study is judged.
+"""Step 7, the loop: ask -> map -> reduce -> tell, until every study is judged.
 
 One flat queue holds the fits of all studies; the loop lives here, in the driver, and nothing on a worker waits. A command
 line, a notebook and a cluster job drive the same `Run`.
@@ -8,28 +8,28 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Sequence
-from functools import partial
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from foldwise.errors import RunError, StudyFailedError, causes_counted, failed
-from foldwise.events import Counts, Event, Listener, RunEnded, RunStarted, RunWaits, StudyEnded, TrialEnded
+from foldwise.events import Counts, EarlyEnd, EndedBy, Event, Listener, RunEnded, RunStarted, RunWaits, StudyEnded, TrialEnded
 from foldwise.executors import Executor, ScheduledExecutor, check_executor
 from foldwise.ledger import Ledger, NoLedger
 from foldwise.loop.account import Account
-from foldwise.loop.fit_map import FitMap
-from foldwise.loop.scheduled_map import ScheduledMap
-from foldwise.loop.studies import LiveStudy, TrialMap
+from foldwise.loop.fit_pool import FitPool
+from foldwise.loop.plain_trials import PlainTrials
+from foldwise.loop.scheduled_trials import ScheduledTrials
+from foldwise.loop.studies import LiveStudy
+from foldwise.loop.trial_map import EndedTrial, TrialMap
 from foldwise.plan.plan import FINAL, Plan, Study
 from foldwise.plan.scoring import Scoring
 from foldwise.reduce.reduce import choose, end_trial, judge, named_alike, reduce_trial
 from foldwise.report import Report, make_report
-from foldwise.trial import FitResult, Trial, TrialEnd
+from foldwise.trial import FitResult, Trial
 
 _PATIENCE = 1.0  # seconds between looks at what keeps an executor waiting
-_LOOK = 0.1  # seconds between looks at what another process is at, or at trials while fits run beside them
 _GRACE = 5.0  # seconds in which what runs may finish, once the run is to end early
-INTERRUPTED = "interrupted"
+_REFITS = "refits"
 
 
 class Interrupted(KeyboardInterrupt):
@@ -81,20 +81,17 @@ class Run:
         stop: Callable[[], bool] | None = None,
     ) -> None:
         self.plan = plan
-        self.ended: str | None = None  # why it ended before its end
+        self.ended: EarlyEnd | None = None
         self.model: FitResult | None = None
         self.trouble: list[Exception] = []  # what went wrong as it was closed, when all was done
         self._executor, self._n_jobs, self._stop = executor, n_jobs, stop
         self._ledger = NoLedger() if ledger is None else ledger
         self._listeners = tuple(listeners)
         self._account = Account(plan)
-        self._fits = FitMap(plan, executor, self._account, self._emit)
-        self._scheduled: ScheduledMap | None = None
-        if plan.problem.schedule is not None:
-            check_executor(executor, plan.problem)
-            assert isinstance(executor, ScheduledExecutor)
-            self._scheduled = ScheduledMap(plan, executor, self._fits, self._account, self._emit)
+        self._pool = FitPool(plan, executor, self._account, self._emit)
+        self._trials = _trial_map(plan, executor, self._pool, self._account, self._emit)
         self._started = self._seconds = 0.0
+        self._deadline = math.inf
         self._is_open = False
         self._waited: str | None = None
         self.studies = {study.name: self._live(study) for study in plan.studies}
@@ -135,34 +132,36 @@ class Run:
             raise
 
     def step(self) -> bool:
-        """Ask, map, reduce and tell once; returns whether anything is left to do."""
-        if self._is_done or self.ended is not None:
+        """Ask, map, take, reduce and tell once; returns whether anything is left to do."""
+        if self._is_over:
             return False
-        if not self._is_open:
-            self._open()
-        self.ended = self._why_end()
-        if self.ended is not None:
-            self._wind_up()
-            return False
-        self._ask()
-        self._fits.submit()
-        self._take(_LOOK if self._fits.n_aside else _PATIENCE)
-        if self._fits.n_aside and not self._fits.n_chunks:
-            time.sleep(_LOOK)
-        self._fits.entries.renew()
-        self._say_waiting()
-        if not self._is_done:
-            return True
-        self._close(None)
-        return False
+        self._begin_step()
+        if self.ended is None:
+            for live in self._final_first():
+                asked = live.ask(self._trials.n_wanted(is_idle=live.is_idle))
+                if asked:
+                    self._trials.map(live.study, asked)
+                if live.asker.done:
+                    self._trials.end_study(live.study)
+            self._pool.submit()
+        for ended in self._trials.take(min(_PATIENCE, self._seconds_left)):
+            live = self.studies[ended.study]
+            trial = self._reduced(ended)
+            live.tell(trial)
+            self._emit(TrialEnded(ended.study, trial, self.counts))
+            if live.is_searched:
+                self._choose(live)
+        for study, result in self._pool.take(_REFITS):
+            self._judge(self.studies[study], result)
+        return self._end_step()
 
     def abort(self, error: BaseException | None = None) -> None:
         """Stop asking, give up what runs, and keep what is finished."""
         if self._is_open:
             interrupted = error is None or isinstance(error, KeyboardInterrupt)
-            self.ended = INTERRUPTED if interrupted else type(error).__name__
-            self._fits.give_up()
-            self._close(error, interrupted=interrupted)
+            self.ended = EarlyEnd(EndedBy.INTERRUPT) if interrupted else EarlyEnd(EndedBy.ERROR, type(error).__name__)
+            self._pool.give_up()
+            self._close(error)
 
     def report(self) -> Report:
         """Report the outer folds that are complete; flagged as partial if any is missing."""
@@ -177,60 +176,30 @@ class Run:
             counts=self.counts,
             seconds=time.monotonic() - self._started if self._is_open else self._seconds,
             partial=not self._is_done,
-            ended=None if self._is_done else self.ended,
+            ended=None if self._is_done or self.ended is None else str(self.ended),
             model_error=None if self.model is None else self.model.error,
             warned=self._account.warned.most_common(),
             causes=self._account.causes,
         )
 
-    # --- ask and map ---
+    # --- reduce and choose ---
 
-    def _ask(self) -> None:
-        """Ask studies for as many trials as the map wants.
+    def _final_first(self) -> list[LiveStudy]:
+        """Return the studies, the final one first: its fits are everyone's outer refits, and the final model waits for it."""
+        return sorted(self.studies.values(), key=lambda live: live.study.judged is not None)
 
-        The final study comes first, since its fits are everyone's outer refits and the final model waits for it alone.
-        """
-        final_first = sorted(self.studies.values(), key=lambda live: live.study.judged is not None)
-        trial_map: TrialMap = self._scheduled or self._fits
-        asked = True
-        while asked:
-            asked = False
-            for live in final_first:
-                n = 0 if live.asker.done else trial_map.n_wanted(is_idle=live.is_idle)
-                trials = live.ask(n) if n else []
-                if trials:
-                    asked = True
-                    trial_map.map(live.study, trials, partial(self._settle, live))
-                if live.asker.done:
-                    trial_map.end_study(live.study)
-
-    def _take(self, timeout: float) -> None:
-        """Wait until something has ended, and take all that has."""
-        if self._scheduled is None or not self._scheduled.n_open:
-            self._fits.take(timeout)
-        elif not self._fits.n_chunks:
-            self._scheduled.take(timeout)
-        else:  # there is no waiting for both at once
-            self._fits.take(min(timeout, _LOOK))
-            self._scheduled.take(0.0)
-
-    # --- reduce and tell ---
-
-    def _settle(self, live: LiveStudy, trial: Trial, results: Sequence[FitResult], end: TrialEnd | None) -> None:
-        """Reduce a trial, tell its study, and let this choose once it has all its trials."""
+    def _reduced(self, ended: EndedTrial) -> Trial:
+        """Reduce what came of a trial's inner folds."""
+        scoring, problem = self.scoring, self.plan.problem
         reduced = reduce_trial(
-            trial, live.study.folds, results, metrics=self.scoring.metrics, objective=self.scoring.objective,
-            error_score=self._error_score, train_scores=self.plan.problem.return_train_score,
-            judging=self.scoring.metrics if callable(self.scoring.refit) else (),
+            ended.trial, self.studies[ended.study].study.folds, ended.results, metrics=scoring.metrics,
+            objective=scoring.objective, error_score=self._error_score, train_scores=problem.return_train_score,
+            judging=scoring.metrics if callable(scoring.refit) else (),
         )  # fmt: skip
-        reduced = reduced if end is None else end_trial(reduced, end)
-        live.settle(reduced)
-        self._emit(TrialEnded(live.study.name, reduced, self.counts))
-        if live.is_searched:
-            self._choose(live)
+        return reduced if ended.end is None else end_trial(reduced, ended.end)
 
     def _choose(self, live: LiveStudy) -> None:
-        """Choose among a study's trials, and have the choice judged or, in the final study, fitted on all rows."""
+        """Choose among a study's trials, and want the choice refitted: to be judged or, in the final study, on all rows."""
         scoring, train_scores = self.scoring, self.plan.problem.return_train_score
         live.trials = named_alike(live.trials, scoring.metrics, error_score=self._error_score, train_scores=train_scores)
         choice = None
@@ -240,25 +209,25 @@ class Run:
         if choice is None:
             raise self._study_failed(live)
         live.choice, chosen, judged = choice, choice.trial, live.study.judged
-        if judged is not None:
-            fit = self.plan.fit(chosen.params, judged.train, lineage=chosen.lineage)
-            self._fits.want(live.study, [(fit, lambda result: self._judge(live, chosen, result))])
-            return
-        self._emit(StudyEnded(live.study.name, chosen, tuple(live.trials), None))
-        if self.plan.problem.refit:
-            model = self.plan.fit(chosen.params, self.plan.whole, keep_model=True, lineage=chosen.lineage)
-            self._fits.want(live.study, [(model, self._keep_model)])
+        if judged is None:
+            self._emit(StudyEnded(live.study.name, chosen, tuple(live.trials), None))
+        if judged is not None or self.plan.problem.refit:
+            train = self.plan.whole if judged is None else judged.train
+            refit = self.plan.fit(chosen.params, train, keep_model=judged is None, lineage=chosen.lineage)
+            self._pool.want(_REFITS, live.study.name, [(refit, live.study.name)])
 
-    def _judge(self, live: LiveStudy, chosen: Trial, result: FitResult) -> None:
-        assert live.study.judged is not None
+    def _judge(self, live: LiveStudy, result: FitResult) -> None:
+        """Judge a study's choice by its refit; the final study's refit is the final model."""
+        judged, chosen = live.study.judged, live.chosen
+        if judged is None:
+            self.model = result
+            return
+        assert chosen is not None
         live.outer = judge(
-            self.plan.studies.index(live.study), live.study.judged, self.plan.rows, chosen, live.trials, result,
+            self.plan.studies.index(live.study), judged, self.plan.rows, chosen, live.trials, result,
             metrics=self.scoring.metrics, objective=live.metric(self.scoring),
         )  # fmt: skip
         self._emit(StudyEnded(live.study.name, chosen, tuple(live.trials), live.outer))
-
-    def _keep_model(self, result: FitResult) -> None:
-        self.model = result
 
     def _study_failed(self, live: LiveStudy) -> RunError:
         causes = [trial.error for trial in live.trials if trial.error is not None]
@@ -277,47 +246,61 @@ class Run:
 
     def _open(self) -> None:
         self._started = time.monotonic()
-        self._fits.entries = self._ledger.open(self.plan)
+        self._pool.entries = self._ledger.open(self.plan)
         self._emit(RunStarted(self.plan, time.time()))
         self._is_open = True
         self._executor.open(self.plan, self._n_jobs)
 
-    def _why_end(self) -> str | None:
-        """Say why to end before the end, if that is so."""
+    @property
+    def _is_over(self) -> bool:
+        return self._is_done or (self.ended is not None and not self._is_open)
+
+    def _begin_step(self) -> None:
+        """Open what a run needs, once, and see whether it must end early: what runs may still finish then."""
+        if not self._is_open:
+            self._open()
+        if self.ended is None:
+            self.ended = self._early_end()
+            self._deadline = math.inf if self.ended is None else time.monotonic() + _GRACE
+
+    def _early_end(self) -> EarlyEnd | None:
         limit = self.plan.problem.limits.seconds
         if limit is not None and time.monotonic() - self._started > limit:
-            return f"its time is over (limits.seconds: {limit:g})"
-        return INTERRUPTED if self._stop is not None and self._stop() else None
-
-    def _wind_up(self) -> None:
-        """Take what is finished soon, give the rest up, and close."""
-        deadline = time.monotonic() + _GRACE
-        while self._is_busy and (left := deadline - time.monotonic()) > 0:
-            self._take(min(left, _PATIENCE))
-        self._fits.give_up()
-        self._close(None, interrupted=self.ended == INTERRUPTED and not self._is_done)
+            return EarlyEnd(EndedBy.TIME, f"limits.seconds: {limit:g}")
+        return EarlyEnd(EndedBy.INTERRUPT) if self._stop is not None and self._stop() else None
 
     @property
-    def _is_busy(self) -> bool:
-        return bool(self._fits.n_chunks or (self._scheduled is not None and self._scheduled.n_open))
+    def _seconds_left(self) -> float:
+        return max(self._deadline - time.monotonic(), 0.0)
+
+    def _end_step(self) -> bool:
+        """Close what was opened if the run is over; returns whether it goes on."""
+        self._say_waiting()
+        if not self._is_done and (self.ended is None or (self._trials.n_running and self._seconds_left)):
+            return True
+        if self.ended is not None:
+            self._pool.give_up()
+        self._close(None)
+        return False
 
     @property
     def _is_done(self) -> bool:
         judged = all(live.choice and (live.outer or live.study.judged is None) for live in self.studies.values())
         return judged and (self.model is not None or not self.plan.problem.refit)
 
-    def _close(self, error: BaseException | None, *, interrupted: bool = False) -> None:
+    def _close(self, error: BaseException | None) -> None:
         """Close what was opened, and say that the run has ended, whatever goes wrong with closing."""
         self._seconds = time.monotonic() - self._started
         self._is_open = False
         late: BaseException | None = None
-        for close in (self._executor.close, self._fits.entries.close):
+        for close in (self._executor.close, self._pool.entries.close):
             try:
                 close()
             except Exception as trouble:  # what is finished is no less finished
                 self.trouble.append(trouble)
             except BaseException as interrupt:  # told once all is closed
                 late = interrupt
+        interrupted = self.ended is not None and self.ended.by is EndedBy.INTERRUPT and not self._is_done
         self._emit(RunEnded(self.report(), self.model, interrupted, error))
         if late is not None:
             raise late
@@ -336,6 +319,17 @@ class Run:
     def _emit(self, event: Event) -> None:
         for listener in self._listeners:
             listener(event)
+
+
+def _trial_map(
+    plan: Plan, executor: Executor, pool: FitPool, account: Account, emit: Callable[[Event], None]
+) -> TrialMap:  # fmt: skip
+    """Make the map that a plan's trials take."""
+    if plan.problem.schedule is None:
+        return PlainTrials(plan, pool)
+    check_executor(executor, plan.problem)
+    assert isinstance(executor, ScheduledExecutor)
+    return ScheduledTrials(plan, executor, pool, account, emit)
 
 
 def native_studies(run: Run) -> dict[str, Any]:

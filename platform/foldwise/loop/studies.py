@@ -1,36 +1,14 @@
-"""Step 8, the loop's state: a study while it runs, and the ways that its trials may take."""
+"""Step 7, the loop's state: a study while it runs."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
 
 from foldwise.plan.plan import Study
 from foldwise.plan.scoring import Scoring
 from foldwise.reduce.reduce import Choice, OuterResult
 from foldwise.search import Asker
-from foldwise.trial import FitResult, Trial, TrialEnd
-
-Settle: TypeAlias = Callable[[Trial, Sequence[FitResult], TrialEnd | None], None]
-"""Told of a trial when its folds' results are there, in fold order; with its end if a schedule judged it."""
-
-
-class TrialMap(ABC):
-    """The map: trials that studies ask about go in, results of their inner folds come out. The seam is the trial."""
-
-    @abstractmethod
-    def n_wanted(self, *, is_idle: bool) -> int:
-        """Say how many trials to ask a study for now, of which none is under way if it is idle."""
-
-    @abstractmethod
-    def map(self, study: Study, trials: Sequence[Trial], settle: Settle) -> None:
-        """Take trials in; each is settled once."""
-
-    @abstractmethod
-    def end_study(self, study: Study) -> None:
-        """Hear that a study will ask no more."""
+from foldwise.trial import Trial
 
 
 @dataclass
@@ -82,11 +60,11 @@ class LiveStudy:
 
     def ask(self, n: int) -> list[Trial]:
         """Ask for up to n trials."""
-        asked = self.asker.ask(n)
+        asked = [] if n == 0 or self.asker.done else self.asker.ask(n)
         self.n_asked += len(asked)
         return asked
 
-    def settle(self, reduced: Trial) -> None:
+    def tell(self, reduced: Trial) -> None:
         """Take a reduced trial; the search is told of trials by number, as far as that goes without a gap."""
         self._n_reduced += 1
         self._untold[reduced.number] = reduced

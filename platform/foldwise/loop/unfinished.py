@@ -1,4 +1,4 @@
-"""Step 9: what a search in memory had finished when it was interrupted, so that the next call goes on."""
+"""Step 7: what a search in memory had finished when it was interrupted, so that the next call goes on."""
 
 from __future__ import annotations
 

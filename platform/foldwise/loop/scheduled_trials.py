@@ -1,4 +1,4 @@
-"""Step 8, the loop's map of scheduled trials: found in the ledger, or handed over whole to an executor that judges them."""
+"""Step 7, the loop's map of scheduled trials: found in the ledger, or handed over whole to an executor that judges them."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from foldwise.executors import ScheduledExecutor
 from foldwise.keys import digest
 from foldwise.loop.account import Account
 from foldwise.loop.first_failures import FirstFailures
-from foldwise.loop.fit_map import FitMap
-from foldwise.loop.studies import Settle, TrialMap
+from foldwise.loop.fit_pool import LOOK, FitPool
+from foldwise.loop.trial_map import EndedTrial, TrialMap
 from foldwise.plan.plan import Plan, Study
 from foldwise.trial import Fit, FitResult, Trial, TrialEnd, TrialState
 
@@ -23,13 +23,12 @@ class _Open:
     key: str
     study: Study
     trial: Trial
-    settle: Settle
 
 
-class ScheduledMap(TrialMap):
+class ScheduledTrials(TrialMap):
     """Trials that train in epochs and are judged on the way.
 
-    An inner fold of a trial is a fit with the trial's lineage, so it is kept, counted and told of like any other.
+    An inner fold of a trial is a fit with the trial's lineage, so it is kept and counted like any other.
 
     Parameters
     ----------
@@ -37,65 +36,79 @@ class ScheduledMap(TrialMap):
         What is run.
     executor : ScheduledExecutor
         Where.
-    fits : FitMap
+    pool : FitPool
         Knows the run's fits.
     account : Account
         Of the run.
     emit : callable
-        Handed what happens.
+        Handed each event.
     """
 
     def __init__(
-        self, plan: Plan, executor: ScheduledExecutor, fits: FitMap, account: Account, emit: Callable[[Event], None]
+        self, plan: Plan, executor: ScheduledExecutor, pool: FitPool, account: Account, emit: Callable[[Event], None]
     ) -> None:
-        self._plan, self._executor, self._fits, self._account, self._emit = plan, executor, fits, account, emit
+        self._plan, self._executor, self._pool, self._account, self._emit = plan, executor, pool, account, emit
         self._open: dict[tuple[str, int], _Open] = {}
-        self._ended: set[str] = set()
+        self._found: list[EndedTrial] = []
+        self._studies_ended: set[str] = set()
         self._first = FirstFailures(plan.problem.space, of="trials")
         self._n_begun = 0
 
     @property
-    def n_open(self) -> int:
-        """Trials that are with the executor."""
-        return len(self._open)
+    def n_running(self) -> int:  # noqa: D102
+        return len(self._open) + self._pool.n_chunks
 
     def n_wanted(self, *, is_idle: bool) -> int:
-        """Say how many trials to ask for: a whole batch where the search adapts, else all, since siblings judge each other."""
+        """Return a whole batch where the search adapts, else all trials, since siblings judge each other."""
         problem = self._plan.problem
         return (problem.batch if is_idle else 0) if problem.search.adapts else problem.n_trials
 
-    def map(self, study: Study, trials: Sequence[Trial], settle: Settle) -> None:
-        """Settle trials that the ledger knows, and hand over the others."""
-        opened = [_Open(self._plan.trial_key(study.name, trial), study, trial, settle) for trial in trials]
-        ends = self._fits.entries.find_trials([one.key for one in opened])
+    def map(self, study: Study, trials: Sequence[Trial]) -> None:
+        """Look trials up in the ledger, and submit the others."""
+        opened = [_Open(self._plan.trial_key(study.name, trial), study, trial) for trial in trials]
+        ends = self._pool.entries.find_trials([one.key for one in opened])
         left = [one for one in opened if one.key not in ends]
         self._open |= {(study.name, one.trial.number): one for one in left}
         found = [ends[one.key] for one in opened if one.key in ends]
         if found:
             self._executor.recall(found)
-            self._executor.confirm(found)  # a driver may have died between keeping an end and saying so
+            self._executor.confirm(found)  # a driver may have died between keeping an end and confirming it
         first = left[: max(self._executor.n_at_once - self._n_begun, 0)]  # the only ones that run from the start
         self._n_begun += len(first)
         self._first.begin(self._token(one) for one in first)
         if left:
             self._executor.submit_trials(study.name, [one.trial for one in left])
-        self._settle([self._named(one, ends[one.key]) for one in opened if one.key in ends], is_new=False)
+        named = [self._named(one, ends[one.key]) for one in opened if one.key in ends]
+        self._found += self._counted(named, is_new=False)
 
     def end_study(self, study: Study) -> None:
-        """Tell the executor, once, that a study will ask no more."""
-        if study.name not in self._ended:
-            self._ended.add(study.name)
+        """Tell the executor, once, that a study submits no more trials."""
+        if study.name not in self._studies_ended:
+            self._studies_ended.add(study.name)
             self._executor.end_study(study.name)
 
-    def take(self, timeout: float) -> None:
-        """Wait for ends; keep them, all at once, and only then tell those who wait for them."""
+    def take(self, timeout: float) -> list[EndedTrial]:
+        """Return the trials that have ended; refits, which the pool runs beside them, are waited for too."""
+        found, self._found = self._found, []
+        if found:
+            return found
+        if not self._open:
+            self._pool.wait(timeout)
+            return []
+        if self._pool.n_chunks or self._pool.has_answers:  # there is no waiting for both at once
+            self._pool.wait(min(timeout, LOOK))
+            timeout = 0.0
+        return self._ended(timeout)
+
+    def _ended(self, timeout: float) -> list[EndedTrial]:
+        """Wait for ends; keep them, all at once, and only then return them."""
         ends = self._executor.trial_ends(timeout=timeout)
         ended = [self._named(self._open.pop((end.study, end.number)), end) for end in ends]
-        self._fits.entries.put_trials(
+        self._pool.entries.put_trials(
             (one.opened.key, one.fits, one.end) for one in ended if self._account.may_keep(*one.end.results)
         )
         self._executor.confirm(ends)
-        self._settle(ended, is_new=True)
+        return self._counted(ended, is_new=True)
 
     # --- what came of a trial ---
 
@@ -112,9 +125,11 @@ class ScheduledMap(TrialMap):
         results = tuple(replace(result, key=fit.key) for fit, result in zip(fits, end.results, strict=True))
         return _Ended(opened, tuple(fits), replace(end, results=results))
 
-    def _settle(self, ended: Iterable[_Ended], *, is_new: bool) -> None:
+    def _counted(self, ended: Iterable[_Ended], *, is_new: bool) -> list[EndedTrial]:
+        """Count the fits that trials' folds are, emit those that were run, and return the trials for the loop."""
+        trials = []
         for one in ended:
-            self._fits.remember(one.folds)
+            self._pool.remember(one.folds)
             for fit, result in one.folds:
                 self._account.count(**({"run": 1, "retries": result.retries} if is_new else {"found": 1}))
                 self._account.hear(fit, result)
@@ -122,7 +137,8 @@ class ScheduledMap(TrialMap):
                     self._emit(FitEnded(result, fit.params, self._account.counts))
             objective = self._account.scoring.objective
             self._first.hear(self._token(one.opened), one.as_a_whole(objective), objective)
-            one.opened.settle(one.opened.trial, one.end.results, one.end)
+            trials.append(EndedTrial(one.opened.study.name, one.opened.trial, one.end.results, one.end))
+        return trials
 
     def _token(self, opened: _Open) -> Fit:
         """Stand for a trial as a whole, where a cause that all share is sought; folds take turns to name the train rows."""

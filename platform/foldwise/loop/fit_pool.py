@@ -1,11 +1,12 @@
-"""Step 8, the loop's map of plain trials: expanded to fits, each known already or run once for all who want it."""
+"""Step 7, the loop's fits: those that are wanted, each known already or run once for all who want it. It knows no trials."""
 
 from __future__ import annotations
 
+import time
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from functools import partial
+from typing import Any
 
 from foldwise.events import Event, FitEnded
 from foldwise.executors import Executor
@@ -13,16 +14,15 @@ from foldwise.ledger import Entries, Finished, MemoryLedger, NoLedger
 from foldwise.loop.account import Account
 from foldwise.loop.first_failures import FirstFailures
 from foldwise.loop.queue import FitQueue, Waiter
-from foldwise.loop.studies import Settle, TrialMap
-from foldwise.plan.plan import Plan, Study
-from foldwise.trial import Fit, FitResult, Trial
+from foldwise.plan.plan import Plan
+from foldwise.trial import Fit, FitResult
 
-_LEAST_BLOCK = 32
-"""Trials that a study which does not adapt is asked for at once, so that chunks find fits that share a prefix."""
+LOOK = 0.1
+"""Seconds between looks at what another process is at, or at trials while fits run beside them."""
 
 
-class FitMap(TrialMap):
-    """One flat queue of fits for all studies, before the executor and behind what is known.
+class FitPool:
+    """Fits wanted and fits answered: one flat queue for all studies, before the executor and behind what is known.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ class FitMap(TrialMap):
     account : Account
         Of the run.
     emit : callable
-        Handed what happens.
+        Handed each event.
 
     Attributes
     ----------
@@ -43,50 +43,60 @@ class FitMap(TrialMap):
 
     def __init__(self, plan: Plan, executor: Executor, account: Account, emit: Callable[[Event], None]) -> None:
         self.entries: Entries = NoLedger()
-        self._plan, self._executor, self._account, self._emit = plan, executor, account, emit
+        self._executor, self._account, self._emit = executor, account, emit
         self._seen = MemoryLedger().open(plan)  # what this run knows: the same answer until its end
         self._queue = FitQueue(plan.prefixes.order_of if plan.prefixes.transformers else None)
         self._first = FirstFailures(plan.problem.space)
-
-    @property
-    def n_aside(self) -> int:
-        """Fits that another process is at."""
-        return self._queue.n_aside
+        self._answers: defaultdict[str, list[tuple[Any, FitResult]]] = defaultdict(list)
 
     @property
     def n_chunks(self) -> int:
         """Chunks that are with a worker."""
         return self._queue.n_chunks
 
-    # --- taking in ---
+    @property
+    def chunk_size(self) -> int:
+        """Fits that make a chunk, while there are many."""
+        return self._queue.chunk_size
 
-    def n_wanted(self, *, is_idle: bool) -> int:
-        """Say how many trials to ask for: a whole batch where the search adapts, else a block that keeps the queue filled."""
-        if self._plan.problem.search.adapts:
-            return self._plan.problem.batch if is_idle else 0
-        has_enough = len(self._queue) >= 2 * self._executor.slots * self._queue.chunk_size
-        return 0 if has_enough else max(_LEAST_BLOCK, self._queue.chunk_size)
+    @property
+    def has_enough(self) -> bool:
+        """Whether nothing more needs to be wanted for now: fits wait for workers, or answers wait to be taken."""
+        return self.has_answers or len(self._queue) >= 2 * self._executor.slots * self._queue.chunk_size
 
-    def map(self, study: Study, trials: Sequence[Trial], settle: Settle) -> None:
-        """Expand trials to fits, one per inner fold."""
-        wanted: list[tuple[Fit, Waiter]] = []
-        for trial in trials:
-            gathered = _Gathered(trial, [None] * len(study.folds), settle)
-            fits = (self._plan.fit(trial.params, fold.train) for fold in study.folds)
-            wanted += [(fit, partial(gathered.put, number)) for number, fit in enumerate(fits)]
-        self.want(study, wanted)
+    @property
+    def has_answers(self) -> bool:
+        """Whether answers wait to be taken."""
+        return any(self._answers.values())
 
-    def end_study(self, study: Study) -> None:
-        """Nothing needs to be known of it: what it asked for waits in the queue."""
+    # --- wanting and taking ---
 
-    def want(self, study: Study, wanted: Sequence[tuple[Fit, Waiter]]) -> None:
-        """Answer fits that are known, and queue the others, each once for all who want it."""
+    def want(self, owner: str, study: str, wanted: Sequence[tuple[Fit, Any]]) -> None:
+        """Answer fits that are known, and queue the others, each once for all who want it.
+
+        Parameters
+        ----------
+        owner : str
+            Who takes the answers.
+        study : str
+            For which study: those that want the fewest fits are served first.
+        wanted : sequence of (Fit, object)
+            Each fit with a ticket, by which its owner knows the answer again.
+        """
         known, n_found = self._look_up([fit for fit, _ in wanted])
-        n_queued = sum(self._queue.add(fit, waiter, study.name) for fit, waiter in wanted if fit.key not in known)
+        left = [(fit, ticket) for fit, ticket in wanted if fit.key not in known]
+        n_queued = sum(self._queue.add(fit, Waiter(owner, study, ticket)) for fit, ticket in left)
         self._account.count(shared=len(wanted) - n_found - n_queued)
-        for fit, waiter in wanted:
-            if fit.key in known:
-                waiter(known[fit.key])
+        self._answers[owner] += [(ticket, known[fit.key]) for fit, ticket in wanted if fit.key in known]
+
+    def withdraw(self, owner: str, study: str, wanted: Sequence[tuple[Fit, Any]]) -> None:
+        """Take back what was wanted, as far as it is not answered; what runs goes on, and is kept."""
+        for fit, ticket in wanted:
+            self._queue.withdraw(fit, Waiter(owner, study, ticket))
+
+    def take(self, owner: str) -> list[tuple[Any, FitResult]]:
+        """Return the answers to what an owner wanted, each once, as (ticket, result)."""
+        return self._answers.pop(owner, [])
 
     def remember(self, finished: Sequence[Finished]) -> None:
         """Know from now on what came of fits."""
@@ -106,7 +116,8 @@ class FitMap(TrialMap):
     # --- running ---
 
     def submit(self) -> None:
-        """Send chunks, as far as there is room for them."""
+        """Send chunks, as far as the executor has slots for them."""
+        self.entries.renew()
         self._queue.take_up()
         while len(self._queue) and self._queue.n_chunks < self._n_slots:
             chunk = self._left_of(self._queue.next_chunk(self._executor.n_at_once))
@@ -130,14 +141,19 @@ class FitMap(TrialMap):
         self._queue.put_aside(fit for fit in left if fit.key in elsewhere)
         return tuple(fit for fit in left if fit.key not in elsewhere)
 
-    def take(self, timeout: float) -> None:
-        """Wait for results; keep them, all at once, and only then tell those who wait for them."""
-        finished = self._kept(self._executor.results(timeout=timeout))
+    def wait(self, timeout: float) -> None:
+        """Wait, for ``timeout`` seconds at most, until a fit is answered. Results are kept, all at once, before they are."""
+        if self.has_answers:
+            return
+        is_elsewhere = self._queue.n_aside > 0
+        finished = self._kept(self._executor.results(timeout=min(timeout, LOOK) if is_elsewhere else timeout))
         for fit, result in finished:
             self._account.count(run=1, retries=result.retries)
             self._hear(fit, result)
             self._emit(FitEnded(result, fit.params, self._account.counts))
             self._answer(result)
+        if is_elsewhere and not self.n_chunks:
+            time.sleep(LOOK)
 
     def _kept(self, results: Sequence[FitResult]) -> list[Finished]:
         """Keep results, all at once."""
@@ -158,19 +174,4 @@ class FitMap(TrialMap):
 
     def _answer(self, result: FitResult) -> None:
         for waiter in self._queue.settle(result):
-            waiter(result)
-
-
-@dataclass
-class _Gathered:
-    """A trial whose fits are under way; results stand in fold order, whatever came first."""
-
-    trial: Trial
-    results: list[FitResult | None]
-    settle: Settle
-
-    def put(self, fold: int, result: FitResult) -> None:
-        self.results[fold] = result
-        whole = [one for one in self.results if one is not None]
-        if len(whole) == len(self.results):
-            self.settle(self.trial, whole, None)
+            self._answers[waiter.owner].append((waiter.ticket, result))
