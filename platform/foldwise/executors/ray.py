@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import math
 import os
-import pickle
-import re
-import socket
 import time
 from collections import deque
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,130 +14,27 @@ from foldwise.errors import ClusterError
 from foldwise.executors.address import check_address
 from foldwise.executors.base import Executor
 from foldwise.executors.capacity import Capacity
-from foldwise.executors.code import SentCode, packed, unpacked
-from foldwise.executors.devices import leave_process, run_until_spent, share_of
+from foldwise.executors.code import SentCode, unpacked
+from foldwise.executors.compat import waited_for
+from foldwise.executors.devices import share_of
+from foldwise.executors.local_resources import check_locally
 from foldwise.executors.losses import InFlight, Loss, after_loss
-from foldwise.executors.own_modules import forget_changed_modules, note_own_modules
-from foldwise.executors.ray_session import SESSION, check_locally, waited_for
+from foldwise.executors.ray_session import SESSION
+from foldwise.executors.ray_tasks import put_context, run_chunk, run_on_gpu, run_watched, short_reason
 from foldwise.executors.resource_wait import ResourceWait
 from foldwise.executors.turns import Turns
-from foldwise.inputs.imports import ImportPaths, import_paths, take_import_paths
+from foldwise.inputs.imports import ImportPaths, import_paths
 from foldwise.plan.limits import Limits
 from foldwise.plan.plan import Plan
 from foldwise.plan.resources import Resources
-from foldwise.plan.world import World
-from foldwise.safety.masking import masked
 from foldwise.trial import Fit, FitResult
 from foldwise.worker.fit import FitContext, failure_of
 from foldwise.worker.guard import FitGuard
-from foldwise.worker.threads import limited_threads
 
 _NODES_EVERY = 1.0  # seconds between counts of the nodes, which come and go
 _COUNTING = 0.01  # share of the time that counting them may take, where they are many
 _LATE = 30.0  # seconds that a worker may take to end itself, or to import what a fit asks for, before the driver ends it
 _MOST_PUTS = 10
-_LONGEST_REASON = 300
-_MISSING = re.compile(r"No module named '([^']+)'")
-
-_opened: dict[str, FitContext] = {}
-"""On a worker: the context it last ran in, by its id in the object store."""
-
-
-def run_chunk(boxed: list[Any], paths: ImportPaths, chunk: Sequence[Fit]) -> list[FitResult]:
-    """Run fits on a worker. The context's reference comes boxed, so that Ray does not fetch it again each time."""
-    results = [packed(result) for result in open_context(boxed, paths).run(chunk)]
-    note_own_modules()
-    return results
-
-
-def open_context(boxed: list[Any], paths: ImportPaths) -> FitContext:
-    """Return the context that boxed references name, if this world is the driver's; a worker keeps the last one open.
-
-    Raises
-    ------
-    ClusterError
-        If versions or code are others here.
-    """
-    import ray  # lazily: this runs on workers, and the driver imports Ray late
-
-    surroundings, reference = boxed
-    name = reference.hex()
-    note_own_modules()
-    if name not in _opened:
-        _opened.clear()
-        take_import_paths(paths)
-        forget_changed_modules()
-        world: World
-        world, threads = ray.get(surroundings)
-        world.check_versions()
-        with world.applied(), limited_threads(threads):  # what it imports reads the environment, and counts cores
-            world.check_code()
-            _opened[name] = _fetched(ray, reference)
-    return _opened[name]
-
-
-def _fetched(ray: Any, reference: Any) -> FitContext:
-    try:
-        context: FitContext = ray.get(reference)
-    except Exception as error:  # Ray's own kind of error, which quotes the one of unpickling
-        missing = _MISSING.search(str(error))
-        if missing is None:
-            raise
-        raise ClusterError(
-            f"expected the module {missing[1]} on node {socket.gethostname()}, got none; send the folder that it is in "
-            "(code: in a job), or install it there"
-        ) from error
-    return context
-
-
-def run_watched(boxed: list[Any], paths: ImportPaths, chunk: Sequence[Fit]) -> Iterator[list[FitResult] | None]:
-    """Say that a worker has begun, and that it is ready, then run fits.
-
-    What waits for a worker must not look like what hangs on one, and opening the job, which imports the estimator's module, is
-    no part of a fit's time.
-    """
-    yield None
-    make_ready(open_context(boxed, paths), chunk)
-    yield None
-    yield run_chunk(boxed, paths, chunk)
-
-
-def make_ready(context: FitContext, chunk: Sequence[Fit]) -> None:
-    """Load what fits need, in the surroundings in which they will run."""
-    with context.surroundings():
-        context.prepare(*(fit.params for fit in chunk))
-
-
-def run_on_gpu(boxed: list[Any], paths: ImportPaths, chunk: Sequence[Fit]) -> Iterator[list[FitResult] | None]:
-    """Run fits likewise, as far as the GPU's memory goes: a worker that ran out of it says so, and ends."""
-    yield None
-    make_ready(open_context(boxed, paths), chunk)
-    yield None
-    results, is_spent = run_until_spent(open_context(boxed, paths), chunk)
-    yield [packed(result) for result in results]
-    if is_spent:
-        leave_process()
-
-
-def put_context(ray: Any, context: FitContext) -> list[Any]:
-    """Put a context into the object store, from which each worker opens it, and before it the world that it needs.
-
-    Raises
-    ------
-    ClusterError
-        If there is no room for it, or it cannot be sent.
-    """
-    try:
-        return [ray.put((context.world, context.threads)), ray.put(context)]
-    except (TypeError, pickle.PicklingError) as error:
-        raise ClusterError(
-            f"expected an estimator, data and scorers that can be sent to workers, got {type(error).__name__}: {_short(error)}"
-        ) from error
-    except (ray.exceptions.ObjectStoreFullError, ray.exceptions.OutOfDiskError) as full:
-        raise ClusterError(
-            "expected room for the data in Ray's object store and the disk behind it, got "
-            f"{type(full).__name__}: {_short(full)}; start Ray with more object_store_memory, or free its temporary folder"
-        ) from full
 
 
 class RayExecutor(Executor):
@@ -159,7 +53,7 @@ class RayExecutor(Executor):
         self._ray: Any = None
         self._tasks: Mapping[bool, Any] = {}
         self._context: FitContext | None = None
-        self._boxed: list[Any] = []
+        self._references: list[Any] = []
         self._code: SentCode | None = None
         self._classes: list[type] = []
         self._paths = ImportPaths()
@@ -196,7 +90,7 @@ class RayExecutor(Executor):
             self._capacity.check()
         self._code, self._classes = SentCode(self._ray), plan.identity.digester.own_classes
         self._paths = import_paths()
-        world = self._code.agree(SESSION.told(plan.world), self._paths)
+        world = self._code.agree(SESSION.world_for_workers(plan.world), self._paths)
         guard = FitGuard(self._limits.fit_seconds, may_exit=True)
         self._context = replace(FitContext.of(plan), guard=guard, world=world)
         self._put()
@@ -256,7 +150,7 @@ class RayExecutor(Executor):
             self._forget(handle)
             self._ray.cancel(handle, force=True)
         self._waiting.clear()
-        self._context, self._boxed = None, []
+        self._context, self._references = None, []
         self._tasks = {}
         if self._code is not None:
             self._code.close()
@@ -286,14 +180,14 @@ class RayExecutor(Executor):
         # and all where other jobs may take it.
         may_hang = self._limits.fit_seconds is not None or self._capacity.resources.gpu > 0
         is_watched = may_hang or self._is_shared or not self._wait.has_begun
-        handle = self._tasks[is_watched].remote(self._boxed, self._paths, in_flight.chunk)
+        handle = self._tasks[is_watched].remote(self._references, self._paths, in_flight.chunk)
         self._in_flight[handle] = in_flight
         if is_watched:
             self._watched[handle] = None
 
     def _put(self) -> None:
         assert self._context is not None
-        self._boxed = put_context(self._ray, self._context)
+        self._references = put_context(self._ray, self._context)
         self._n_puts += 1
 
     # --- taking ---
@@ -341,7 +235,7 @@ class RayExecutor(Executor):
                 return in_flight.fail(failure.kind, failure.message)
             # Fits do not raise: the worker could not even begin.
             raise ClusterError(
-                f"expected workers that can open the job, got {type(cause).__name__}: {_short(cause)}"
+                f"expected workers that can open the job, got {type(cause).__name__}: {short_reason(cause)}"
             ) from error
         if is_late and in_flight.is_alone:  # its time is over; another try would take as long
             limit = self._limits.fit_seconds
@@ -350,7 +244,7 @@ class RayExecutor(Executor):
             )
         if loss is Loss.DATA and self._n_puts < _MOST_PUTS:
             self._put()
-        again, given_up = after_loss(in_flight, loss, _short(cause), time.monotonic())
+        again, given_up = after_loss(in_flight, loss, short_reason(cause), time.monotonic())
         if in_flight.is_alone:
             self._waiting.extend(again)  # behind others, lest the same trouble meets it again
         else:
@@ -424,8 +318,3 @@ class RayExecutor(Executor):
         self._capacity = Capacity.of(resources, self._ray.nodes())
         ended = time.monotonic()
         self._count_at = ended + max(_NODES_EVERY, (ended - started) / _COUNTING)
-
-
-def _short(error: BaseException) -> str:
-    """Return the end of a message: Ray's begin with a traceback."""
-    return " ".join(masked(str(error)).split())[-_LONGEST_REASON:] or "no message"

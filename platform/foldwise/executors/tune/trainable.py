@@ -16,7 +16,7 @@ from ray.tune import PlacementGroupFactory, Trainable
 from foldwise.errors import Failure
 from foldwise.executors.code import packed
 from foldwise.executors.devices import is_out_of_gpu_memory, tell_share
-from foldwise.executors.ray import make_ready, open_context
+from foldwise.executors.ray_tasks import make_ready, open_context
 from foldwise.executors.tune.states import SaveInterval, Storage
 from foldwise.executors.tune.tasks import AS_ASKED, FitTask, Task, TrialTask
 from foldwise.inputs.imports import ImportPaths

@@ -9,8 +9,8 @@ from typing import Any
 
 from foldwise.executors.capacity import Capacity
 from foldwise.executors.code import SentCode
-from foldwise.executors.ray import put_context
 from foldwise.executors.ray_session import SESSION
+from foldwise.executors.ray_tasks import put_context
 from foldwise.executors.resource_wait import ResourceWait
 from foldwise.executors.tune.past_ends import PastEnds
 from foldwise.executors.tune.states import Storage
@@ -114,7 +114,7 @@ class TuneRun:
 
         problem = self._plan.problem
         limit = self._limits.fit_seconds
-        world = self._code.agree(SESSION.told(self._plan.world), import_paths())
+        world = self._code.agree(SESSION.world_for_workers(self._plan.world), import_paths())
         context = replace(FitContext.of(self._plan), guard=FitGuard(limit, may_exit=True), world=world)
         references = put_context(self._ray, context)
         spec = ActorSpec(references, import_paths(), self._resources, limit, self._storage, self._tune_storage)
