@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from foldwise.errors import InputError, InputTypeError, nearest
+from foldwise.errors import InputError, InputTypeError, Setting, nearest
 from foldwise.executors.base import Executor, ScheduledExecutor
 from foldwise.executors.serial import SerialExecutor
 from foldwise.plan.problem import Problem
@@ -56,6 +56,8 @@ def check_executor(executor: Executor, problem: Problem) -> None:
     """
     if problem.schedule is not None and not isinstance(executor, ScheduledExecutor):
         raise InputError(
-            "executor", f"expected one that runs schedules, got {type(executor).__name__}; use executor='ray'"
-        )  # fmt: skip
+            "executor",
+            f"expected one that runs schedules, got {type(executor).__name__}",
+            fix=("use ", Setting("executor", "'ray'")),
+        )
     executor.check(problem.resources, problem.limits)

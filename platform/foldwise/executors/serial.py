@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Collection, Sequence
 
-from foldwise.errors import InputError, ResourcesError
+from foldwise.errors import InputError, ResourcesError, Setting
 from foldwise.executors.base import Executor
 from foldwise.plan.limits import Limits
 from foldwise.plan.plan import Plan
@@ -31,13 +31,16 @@ class SerialExecutor(Executor):
         if limits is not None and limits.fit_seconds is not None and not FitGuard.can_watch():
             raise InputError(
                 "limits.fit_seconds",
-                "expected none with executor='serial' outside a process's main thread, where no alarm reaches a fit, got "
-                f"{limits.fit_seconds:g}; use executor='ray'",
+                "expected none with the serial executor outside a process's main thread, where no alarm reaches a fit, got "
+                f"{limits.fit_seconds:g}",
+                fix=("use ", Setting("executor", "'ray'")),
             )
         if resources.gpu or resources.custom:
             asked = {name: amount for name, amount in resources.amounts().items() if name not in {"CPU", "memory"}}
             raise ResourcesError(
-                "resources", f"expected cpu and memory only with executor='serial', got {asked}; use executor='ray'"
+                "resources",
+                f"expected cpu and memory only with the serial executor, got {asked}",
+                fix=("use ", Setting("executor", "'ray'")),
             )
 
     def open(self, plan: Plan, n_jobs: int | None = None) -> None:  # noqa: D102

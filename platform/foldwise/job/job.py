@@ -17,7 +17,7 @@ from foldwise.inputs.yaml_file import masked_yaml, parse_yaml, read_text, to_yam
 from foldwise.job.build import build, build_argument
 from foldwise.job.overrides import override
 from foldwise.job.schema import JobSpec, SearchSpec, TrackingSpec, validate_spec
-from foldwise.job.words import PLACES, in_the_words_of_a_job
+from foldwise.job.words import PLACES, in_job_words
 from foldwise.ledger import ENVIRONMENT_LEDGER, default_ledger, is_url, make_ledger
 from foldwise.plan.plan import Plan
 from foldwise.plan.problem import Problem
@@ -282,14 +282,13 @@ class Job:
         self._placed(lambda: check_tracking(uri, self.experiment, places))
 
     def _executor(self, address: str | None) -> Any:
-        scheduled = self.spec.schedule is not None
-        executor = make_executor(self.spec.executor, scheduled=scheduled)
-        if address is None:
-            return executor
-        if self.spec.executor != "ray":
-            problem = f"expected ray beside the address {address!r}, got {self.spec.executor!r}; leave the address out"
-            raise InputError("executor", problem)
-        return make_executor("ray", scheduled=scheduled, address=address)
+        given, scheduled = self.spec.executor, self.spec.schedule is not None
+        if address is not None and given != "ray":
+            raise InputError("executor", f"expected ray beside the address {address!r}, got {given!r}; leave the address out")
+        if isinstance(given, Mapping):
+            self.add_import_paths()
+            return make_executor(build(given, "executor"), scheduled=scheduled)
+        return make_executor(given, scheduled=scheduled, **({} if address is None else {"address": address}))
 
     def _placed(self, make: Callable[[], Any]) -> Any:
         """Call something, and say of which key of the file an error is."""
@@ -300,8 +299,7 @@ class Job:
                 raise
             head, rest = re.match(r"([\w]*)(.*)", error.place, re.DOTALL).groups()  # type: ignore[union-attr]
             place = error.place if head == "search" and rest else PLACES.get(head, head) + rest
-            moved = type(error)(place, in_the_words_of_a_job(error.problem), self.source)
-            raise moved from error.__cause__
+            raise error.moved(place, self.source, in_job_words) from error.__cause__
 
     def _open(self) -> Problem:
         from foldwise.data import load_dataset  # lazily: a job is validated without scikit-learn
@@ -320,18 +318,18 @@ class Job:
         from foldwise.plan.problem import check_asked  # lazily: a job's keys are validated without scikit-learn
 
         check_asked(**self._asked())
+        if isinstance(self.spec.executor, Mapping):
+            self._executor(None)
         build(self.spec.folds.outer, "folds.outer")
         _inner_folds(self.spec.folds.inner)
 
     def _asked(self) -> dict[str, Any]:
         """Import and make all that the job names but its data and its folds, as `make_problem` takes it."""
-        from foldwise.search import OPTIONS, make_search  # lazily: a job's keys are validated without scikit-learn
-
         spec = self.spec
         self.add_import_paths()
         return {
             "space": self._space(), "estimator": build(spec.estimator, "estimator"),
-            "search": make_search(spec.search.method, **_search_options(spec.search, OPTIONS)),
+            "search": _search(spec.search),
             "n_trials": spec.search.trials, "batch": spec.search.batch, "repeats": spec.folds.repeats,
             "scoring": _scoring(spec.scoring), "refit": spec.refit, "return_train_score": spec.return_train_score,
             "error_score": spec.error_score, "resources": spec.resources,
@@ -360,13 +358,19 @@ def _is(test: Callable[[], bool]) -> bool:
         return False
 
 
-def _search_options(search: SearchSpec, options: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-    known = options.get(search.method, tuple(search.model_extra or ()))
-    for name in search.model_extra or {}:
+def _search(spec: SearchSpec) -> Any:
+    """Make the search: a method by name with its options, or an object of the user's own class."""
+    from foldwise.search import OPTIONS, make_search  # lazily: a job's keys are validated without scikit-learn
+
+    options, method = spec.model_extra or {}, spec.method
+    known = OPTIONS.get(method, tuple(options)) if isinstance(method, str) else ()
+    for name in options:
         if name not in known:
             hint = nearest(name, [*SearchSpec.model_fields, *known])
-            raise InputError(f"search.{name}", f"expected an option of {search.method!r}, got {name!r}; {hint}")
-    return {name: build_argument(value, f"search.{name}") for name, value in (search.model_extra or {}).items()}
+            raise InputError(f"search.{name}", f"expected an option of {method!r}, got {name!r}; {hint}")
+    if isinstance(method, Mapping):
+        return make_search(build(method, "search.method"))
+    return make_search(method, **{name: build_argument(value, f"search.{name}") for name, value in options.items()})
 
 
 def _scoring(scoring: Any) -> Any:

@@ -21,7 +21,7 @@ from sklearn.model_selection import (
 from sklearn.utils.multiclass import type_of_target
 
 from foldwise.data import Dataset
-from foldwise.errors import FoldsError
+from foldwise.errors import FoldsError, Setting
 from foldwise.inputs.checks import is_integer
 from foldwise.keys import derive_seed, digest_rows
 from foldwise.process import ignored_warnings
@@ -299,7 +299,8 @@ def _shared(outer: Sequence[Fold], n_rows: int) -> tuple[tuple[Fold, ...], ...]:
 def _repeats(outer: Sequence[Fold], n_rows: int) -> list[list[Fold]]:
     """Part the outer folds into runs whose held-out rows do not overlap, and check that each can be shared."""
     ordered = all(fold.train.max() < fold.held_out.min() for fold in outer)
-    fix = "use inner_cv=TimeSeriesSplit(...)" if ordered else "use inner_cv=5 or a splitter"
+    other = Setting("inner_cv", "TimeSeriesSplit(...)" if ordered else "5")
+    fix = ("use ", other, " for the inner loop") if ordered else ("use ", other, " or a splitter for the inner loop")
     runs: list[list[Fold]] = []
     taken = np.zeros(n_rows, dtype=bool)
     for number, fold in enumerate(outer):
@@ -307,7 +308,8 @@ def _repeats(outer: Sequence[Fold], n_rows: int) -> list[list[Fold]]:
             raise FoldsError(
                 "inner_cv",
                 f"expected outer folds that train on all other rows to share them, got outer fold {number} with "
-                f"{len(fold.train)} train and {len(fold.held_out)} held-out rows of {n_rows}; {fix} for the inner loop",
+                f"{len(fold.train)} train and {len(fold.held_out)} held-out rows of {n_rows}",
+                fix=fix,
             )
         if not runs or taken[fold.held_out].any():
             runs.append([])
@@ -319,19 +321,21 @@ def _repeats(outer: Sequence[Fold], n_rows: int) -> list[list[Fold]]:
     if len(parts) > 1:
         raise FoldsError(
             "inner_cv",
-            f"expected outer folds that part the rows to share them, got held-out sets that overlap; {fix} for the inner loop",
+            "expected outer folds that part the rows to share them, got held-out sets that overlap",
+            fix=fix,
         )
     if len(sizes) > 1:
         counts = ", ".join(str(len(run)) for run in runs)
         raise FoldsError(
             "outer_cv",
-            f"expected repeats of equal numbers of folds to share them, got {counts}; use a Repeated* splitter, or {fix}",
+            f"expected repeats of equal numbers of folds to share them, got {counts}",
+            fix=("use a Repeated* splitter, or ", *fix),
         )
     if sizes.pop() < 3:
         raise FoldsError(
             "inner_cv",
-            f"expected at least 3 outer folds to share them, got {len(runs[0])}; use outer_cv=3 or more, or {fix} "
-            "for the inner loop",
+            f"expected at least 3 outer folds to share them, got {len(runs[0])}",
+            fix=("use ", Setting("outer_cv", "3"), " or more, or ", *fix),
         )
     return runs
 

@@ -12,7 +12,7 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils.multiclass import type_of_target
 
-from foldwise.errors import InputError, InputTypeError, nearest
+from foldwise.errors import InputError, InputTypeError, Setting, nearest
 from foldwise.inputs.checks import is_integer
 from foldwise.plan.epochs import changeable, check_epochs, parts_of
 from foldwise.plan.iterations import Way, refused_names, scikit_learn_name, way_of
@@ -115,11 +115,15 @@ class Schedule:
             return
         if search.adapts:
             raise InputError(
-                "schedule.method", f"expected asha, hyperband or median with search={search.method!r}, got 'pbt', which itself "
-                "changes params by results; use search='random' or 'grid'"
-            )  # fmt: skip
+                "schedule.method",
+                f"expected asha, hyperband or median with search={search.method!r}, got 'pbt', which itself changes params by "
+                "results",
+                fix=("use ", Setting("search", "'random'"), " or ", Setting("search", "'grid'")),
+            )
         if n_trials < 2:
-            raise InputError("schedule.method", f"expected at least 2 trials for 'pbt', got {n_trials}; raise n_trials")
+            raise InputError(
+                "schedule.method", f"expected at least 2 trials for 'pbt', got {n_trials}", fix=("raise ", Setting("n_trials"))
+            )
         if not changing(estimator, space):
             name = type(parts_of(estimator)[-1][1]).__name__
             raise InputError(
