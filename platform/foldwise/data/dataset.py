@@ -10,8 +10,8 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from sklearn.utils import _safe_indexing
 
+from foldwise.data.compat import taken
 from foldwise.errors import DataError, InputTypeError
 from foldwise.keys import digest
 
@@ -201,7 +201,7 @@ class Dataset:
 def take_rows(values: Any, rows: np.ndarray) -> Any:
     """Return a copy of some rows of an array, sparse matrix, frame, series or list (and of a list's rows)."""
     if hasattr(values, "iloc") or hasattr(values, "shape"):
-        return _safe_indexing(values, rows)  # whose result is what scikit-learn's searches fit on
+        return taken(values, rows)
     return [copy.copy(values[row]) for row in rows]
 
 

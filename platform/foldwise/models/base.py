@@ -17,9 +17,10 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from foldwise.errors import DivergedError, InputError
+from foldwise.models.compat import checked_weights
 from foldwise.models.devices import strategy
 from foldwise.models.encoders import Encoder
 from foldwise.models.params import Role, check_params, flag, one_of, param, params_of, real, whole
@@ -199,7 +200,7 @@ class KerasEstimator(BaseEstimator):  # type: ignore[misc]
         if not begin:
             self._check_unchanged()
         X, y = self._validated(X, y, reset=begin)
-        weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
+        weight = checked_weights(sample_weight, X)
         if begin:
             self.__dict__.pop("_learned", None)
             self._seed = int(check_random_state(self.random_state).randint(2**31 - 1))

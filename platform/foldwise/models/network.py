@@ -21,7 +21,7 @@ import tensorflow as tf
 from scipy.special import logit
 
 from foldwise.errors import InputError
-from foldwise.models.leaks import count_model, gradients_forgotten
+from foldwise.models.compat import count_model, gradients_forgotten
 from foldwise.models.specs import Meta
 
 _ROWS_AT_ONCE = 1024

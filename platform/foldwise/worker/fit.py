@@ -33,7 +33,7 @@ from foldwise.plan.world import World
 from foldwise.process import ONE_AT_A_TIME, peak_bytes
 from foldwise.safety.masking import masked
 from foldwise.trial import Fit, FitResult, Params
-from foldwise.worker.autologging import no_autologging
+from foldwise.worker.compat import no_autologging
 from foldwise.worker.epochs import train_lineage
 from foldwise.worker.guard import FitGuard, TimeLimitExceeded
 from foldwise.worker.sharing import CannotShare, SharedRows, SharedRowsCache

@@ -17,6 +17,7 @@ from sklearn.pipeline import Pipeline
 from foldwise.errors import InputTypeError
 from foldwise.keys import Digester, label
 from foldwise.keys.seeds import drawn_so_far
+from foldwise.worker.compat import resamples
 from foldwise.worker.sharing.arrays import content_name, is_shareable, is_unchanged, n_bytes, own_copy, untouchable
 
 _MOST_BYTES = 256 * 2**20
@@ -118,8 +119,7 @@ class PrefixMemory:
 
     def cache(self, function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
         """Wrap a function that fits a transformer and transforms: (transformer, X, y, ...) -> (Xt, transformer)."""
-        is_of_samplers = getattr(function, "__name__", "") == "_fit_resample_one"
-        return partial(self._resample if is_of_samplers else self.fit_transform, function)
+        return partial(self._resample if resamples(function) else self.fit_transform, function)
 
     def _resample(self, function: Callable[..., Any], sampler: Any, X: Any, y: Any, *rest: Any, **options: Any) -> Any:
         """Fit a sampler and resample, on rows of its own: its rows have no name, so that nothing after it is shared."""
