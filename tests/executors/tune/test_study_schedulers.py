@@ -97,6 +97,17 @@ def test_a_trial_that_goes_on_from_an_earlier_run_stands_at_the_rungs_that_it_ha
     assert schedulers.on_trial_result(controller, new, says(1, 0.5)) == "STOP"
 
 
+def test_a_trial_that_goes_on_is_stopped_where_the_median_rule_stops_it_on_the_way():
+    schedulers = schedulers_for("median")
+    controller = Controller(schedulers)
+    schedulers._past_ends.add([recalled(number, [0.9] * 9) for number in range(3)])
+    old = TuneTrial(trial_task(3))
+    schedulers.on_trial_add(controller, old)
+    further = says(5, 0.5)
+    further["outcome"].curve = tuple((epoch, 0.1) for epoch in range(1, 6))
+    assert schedulers.on_trial_result(controller, old, further) == "STOP"
+
+
 def test_what_failed_is_not_compared_with():
     schedulers = schedulers_for("asha")
     controller = Controller(schedulers)

@@ -106,7 +106,8 @@ class StudySchedulers(TrialScheduler):
         self._take_changed_params(trial, result)
         with self._seeded():
             view = self._view(tune_controller, study)
-            self._catch_up(study, view, trial, result)
+            if self._catch_up(study, view, trial, result):
+                return str(TrialScheduler.STOP)
             decision = self._schedulers[study].on_trial_result(view, trial, seen)
         self._restore_identity(trial)
         return str(decision)
@@ -177,15 +178,21 @@ class StudySchedulers(TrialScheduler):
         """Return what schedulers need of a result; some keep all that they are given."""
         return scheduler_result(result["epochs"], result["value"], self._grace)
 
-    def _catch_up(self, study: str, view: Any, trial: TuneTrial, result: Mapping[str, Any]) -> None:
-        """Report the earlier epochs of a trial that goes on from an earlier run, at its first result in this one."""
+    def _catch_up(self, study: str, view: Any, trial: TuneTrial, result: Mapping[str, Any]) -> bool:
+        """Report the earlier epochs of a trial that goes on from an earlier run, at its first result in this one.
+
+        Returns whether the scheduler has stopped it by one of them, and takes no further result of it.
+        """
         scheduler = self._schedulers[study]
         if trial.trial_id in self._reported or not isinstance(scheduler, _REMEMBERING):
-            return
+            return False
         self._reported.add(trial.trial_id)
         for epoch, value in result["outcome"].curve:
             if epoch < result["epochs"]:
-                scheduler.on_trial_result(view, trial, scheduler_result(epoch, value, self._grace))
+                decision = scheduler.on_trial_result(view, trial, scheduler_result(epoch, value, self._grace))
+                if decision == TrialScheduler.STOP and isinstance(scheduler, MedianStoppingRule):
+                    return True
+        return False
 
     def _take_changed_params(self, trial: TuneTrial, result: Mapping[str, Any]) -> None:
         """Note the params of a trial that goes on from a state of an earlier run, where they had changed by then."""
