@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 from foldwise.errors import InputError, InputTypeError, nearest
 from foldwise.events import FailuresForgotten, Listener
 from foldwise.executors import check_executor, make_executor
+from foldwise.inputs.checks import is_url
 from foldwise.inputs.imports import add_import_paths, import_root, resolve
 from foldwise.inputs.yaml_file import masked_yaml, parse_yaml, read_text, to_yaml
 from foldwise.job.build import build, build_argument
 from foldwise.job.overrides import override
 from foldwise.job.schema import JobSpec, SearchSpec, TrackingSpec, validate_spec
 from foldwise.job.words import PLACES, in_job_words
-from foldwise.ledger import ENVIRONMENT_LEDGER, default_ledger, is_url, make_ledger
+from foldwise.ledger import ENVIRONMENT_LEDGER, default_ledger, make_ledger
 from foldwise.plan.plan import Plan
 from foldwise.plan.problem import Problem
 from foldwise.report import Report

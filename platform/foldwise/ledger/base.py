@@ -20,7 +20,7 @@ EndedTrial: TypeAlias = tuple[str, tuple[Fit, ...], TrialEnd]
 """The key of a scheduled trial, the fits that its inner folds are, in fold order, and how it ended."""
 
 
-class Entries(ABC):
+class LedgerView(ABC):
     """A ledger's fits as one plan asks for them: with the scores of its own scorer.
 
     Fits whose model is wanted back are neither kept nor found, since a ledger holds no models.
@@ -73,7 +73,7 @@ class Ledger(ABC):
     """Where finished fits are kept."""
 
     @abstractmethod
-    def open(self, plan: Plan) -> Entries:
+    def open(self, plan: Plan) -> LedgerView:
         """Return the entries that a plan's fits find and add.
 
         Raises
@@ -90,10 +90,10 @@ class Ledger(ABC):
         """
 
 
-class NoLedger(Ledger, Entries):
+class NoLedger(Ledger, LedgerView):
     """Keeps nothing beyond the run, which itself remembers what it has seen."""
 
-    def open(self, plan: Plan) -> Entries:  # noqa: D102
+    def open(self, plan: Plan) -> LedgerView:  # noqa: D102
         return self
 
     def find(self, fits: Sequence[Fit]) -> dict[str, FitResult]:  # noqa: D102
