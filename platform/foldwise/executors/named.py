@@ -46,7 +46,7 @@ def make_executor(executor: Any, *, scheduled: bool = False, **options: Any) -> 
     return (_SCHEDULED if scheduled else EXECUTORS)[executor](**options)
 
 
-def check_executor(executor: Executor, problem: Problem) -> None:
+def check_can_run(executor: Executor, problem: Problem) -> None:
     """Refuse an executor that cannot run a problem.
 
     Raises

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from foldwise.errors import InputError, InputTypeError, nearest
 from foldwise.events import FailuresForgotten, Listener
-from foldwise.executors import check_executor, make_executor
+from foldwise.executors import check_can_run, make_executor
 from foldwise.inputs.checks import is_url
 from foldwise.inputs.imports import add_import_paths, import_root, resolve
 from foldwise.inputs.yaml_file import masked_yaml, parse_yaml, read_text, to_yaml
@@ -167,7 +167,7 @@ class Job:
         self._check_tracking(self.tracking_uri(None))
         executor = self._placed(lambda: self._executor(address))
         plan = Plan.of(self.open())
-        self._placed(lambda: check_executor(executor, plan.problem))
+        self._placed(lambda: check_can_run(executor, plan.problem))
         return plan
 
     def n_at_once(self, plan: Plan, address: str | None = None) -> int | None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from foldwise.errors import InputError, InputTypeError
 from foldwise.events import Listener, RunWaits
-from foldwise.executors import Executor, check_executor
+from foldwise.executors import Executor, check_can_run
 from foldwise.inputs.checks import is_integer
 from foldwise.ledger import Ledger
 from foldwise.listeners.progress import log_waiting
@@ -84,7 +84,7 @@ def run_plan(
     run, report, run_id
         The run as it ended, its report, and its MLflow run.
     """
-    check_executor(executor, plan.problem)
+    check_can_run(executor, plan.problem)
     listeners = listeners or (log_waiting,)
     tracker = None
     if tracking is not None:

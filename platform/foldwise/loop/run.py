@@ -13,7 +13,7 @@ from typing import Any
 
 from foldwise.errors import RunError, StudyFailedError, causes_counted, failed
 from foldwise.events import Counts, EarlyEnd, EndedBy, Event, Listener, RunEnded, RunStarted, RunWaits, StudyEnded, TrialEnded
-from foldwise.executors import Executor, ScheduledExecutor, check_executor
+from foldwise.executors import Executor, ScheduledExecutor, check_can_run
 from foldwise.ledger import Ledger, NoLedger
 from foldwise.loop.account import Account
 from foldwise.loop.fit_pool import FitPool
@@ -327,7 +327,7 @@ def _trial_map(
     """Make the map that a plan's trials take."""
     if plan.problem.schedule is None:
         return PlainTrials(plan, pool)
-    check_executor(executor, plan.problem)
+    check_can_run(executor, plan.problem)
     assert isinstance(executor, ScheduledExecutor)
     return ScheduledTrials(plan, executor, pool, account, emit)
 

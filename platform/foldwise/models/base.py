@@ -38,7 +38,7 @@ class Lesson:
 
     Parameters
     ----------
-    rows : foldwise.models.network.Rows
+    rows : foldwise.models.network.TensorRows
         Those that train.
     n_rows : int
         Their number.
@@ -211,10 +211,10 @@ class KerasEstimator(BaseEstimator):  # type: ignore[misc]
         weight = weight if factors is None else weight * factors
         self._check_weights(weight, train, held)
         weight = _relative(weight, train)
-        from foldwise.models.network import Rows  # lazily: TensorFlow takes seconds
+        from foldwise.models.network import TensorRows  # lazily: TensorFlow takes seconds
 
         strategy()
-        rows = Rows.of(self._encoder.encode(_take(X, train)), _take(y, train), _take(weight, train))
+        rows = TensorRows.of(self._encoder.encode(_take(X, train)), _take(y, train), _take(weight, train))
         watched = None if held is None else (self._encoder.encode(_take(X, held)), y[held], weight[held])
         return Lesson(rows, len(y) if train is None else len(train), watched)
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from sklearn.utils import get_tags
 
+from foldwise.data import Slice
 from foldwise.errors import Failure, InputError
 from foldwise.keys.seeds import seed_generators
 from foldwise.plan.epochs import changed
@@ -28,8 +29,6 @@ from foldwise.worker.guard import TimeLimitExceeded
 
 MOST_POINTS = 200
 """Points of a curve; a longer training keeps every second one, every fourth, and so on."""
-
-Rows = tuple[Any, Any, dict[str, Any]]
 
 
 def fits_of(plan: Plan, study: Study, trial: Trial) -> tuple[Fit, ...]:
@@ -144,7 +143,7 @@ class _Fold:
     score_errors: dict[str, dict[str | None, Failure]] = field(default_factory=dict)
     error: Failure | None = None
     warned: dict[tuple[str, str], None] = field(default_factory=dict)
-    _rows: dict[str, Rows] = field(default_factory=dict)
+    _rows: dict[str, Slice] = field(default_factory=dict)
 
     def __getstate__(self) -> dict[str, Any]:
         return vars(self) | {"_rows": {}}
@@ -212,7 +211,7 @@ class _Fold:
         X, y, _ = self._rows[name]
         return trainer.last, X, y
 
-    def _take(self, context: FitContext, key: str) -> Rows:
+    def _take(self, context: FitContext, key: str) -> Slice:
         assert self.trainer is not None
         columns = context.rows[self.fit.train] if _is_pairwise(self.trainer.model) else None
         return context.dataset.take(context.rows[key], columns)

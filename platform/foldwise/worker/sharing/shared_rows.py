@@ -6,18 +6,15 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
-from foldwise.data import Dataset
+from foldwise.data import Dataset, Slice
 from foldwise.plan.pipelines import is_pipeline, transforming
 from foldwise.worker.sharing.arrays import is_shareable, n_bytes, own_copy, untouchable
 from foldwise.worker.sharing.composites import lend, release
 from foldwise.worker.sharing.memory import PrefixMemory
-
-Rows: TypeAlias = tuple[Any, Any, dict[str, Any]]
-"""X, y and fit params."""
 
 _MOST_SETS = 4
 _QUICKLY_COPIED = 2**23  # bytes of data of which a worker keeps slices to be copied
@@ -51,7 +48,7 @@ class SharedRows:
     ) -> None:
         self.train, self.memory = train, memory
         self._dataset, self._rows, self._handed = dataset, rows, handed
-        self._sliced: dict[tuple[str, bool], Rows] = {}
+        self._sliced: dict[tuple[str, bool], Slice] = {}
         self._is_shareable: dict[tuple[str, bool], bool] = {}
         self._seconds = 0.0
 
@@ -60,7 +57,7 @@ class SharedRows:
         """Time that went into what later fits on these rows find made."""
         return self._seconds + self.memory.seconds
 
-    def take(self, key: str, *, pairwise: bool) -> Rows:
+    def take(self, key: str, *, pairwise: bool) -> Slice:
         """Return rows, sliced once and not to be written into; ``pairwise`` cuts a precomputed kernel to the train columns.
 
         What cannot be shared safely is sliced anew, and has no name by which transformers fitted to it are found.
@@ -73,7 +70,7 @@ class SharedRows:
         lent_y = None if y is None else self.memory.lend(y, f"{key}-y")
         return self.memory.lend(X, f"{key}-{pairwise}"), lent_y, self._each(untouchable, fit_params)
 
-    def fresh(self, key: str, *, pairwise: bool) -> Rows:
+    def fresh(self, key: str, *, pairwise: bool) -> Slice:
         """Return rows of the caller's own; small ones are copied, which is quicker than slicing them again."""
         if n_bytes(self._dataset.X) > _QUICKLY_COPIED:
             return self._sliced_anew(key, pairwise=pairwise)
@@ -86,7 +83,7 @@ class SharedRows:
         """Return what a scorer is handed with some rows."""
         return self._dataset.take_of(self._handed[key], self._rows[key]) if key in self._handed else {}
 
-    def _slices(self, key: str, *, pairwise: bool) -> Rows:
+    def _slices(self, key: str, *, pairwise: bool) -> Slice:
         """Return rows that are sliced once; nobody is handed these."""
         if (key, pairwise) not in self._sliced:
             clock = time.perf_counter()
@@ -96,7 +93,7 @@ class SharedRows:
             self._seconds += time.perf_counter() - clock
         return self._sliced[key, pairwise]
 
-    def _sliced_anew(self, key: str, *, pairwise: bool) -> Rows:
+    def _sliced_anew(self, key: str, *, pairwise: bool) -> Slice:
         return self._dataset.take(self._rows[key], self._rows[self.train] if pairwise else None)
 
     def _by_row(self, params: Mapping[str, Any]) -> dict[str, Any]:
