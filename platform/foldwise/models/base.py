@@ -23,9 +23,9 @@ from foldwise.errors import DivergedError, InputError
 from foldwise.models.compat import checked_weights
 from foldwise.models.devices import strategy
 from foldwise.models.encoders import Encoder
+from foldwise.models.learning_rate_schedules import LEARNING_RATE_SCHEDULES, learning_rates
 from foldwise.models.params import Role, check_params, flag, one_of, param, params_of, real, whole
 from foldwise.models.pool import POOL
-from foldwise.models.schedules import SCHEDULES, learning_rates
 from foldwise.models.specs import Meta
 from foldwise.models.targets import Target
 
@@ -62,7 +62,7 @@ class KerasEstimator(BaseEstimator):  # type: ignore[misc]
         momentum of 0.9.
     learning_rate : float, default=0.001
         Learning rate to begin with.
-    schedule : str, default="constant"
+    learning_rate_schedule : str, default="constant"
         ``"constant"``; ``"exponential"`` or ``"cosine"``: down to a hundredth over ``epochs``; ``"plateau"``: halved whenever
         the loss (of the held rows, with early stopping) has not improved for half of ``patience``.
     weight_decay : float, default=0.0
@@ -70,7 +70,7 @@ class KerasEstimator(BaseEstimator):  # type: ignore[misc]
     batch_size : int, default=32
         Rows of a step.
     epochs : int, default=20
-        Epochs that ``fit`` trains, at most; and the horizon of the schedule.
+        Epochs that ``fit`` trains, at most; and the horizon of the learning rate's schedule.
     early_stopping : bool, default=False
         Whether ``fit`` stops when the loss on rows held back from those it was given has not improved for ``patience``
         epochs, and goes back to the best weights. Calls of ``partial_fit`` hold them back and record their loss.
@@ -84,7 +84,7 @@ class KerasEstimator(BaseEstimator):  # type: ignore[misc]
 
     optimizer: str = one_of("adam", Role.NETWORK, OPTIMIZERS)
     learning_rate: float = real(0.001, Role.LOOP, "(0, inf)")
-    schedule: str = one_of("constant", Role.LOOP, SCHEDULES)
+    learning_rate_schedule: str = one_of("constant", Role.LOOP, LEARNING_RATE_SCHEDULES)
     weight_decay: float = real(0.0, Role.RATE, "[0, inf)")
     batch_size: int = whole(32, Role.LOOP, at_least=1)
     epochs: int = whole(20, Role.LOOP, at_least=1)
@@ -137,7 +137,7 @@ class KerasEstimator(BaseEstimator):  # type: ignore[misc]
     @property
     def changes_in_training(self) -> frozenset[str]:
         """Params that may change between two epochs, by ``set_params`` between two calls of ``partial_fit``."""
-        return frozenset(params_of(self, lambda role: role.may_change)) - {"epochs"}  # which the schedule spans
+        return frozenset(params_of(self, lambda role: role.may_change)) - {"epochs"}  # the learning rate's schedule spans them
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train for ``epochs`` epochs.
@@ -274,8 +274,9 @@ class KerasEstimator(BaseEstimator):  # type: ignore[misc]
         n_steps = -(-lesson.n_rows // self.batch_size)
         watched = self.history_["val_loss" if self.early_stopping else "loss"]
         rates = learning_rates(
-            self.schedule, self.learning_rate, self.n_epochs_, self.epochs, n_steps, watched, max(1, self.patience // 2)
-        )
+            self.learning_rate_schedule, self.learning_rate, self.n_epochs_, self.epochs, n_steps, watched,
+            max(1, self.patience // 2),
+        )  # fmt: skip
         order = np.random.default_rng(sequence).permutation(lesson.n_rows)
         losses = {"loss": network.train(lesson.rows, order, rates, self.batch_size, sequence)}
         if lesson.held is not None:
