@@ -7,6 +7,13 @@ from tensorflow.python.eager import context
 from tensorflow.python.framework import ops
 
 from foldwise.models.compat import _EVERY, checked_weights, count_model, gradients_forgotten
+from foldwise.models.devices import strategy
+
+
+@pytest.fixture(autouse=True)
+def started():
+    """Start TensorFlow as the estimators do, which settles its threads for the process."""
+    strategy()
 
 
 def graph_with_a_gradient_of_its_own():
