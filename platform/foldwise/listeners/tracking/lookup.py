@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from foldwise.errors import TrackingError
-from foldwise.listeners.tracking.connect import prepare_mlflow
+from foldwise.listeners.tracking.connection import prepare_mlflow
 from foldwise.listeners.tracking.database import sqlite_file
 from foldwise.listeners.tracking.entry import JOB, STUDY
 from foldwise.listeners.tracking.store import cause

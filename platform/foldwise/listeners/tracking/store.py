@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential
 
 from foldwise.errors import TrackingError
-from foldwise.listeners.tracking.connect import connect, n_writers
+from foldwise.listeners.tracking.connection import connect, n_writers
 from foldwise.listeners.tracking.database import sqlite_file
 from foldwise.listeners.tracking.entry import KEY, PARENT, STATE, Entry, content_of
 from foldwise.safety.masking import masked
