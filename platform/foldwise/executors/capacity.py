@@ -81,7 +81,7 @@ class Capacity:
         )
 
     def has_free(self, free: Amounts) -> bool:
-        """Tell whether a fit may find room in what all nodes together have left."""
+        """Tell whether what all nodes together have left is enough for a fit."""
         return all(free.get(name, 0) >= amount for name, amount in self.resources.amounts().items())
 
     def taken(self, free: Amounts) -> str:

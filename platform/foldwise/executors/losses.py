@@ -1,6 +1,6 @@
-"""What the loss of a chunk means: whom it counts against, and what is run again. Knows nothing of Ray.
+"""What follows from the loss of a chunk: which fits it counts against, and which run again. Knows nothing of Ray.
 
-A chunk is sent again as single fits: it holds a fraction of a second of work, so the siblings cost little, and whoever
+A chunk is sent again as single fits. It holds a fraction of a second of work, so its other fits cost little; and a fit that
 ends its worker then ends it alone.
 """
 
@@ -16,9 +16,9 @@ from foldwise.trial import Fit, FitResult
 
 
 class Loss(Enum):
-    """Why nothing came back: what is said of it, kind of failure, and how often it may befall a fit that runs alone.
+    """Why a chunk was lost: words for it, the kind of failure, and how many losses a fit that runs alone is allowed.
 
-    A fit that kills its worker must not do so for ever; but nodes are lost for reasons of their own, so that takes more.
+    A fit must not kill workers for ever. Nodes are lost for reasons of their own, so these losses are allowed more often.
     """
 
     WORKER = ("the worker was lost", "WorkerLost", 3)
@@ -39,7 +39,7 @@ class InFlight:
     chunk : tuple of Fit
         The fits.
     losses : tuple of Loss
-        What befell it while it was alone.
+        Its losses while it was a single fit.
     retries : int
         How often its fits were sent again.
     not_before : float
@@ -66,7 +66,7 @@ class InFlight:
         return replace(self, chunk=left) if left else None
 
     def fail(self, kind: str, message: str) -> list[FitResult]:
-        """Give its fits up."""
+        """Return failures of all its fits."""
         failure = Failure(kind, message)
         return self.settle([FitResult(fit.key, {}, time.time(), error=failure) for fit in self.chunk])
 
@@ -81,7 +81,7 @@ def after_loss(in_flight: InFlight, loss: Loss, reason: str, now: float) -> tupl
     loss : Loss
         How.
     reason : str
-        The first words of whoever reported it.
+        What Ray said of it.
     now : float
         The monotonic clock.
 

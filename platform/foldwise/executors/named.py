@@ -28,7 +28,16 @@ _SCHEDULED: Mapping[str, Callable[..., Executor]] = {"ray": _tune}
 
 
 def make_executor(executor: Any, *, scheduled: bool = False, **options: Any) -> Executor:
-    """Turn an executor's name, or an Executor, into an Executor; one that runs whole trials where a schedule judges them.
+    """Return the executor of a name; an Executor is returned as it is.
+
+    Parameters
+    ----------
+    executor : str or Executor
+        What the user gave.
+    scheduled : bool, default=False
+        Whether a schedule judges trials, so that it must run whole trials.
+    **options
+        Arguments of an executor that is given by name.
 
     Raises
     ------

@@ -204,7 +204,7 @@ class RayExecutor(Executor):
         return list(ready)
 
     def _take(self, handle: Any) -> list[FitResult]:
-        """Take what a chunk has to say: that it has begun, its results, or that its worker was lost."""
+        """Take a chunk's message: that it has begun, its results, or that its worker was lost."""
         try:
             said: list[FitResult] | None = self._ray.get(next(handle) if handle in self._watched else handle)
         except self._ray.exceptions.RayError as error:
@@ -246,7 +246,7 @@ class RayExecutor(Executor):
             self._put()
         again, given_up = after_loss(in_flight, loss, short_reason(cause), time.monotonic())
         if in_flight.is_alone:
-            self._waiting.extend(again)  # behind others, lest the same trouble meets it again
+            self._waiting.extend(again)  # behind others: what lost it may pass meanwhile
         else:
             self._waiting.extendleft(reversed(again))
         self._launch()
@@ -272,7 +272,7 @@ class RayExecutor(Executor):
         return time.monotonic() - begun > limit * len(self._in_flight[handle].chunk) + spare
 
     def _look_after(self) -> None:
-        """End workers that do not end themselves, see who comes and who waits, and give up on resources that never come."""
+        """End workers that hang, count the nodes, and give up on resources that never come."""
         if self._limits.fit_seconds is not None:
             self._end_late()
         now = time.monotonic()

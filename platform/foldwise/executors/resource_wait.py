@@ -1,4 +1,4 @@
-"""How long none of a run's fits has run, and what for: silence is told from waiting, and waiting from starting."""
+"""How long none of a run's fits has run, and which resources they wait for."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from foldwise.errors import ClusterError
 from foldwise.executors.capacity import Amounts, Capacity
 
 _PATIENCE = 5.0
-"""Seconds of silence that are worth a word."""
+"""Seconds without a running fit after which a reason is given."""
 _STARTING = 30.0
-"""Seconds that workers may take to start, which hold what they were given meanwhile."""
+"""Seconds that workers may take to start. They hold their resources meanwhile."""
 _SAME_WORDS = 10.0
-"""Seconds for which a reason keeps its figures, so that it is not news each time that another job takes or leaves something."""
+"""Seconds for which a reason keeps its figures, so that it does not change whenever another job takes or leaves something."""
 
 
 class ResourceWait:
@@ -53,7 +53,7 @@ class ResourceWait:
         self._n_fits = capacity.n_fits
 
     def is_silent(self, now: float) -> bool:
-        """Tell whether nothing ran for so long that it is worth a word."""
+        """Tell whether nothing has run for so long that a reason is given."""
         return now - self._ran_at >= self._patience
 
     def reason(self, capacity: Capacity, free: Amounts | None, now: float) -> str | None:

@@ -18,8 +18,8 @@ from foldwise.worker.guard import FitGuard
 class SerialExecutor(Executor):
     """Runs fits in this process, in the order submitted.
 
-    A fit that takes longer than ``limits.fit_seconds`` is told to stop by an alarm, which reaches Python code only: code
-    in C is heard of when it returns. A fit that ends its process ends the search.
+    An alarm stops a fit that takes longer than ``limits.fit_seconds``. It reaches Python code only; code in C stops when it
+    returns. A fit that ends its process ends the search.
     """
 
     def __init__(self) -> None:
@@ -63,7 +63,7 @@ class SerialExecutor(Executor):
     def results(self, timeout: float | None = None) -> list[FitResult]:  # noqa: D102
         assert self._context is not None
         if self._waiting:
-            # What is done is kept aside: an interrupt may come in the midst of a chunk.
+            # Results are kept aside one by one: an interrupt can come within a chunk.
             self._context.run(self._waiting.popleft(), self._done)
         return self.finished()
 

@@ -66,7 +66,7 @@ class LedgerView(ABC):
         """Say that this process is alive; called again and again while fits run."""
 
     def close(self) -> None:  # noqa: B027  (memory has nothing to let go of)
-        """Let go of what is held."""
+        """Close the connection, if there is one."""
 
 
 class Ledger(ABC):

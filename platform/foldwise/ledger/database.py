@@ -109,7 +109,7 @@ class Database:
             raise
 
     def close(self) -> None:
-        """Let go of all connections."""
+        """Close all connections."""
         if self._engine is not None:
             self._engine.dispose()
             self._engine = None

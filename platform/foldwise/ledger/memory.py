@@ -86,7 +86,7 @@ class MemoryLedgerView(LedgerView):
             self._trials[key] = end
 
     def forget_failed(self, objective: str) -> int:
-        """Forget all failures, whoever's they are: what a fit learned from is not known here."""
+        """Forget all failures, of other plans too: it is not known here what a fit learned from."""
         self._trials = {key: end for key, end in self._trials.items() if end.state is not TrialState.FAILED}
         failed = [key for key, packed in self._packed.items() if self._form_of(packed).has_failed(objective)]
         for key in failed:

@@ -1,7 +1,7 @@
 """Step 5, map: a scheduled trial trains its inner folds in lockstep, an epoch each. Runs on workers, knows nothing of Ray.
 
-What a schedule is told after each epoch is the mean over the folds, as the reduce computes it: it judges by
-cross-validation rather than by one lucky split. The rows of the outer fold are named nowhere here.
+After each epoch a schedule is told the mean over the folds, as the reduce computes it. So it judges by cross-validation, and
+not by a single split. The rows of the outer fold are named nowhere here.
 """
 
 from __future__ import annotations
@@ -161,7 +161,7 @@ class _Fold:
         self.warned |= caught
 
     def result(self) -> FitResult:
-        """Say what it has come to, as a plain fit would."""
+        """Return its result so far, as a plain fit would give it."""
         return FitResult(
             self.fit.key, {key: dict(scores) for key, scores in self.scores.items()}, self.started, self.fit_seconds,
             dict(self.score_seconds), self.error, dict(self.score_errors), tuple(self.warned), peak_bytes=peak_bytes(),

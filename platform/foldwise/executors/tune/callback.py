@@ -49,7 +49,7 @@ class TuneCallback(tune.Callback):
         self._staging: Path | None = None
 
     def on_trial_start(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
-        """Open the actor, which is new or has done another task before: its next call comes after this one."""
+        """Open the actor. It is new or has done another task before; its next call comes after this one."""
         actor = actor_of(trial)
         self._actors = [(handle, other) for handle, other in self._actors if handle() not in (None, actor)]
         self._actors.append((weakref.ref(actor), trial))
@@ -59,16 +59,16 @@ class TuneCallback(tune.Callback):
     def on_trial_result(
         self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, result: dict[str, Any], **info: Any
     ) -> None:
-        """Take what the trial has come to out of what Tune would keep of it."""
+        """Take the outcome out of the result, of which Tune would keep a copy."""
         self._last[trial.trial_id] = result.pop("outcome")
         self.monitor.on_result(trial.trial_id, result["epochs"])
 
     def on_trial_complete(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
-        """Hand in what the trial came to."""
+        """Complete the task of a trial that has ended."""
         self._complete(trial)
 
     def on_trial_recover(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
-        """Decide whether a task whose process was lost is begun again, or is to say how it ended."""
+        """Decide whether a task that lost its actor begins again, or is to tell how it ended."""
         error, task = self._errors.of(trial), task_of(trial)
         if task.ended is not None:
             return
@@ -80,7 +80,7 @@ class TuneCallback(tune.Callback):
             self._give_up(trial, failure if error is None or _is_loss(error) else failure_of(error))
 
     def on_trial_error(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
-        """Hand in that the task is given up, for which there is no actor to say it."""
+        """Complete a task that is given up and has no actor to tell it."""
         if task_of(trial).ended is None:
             error, loss = self._errors.of(trial), Loss.WORKER
             self._give_up(trial, Failure(loss.kind, loss.words) if error is None or _is_loss(error) else failure_of(error))
@@ -94,7 +94,7 @@ class TuneCallback(tune.Callback):
                 ray.kill(actor)
 
     def end_late_actors(self) -> None:
-        """End those whose task has overrun its time and which do not end themselves, as a stopped process does not."""
+        """End actors whose task has overrun its time. A process that is stopped does not end itself."""
         for handle, trial in self._actors:
             actor = handle()
             is_at_it = trial.status == TuneTrial.RUNNING and actor_of(trial) is actor
@@ -115,7 +115,7 @@ class TuneCallback(tune.Callback):
 
     @staticmethod
     def _end(trial: TuneTrial, outcome: Any) -> None:
-        """Have a task say how it ended, in whatever process comes next; where none does, Tune gives it up, too."""
+        """Have a task tell how it ended, in the next actor. Where none comes, Tune gives it up too."""
         trial.config["task"] = replace(task_of(trial), ended=outcome)
         allow_more_failures(trial, _MORE_ACTORS)
 

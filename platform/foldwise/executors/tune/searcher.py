@@ -1,4 +1,4 @@
-"""How Ray Tune takes tasks from the queue, and hears that it is closed."""
+"""How Ray Tune takes tasks from the queue, and stops when it is closed."""
 
 from __future__ import annotations
 

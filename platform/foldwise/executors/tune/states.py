@@ -1,4 +1,4 @@
-"""What trials in training have kept, for a process that takes over when theirs is lost, and for a driver that runs again.
+"""States of trials in training, from which another actor goes on when theirs is lost, or another run of the job.
 
 A state is a file named by its trial, replaced as a whole. It lies in the run's folder below the storage: a folder that all
 nodes see, or a URL of an object store. Knows nothing of Ray.

@@ -63,7 +63,7 @@ class TaskMonitor:
         return len(self._losses.get(name, ()))
 
     def is_overdue(self, name: str, task: Task) -> bool:
-        """Tell whether an actor is to be ended that does not end itself, as a stopped process does not; note that it is."""
+        """Tell whether an actor has overrun its time and is to be ended, and note it. A stopped process does not end itself."""
         if self._seconds is None or name not in self._heard:
             return False
         if self._silence(name) <= FitGuard(self._seconds * _n_epochs(task)).patience + _SPARE:
@@ -72,7 +72,7 @@ class TaskMonitor:
         return True
 
     def after_loss(self, name: str, task: Task, loss: Loss, reason: str) -> Failure | None:
-        """Decide what comes of a task whose process was lost: None, and it goes on from what it has kept, or why not."""
+        """Return None if a task that lost its actor goes on from its state, or why it does not."""
         losses = self._losses.setdefault(name, [])
         losses.append(loss)
         if loss is Loss.WORKER and self._is_late(name, task):

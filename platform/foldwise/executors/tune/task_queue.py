@@ -1,4 +1,4 @@
-"""Where a run leaves tasks and fetches what came of them, and Tune's thread takes the one and hands in the other."""
+"""The queue between a run's thread and Tune's: tasks go one way, outcomes the other."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from foldwise.trial import FitResult, TrialEnd
 
 
 class QueueClosed(Exception):  # noqa: N818  (it is no error)
-    """There is nothing more to do."""
+    """The queue is closed: no task comes any more."""
 
 
 class TaskQueue:
     """Tasks on their way from one thread to another, and results on their way back.
 
-    Plain fits come first: they judge a study, and nothing waits behind them for long.
+    Plain fits come first: they score a study, and take little time.
     """
 
     def __init__(self) -> None:
@@ -35,7 +35,7 @@ class TaskQueue:
     # --- the run's side ---
 
     def submit(self, tasks: Iterable[Task]) -> None:
-        """Leave tasks to be done, in their order."""
+        """Add tasks, in their order."""
         with self._changed:
             for task in tasks:
                 if isinstance(task, FitTask):
@@ -47,14 +47,14 @@ class TaskQueue:
             self._changed.notify_all()
 
     def cancel(self, keys: Collection[str]) -> None:
-        """Forget plain fits; nothing more is heard of them."""
+        """Forget plain fits. No result of them is returned any more."""
         with self._changed:
             self._fits = deque(task for task in self._fits if task.fit.key not in keys)
             self._results = [result for result in self._results if result.key not in keys]
             self._out -= set(keys)
 
     def take_results(self, timeout: float | None) -> list[FitResult]:
-        """Wait until plain fits are done, and return all that are."""
+        """Wait until some plain fits are done, and return all that are."""
         with self._changed:
             self._changed.wait_for(lambda: self._results or self._failure or not self._out, timeout)
             self._raise_failure()
@@ -62,7 +62,7 @@ class TaskQueue:
             return done
 
     def take_ends(self, timeout: float | None) -> list[TrialEnd]:
-        """Wait until trials have ended, and return all that have."""
+        """Wait until some trials have ended, and return all that have."""
         with self._changed:
             self._changed.wait_for(lambda: self._ends or self._failure or not self._out, timeout)
             self._raise_failure()
@@ -70,25 +70,25 @@ class TaskQueue:
             return ended
 
     def close(self) -> None:
-        """Say that nothing more comes, and that nothing more is wanted."""
+        """Close the queue: no task is added, and no outcome is taken any more."""
         with self._changed:
             self._is_closed = True
             self._changed.notify_all()
 
     @property
     def is_idle(self) -> bool:
-        """Whether all that was left has come back."""
+        """Whether all tasks have an outcome."""
         return not self._out
 
     # --- Tune's side ---
 
     @property
     def is_closed(self) -> bool:
-        """Whether Tune is to end."""
+        """Whether the queue is closed, so that Tune is to end."""
         return self._is_closed
 
     def next_task(self) -> Task | None:
-        """Take the next task; None if there is none now. Where nothing is under way either, wait for one.
+        """Return the next task; None if there is none now. Where no task is under way, wait for one.
 
         Raises
         ------
@@ -105,7 +105,7 @@ class TaskQueue:
             return task
 
     def complete(self, key: str, outcome: FitResult | TrialEnd) -> None:
-        """Hand in what came of a task; what was withdrawn meanwhile is dropped."""
+        """Add the outcome of a task; that of a fit that was cancelled is dropped."""
         with self._changed:
             self._n_taken -= 1
             if key not in self._out:
@@ -118,7 +118,7 @@ class TaskQueue:
             self._changed.notify_all()
 
     def fail(self, reason: str) -> None:
-        """Say why there is no use in going on."""
+        """Note why the run cannot go on; whoever waits for outcomes raises it."""
         with self._changed:
             self._failure = reason
             self._changed.notify_all()

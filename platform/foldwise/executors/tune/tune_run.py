@@ -100,7 +100,7 @@ class TuneRun:
         if self._thread is not None:
             self._thread.stop()
         self._code.close()
-        if self._n_confirmed and not self._files:  # else an earlier run may have kept what is still to be gone on from
+        if self._n_confirmed and not self._files:  # else an earlier run may have kept states that are still needed
             self._storage.clear()
         else:
             self._storage.remove_if_empty()

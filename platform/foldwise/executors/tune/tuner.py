@@ -93,7 +93,7 @@ class TuneThread:
         try:
             with _quiet():
                 self._tune()
-        except Exception as error:  # whatever Tune raises, the run must hear of it
+        except Exception as error:  # whatever Tune raises, the run raises it
             self._queue.fail(f"expected Ray Tune to run the trials, got {failure_of(error)}")
         else:
             if not self._queue.is_closed:

@@ -32,7 +32,7 @@ class _Kept:
     is_own: bool = False
 
 
-class CannotShare(Exception):  # noqa: N818  (the fit runs again without sharing, and nobody hears of it)
+class CannotShare(Exception):  # noqa: N818  (it is no failure: the fit runs again without sharing)
     """What is about to be shared would not be the same for the next one."""
 
 
@@ -162,7 +162,7 @@ class PrefixMemory:
         Raises
         ------
         CannotShare
-            If a transformer of the user's own is not the same after it has transformed: whoever comes next would get another.
+            If a transformer of user code is not the same after it has transformed: whoever comes next would get another.
         """
         self._check_allowed(transformer)
         name = self._name_of(X)
@@ -207,7 +207,7 @@ class PrefixMemory:
         return self.lend(output, name) if is_shareable(output) else output
 
     def _watched(self, transformer: Any, X: Any) -> Any:
-        """Transform by code of the user's own, and see that it changes nothing of the transformer."""
+        """Transform by user code, and see that it changes nothing of the transformer."""
         before = label(transformer, self._digester)
         output = self._transform(transformer, X)
         if label(transformer, self._digester) != before or before.startswith("at "):
