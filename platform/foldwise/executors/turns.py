@@ -32,13 +32,13 @@ class Turns:
         self._left_since: float | None = None
 
     def look(
-        self, n_running: int, n_room: int, others_wait: Callable[[], bool], is_free: Callable[[], bool], now: float
+        self, n_running: int, n_fits: int, others_wait: Callable[[], bool], is_free: Callable[[], bool], now: float
     ) -> None:
         """Give the turn away, or take it back, if it is time.
 
         Parameters
         ----------
-        n_running, n_room : int
+        n_running, n_fits : int
             Fits of ours that run at once, and how many could.
         others_wait : callable
             Whether somebody waits for other amounts.
@@ -52,7 +52,7 @@ class Turns:
         self._looked_at = now
         is_over = now - self._since >= _TURN
         if self.is_ours:
-            if is_over and 2 * n_running > n_room and others_wait():
+            if is_over and 2 * n_running > n_fits and others_wait():
                 self._begin(ours=False, now=now)
             return
         self._left_since = (self._left_since or now) if is_free() or not others_wait() else None

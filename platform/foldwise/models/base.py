@@ -33,7 +33,7 @@ OPTIMIZERS = ("adam", "nadam", "rmsprop", "adagrad", "ftrl", "sgd", "momentum")
 
 
 @dataclass(frozen=True)
-class Lesson:
+class TrainingRows:
     """Rows of one call of ``fit`` or ``partial_fit``.
 
     Parameters
@@ -163,14 +163,14 @@ class KerasEstimator(BaseEstimator):  # type: ignore[misc]
         DivergedError
             If the loss is no finite number any more.
         """
-        lesson = self._open(X, y, sample_weight, begin=True)
+        training = self._open(X, y, sample_weight, begin=True)
         model = self._fresh()
         with self._lent(model) as network:
             network.begin(model)
             best, best_loss, waited = None, np.inf, 0
             for _ in range(self.epochs):
-                self._train_epoch(network, lesson)
-                if lesson.held is None:
+                self._train_epoch(network, training)
+                if training.held is None:
                     continue
                 loss, waited = self.history_["val_loss"][-1], waited + 1
                 if loss < best_loss:
@@ -183,18 +183,18 @@ class KerasEstimator(BaseEstimator):  # type: ignore[misc]
     def _train_further(self, X: Any, y: Any, sample_weight: Any, classes: Any = None) -> Self:
         """Train one more epoch, or the first."""
         begin = not self.__sklearn_is_fitted__()
-        lesson = self._open(X, y, sample_weight, begin=begin, classes=classes)
+        training = self._open(X, y, sample_weight, begin=begin, classes=classes)
         model = self._fresh() if begin else None
         with self._lent(model) as network:
             if model is not None:
                 network.begin(model)
             else:
                 self._load(network)
-            self._train_epoch(network, lesson)
+            self._train_epoch(network, training)
             self._learned = network.save()
         return self
 
-    def _open(self, X: Any, y: Any, sample_weight: Any, *, begin: bool, classes: Any = None) -> Lesson:
+    def _open(self, X: Any, y: Any, sample_weight: Any, *, begin: bool, classes: Any = None) -> TrainingRows:
         """Check params and rows, learn how they are encoded if training begins, and hand them to TensorFlow."""
         check_params(self)
         if not begin:
@@ -216,7 +216,7 @@ class KerasEstimator(BaseEstimator):  # type: ignore[misc]
         strategy()
         rows = TensorRows.of(self._encoder.encode(_take(X, train)), _take(y, train), _take(weight, train))
         watched = None if held is None else (self._encoder.encode(_take(X, held)), y[held], weight[held])
-        return Lesson(rows, len(y) if train is None else len(train), watched)
+        return TrainingRows(rows, len(y) if train is None else len(train), watched)
 
     def _begin(self, X: Any, y: np.ndarray, train: np.ndarray | None, classes: Any) -> None:
         """Settle what holds for all epochs."""
@@ -269,18 +269,18 @@ class KerasEstimator(BaseEstimator):  # type: ignore[misc]
                     "multiplied, are zero on all; give their classes weight"
                 )  # fmt: skip
 
-    def _train_epoch(self, network: Any, lesson: Lesson) -> None:
+    def _train_epoch(self, network: Any, training: TrainingRows) -> None:
         sequence = np.random.SeedSequence([self._seed, self.n_epochs_])
-        n_steps = -(-lesson.n_rows // self.batch_size)
+        n_steps = -(-training.n_rows // self.batch_size)
         watched = self.history_["val_loss" if self.early_stopping else "loss"]
         rates = learning_rates(
             self.learning_rate_schedule, self.learning_rate, self.n_epochs_, self.epochs, n_steps, watched,
             max(1, self.patience // 2),
         )  # fmt: skip
-        order = np.random.default_rng(sequence).permutation(lesson.n_rows)
-        losses = {"loss": network.train(lesson.rows, order, rates, self.batch_size, sequence)}
-        if lesson.held is not None:
-            X, y, weight = lesson.held
+        order = np.random.default_rng(sequence).permutation(training.n_rows)
+        losses = {"loss": network.train(training.rows, order, rates, self.batch_size, sequence)}
+        if training.held is not None:
+            X, y, weight = training.held
             losses["val_loss"] = self._target.loss(network.outputs(X), y, weight)
         for name, loss in losses.items():
             if not np.isfinite(loss):
