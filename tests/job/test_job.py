@@ -239,7 +239,7 @@ def test_what_is_wrong_is_said_in_one_line(tmp_path, data, words):
 
 
 def test_a_gpu_on_a_machine_without_one_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("foldwise.executors.ray_session.has_accelerator", lambda: False)
+    monkeypatch.setattr("foldwise.executors.local_resources.has_accelerator", lambda: False)
     assert "resources.gpu: expected 0 on a machine without a GPU, got 1" in open_error(
         written(tmp_path, {"resources": {"gpu": 1}})
     )

@@ -306,7 +306,7 @@ def test_an_end_is_confirmed_once_the_ledger_has_it():
 
     ledger, executor, again = MemoryLedger(), Recording(), Recording()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("foldwise.ledger.memory.MemoryEntries.put_trials", full)
+        patch.setattr("foldwise.ledger.memory.MemoryLedgerView.put_trials", full)
         with pytest.raises(OSError, match="no space left"):
             run(plan, ledger, executor)
     assert executor.confirmed == []

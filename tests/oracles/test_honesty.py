@@ -16,7 +16,7 @@ from foldwise.plan.study import FINAL
 from foldwise.search.base import Asker, Search
 from foldwise.search.grid import GridSearch
 from foldwise.testing import RecordingEstimator
-from foldwise.worker.fit import Workshop
+from foldwise.worker.fit import FitContext
 
 
 class Overheard:
@@ -229,7 +229,7 @@ def test_workers_see_only_the_rows_of_their_fit(tmp_path):
         RecordingEstimator(str(tmp_path)), {"shift": [0]}, search="grid", outer_cv=3, executor="serial"
     ).plan(X, y)
     fold = plan.studies[0].folds[0]
-    Workshop.of(plan).run([plan.fit({"shift": 0}, fold.train)])
+    FitContext.of(plan).run([plan.fit({"shift": 0}, fold.train)])
     (seen,) = tmp_path.glob("*.fit.npy")
     assert np.load(seen).tolist() == plan.rows[fold.train].tolist()
 

@@ -24,7 +24,7 @@ from foldwise.plan.settings import Settings
 from foldwise.plan.study import PlannedFold
 from foldwise.reduce.reduce import choose, cv_results, judge, reduce_trial
 from foldwise.trial import FitResult, FoldScores, Trial, TrialState
-from foldwise.worker.fit import Workshop
+from foldwise.worker.fit import FitContext
 
 X, Y = load_iris(return_X_y=True)
 TIMES = ("fit_time", "score_time")
@@ -35,10 +35,10 @@ def reduced_by_foldwise(estimator, space, *, error_score=math.nan, cv=None, **op
     cv = cv or StratifiedKFold(4)
     settings = Settings.of({"search": "grid", "outer_cv": cv, "random_state": 0, "error_score": error_score, **options})
     plan = Plan.of(make_problem(Dataset(X, Y), estimator, space, settings))
-    problem, study, workshop = plan.problem, plan.studies[-1], Workshop.of(plan)
+    problem, study, context = plan.problem, plan.studies[-1], FitContext.of(plan)
     trials = []
     for trial in problem.settings.search.open(problem.space, plan.n_trials, plan.search_seed).ask(plan.n_trials):
-        results = workshop.run([plan.fit(trial.params, fold.train) for fold in study.folds])
+        results = context.run([plan.fit(trial.params, fold.train) for fold in study.folds])
         trials.append(
             reduce_trial(
                 trial, study.folds, results, metrics=problem.scoring.metrics, objective=problem.scoring.objective,
@@ -316,12 +316,12 @@ def test_a_failed_refit_has_no_score():
 def test_the_order_in_which_fits_finish_does_not_matter():
     settings = Settings.of({"search": "grid", "outer_cv": 3, "random_state": 0})
     plan = Plan.of(make_problem(Dataset(X, Y), SVC(), {"C": [1, 10]}, settings))
-    study, workshop = plan.studies[-1], Workshop.of(plan)
+    study, context = plan.studies[-1], FitContext.of(plan)
     trials = plan.problem.settings.search.open(plan.problem.space, 2, 0).ask(2)
     fits = {(trial.number, fold.train): plan.fit(trial.params, fold.train) for trial in trials for fold in study.folds}
 
     def scores_in(order):
-        done = {fit.key: workshop.run([fit])[0] for fit in order}
+        done = {fit.key: context.run([fit])[0] for fit in order}
         return [
             reduce_trial(
                 trial, study.folds, [done[fits[trial.number, fold.train].key] for fold in study.folds],

@@ -13,13 +13,14 @@ from foldwise.data import load_dataset
 from foldwise.errors import InputError, InputTypeError, nearest
 from foldwise.events import FailuresForgotten, Listener
 from foldwise.executors import Executor, find_executor, make_executor
+from foldwise.inputs.checks import is_url
 from foldwise.inputs.imports import add_import_paths, import_root, resolve
 from foldwise.inputs.yaml_file import masked_yaml, parse_yaml, read_text, to_yaml
 from foldwise.job.build import build, build_argument
 from foldwise.job.overrides import override
 from foldwise.job.schema import JobSpec, SearchSpec, TrackingSpec, validate_spec
 from foldwise.job.words import PLACES, in_job_words
-from foldwise.ledger import ENVIRONMENT_LEDGER, default_ledger, is_url, make_ledger
+from foldwise.ledger import ENVIRONMENT_LEDGER, default_ledger, make_ledger
 from foldwise.plan.plan import Plan
 from foldwise.plan.problem import Problem, check_settings, make_problem
 from foldwise.plan.settings import Settings

@@ -131,7 +131,7 @@ class _OptunaAsker(Asker):
 
     @contextlib.contextmanager
     def _called(self, how: str) -> Iterator[None]:
-        """Say of what a sampler raises that it was the sampler."""
+        """Name the sampler in the error that it raises."""
         try:
             yield
         except Exception as error:  # any sampler may raise anything

@@ -23,7 +23,7 @@ from foldwise.search import Asker, Search
 from foldwise.space.space import SearchSpace
 from foldwise.testing.estimators import FaultyEstimator
 from foldwise.trial import Fit, FitResult, Segment, Trial, TrialState
-from foldwise.worker.fit import Workshop
+from foldwise.worker.fit import FitContext
 
 
 def small_plan(estimator: Any = None, space: Any = None, search: Any = "grid", **options: Any) -> Plan:
@@ -130,7 +130,7 @@ def check_executor(make: Callable[[], Executor], *, isolates: bool = False) -> N
 def _check_results(executor: Executor) -> None:
     plan = small_plan()
     fits = _some_fits(plan)
-    expected = {result.key: result for result in Workshop.of(plan).run(fits)}
+    expected = {result.key: result for result in FitContext.of(plan).run(fits)}
     for _ in range(2):  # it may be opened again
         executor.open(plan)
         assert executor.slots >= 1

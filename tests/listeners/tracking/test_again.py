@@ -18,7 +18,7 @@ from foldwise.executors import SerialExecutor
 from foldwise.listeners.tracking import UNTRACKED, MlflowTracker, store
 from foldwise.listeners.tracking.entry import COUNTS
 from foldwise.listeners.tracking.spool import find_spools
-from foldwise.listeners.tracking.sync import sync
+from foldwise.listeners.tracking.sync_spool import sync
 from foldwise.loop.run import Run
 from foldwise.plan.plan import Plan
 from foldwise.plan.problem import make_problem

@@ -509,7 +509,7 @@ def test_server_address(uri):
 
     store = Store(uri, "x")
     store._connection = (Client(), "7")
-    known = type("Known", (), {"run_id": "abc"})()
+    known = type("StoredRun", (), {"run_id": "abc"})()
     assert store.address(known) == "https://mlflow.example:5000/#/experiments/7/runs/abc"
 
 

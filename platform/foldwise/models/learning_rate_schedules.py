@@ -20,7 +20,7 @@ _BY_PROGRESS: Mapping[str, _Factors] = {
     "cosine": lambda progress: FLOOR + (1 - FLOOR) * 0.5 * (1 + np.cos(np.pi * progress)),
 }
 
-SCHEDULES = (*_BY_PROGRESS, "plateau")
+LEARNING_RATE_SCHEDULES = (*_BY_PROGRESS, "plateau")
 
 
 def learning_rates(

@@ -1,4 +1,4 @@
-"""Bench: the rows that fits on the same train rows work on, and the memory that they share; and a worker's few benches."""
+"""SharedRows: the rows that fits on the same train rows work on, and the memory that they share; and a cache of these."""
 
 from __future__ import annotations
 
@@ -6,24 +6,21 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, TypeAlias
+from typing import Any
 
-from foldwise.data import Dataset
+from foldwise.data import Dataset, Slice
 from foldwise.plan.row_set import RowSets
 from foldwise.plan.steps import is_pipeline, steps_of, transforming_steps
 from foldwise.worker.sharing.arrays import is_shareable, n_bytes, own_copy, untouchable
 from foldwise.worker.sharing.composites import lend, release
 from foldwise.worker.sharing.memory import PrefixMemory
 
-Rows: TypeAlias = tuple[Any, Any, dict[str, Any]]
-"""X, y and fit params."""
-
-_MOST_BENCHES = 4
+_MOST_SETS = 4
 _QUICKLY_COPIED = 2**23  # bytes of data of which a worker keeps slices to be copied
 _MOST_BYTES = 256 * 2**20
 
 
-class Bench:
+class SharedRows:
     """The rows that fits on the same train rows work on, sliced once, and the memory that they share.
 
     Parameters
@@ -50,7 +47,7 @@ class Bench:
     ) -> None:
         self.train, self.memory = train, memory
         self._dataset, self._rows, self._handed = dataset, rows, handed
-        self._sliced: dict[tuple[str, bool], Rows] = {}
+        self._sliced: dict[tuple[str, bool], Slice] = {}
         self._is_shareable: dict[tuple[str, bool], bool] = {}
         self._seconds = 0.0
 
@@ -59,7 +56,7 @@ class Bench:
         """Time that went into what later fits on these rows find made."""
         return self._seconds + self.memory.seconds
 
-    def take(self, key: str, *, pairwise: bool) -> Rows:
+    def take(self, key: str, *, pairwise: bool) -> Slice:
         """Return rows, sliced once and not to be written into; ``pairwise`` cuts a precomputed kernel to the train columns.
 
         What cannot be shared safely is sliced anew, and has no name by which transformers fitted to it are found.
@@ -72,7 +69,7 @@ class Bench:
         lent_y = None if y is None else self.memory.lend(y, f"{key}-y")
         return self.memory.lend(X, f"{key}-{pairwise}"), lent_y, self._each(untouchable, fit_params)
 
-    def fresh(self, key: str, *, pairwise: bool) -> Rows:
+    def fresh(self, key: str, *, pairwise: bool) -> Slice:
         """Return rows of the caller's own; small ones are copied, which is quicker than slicing them again."""
         if n_bytes(self._dataset.X) > _QUICKLY_COPIED:
             return self._sliced_anew(key, pairwise=pairwise)
@@ -85,7 +82,7 @@ class Bench:
         """Return what a scorer is handed with some rows."""
         return self._dataset.take_of(self._handed[key], self._rows[key]) if key in self._handed else {}
 
-    def _slices(self, key: str, *, pairwise: bool) -> Rows:
+    def _slices(self, key: str, *, pairwise: bool) -> Slice:
         """Return rows that are sliced once; nobody is handed these."""
         if (key, pairwise) not in self._sliced:
             clock = time.perf_counter()
@@ -95,7 +92,7 @@ class Bench:
             self._seconds += time.perf_counter() - clock
         return self._sliced[key, pairwise]
 
-    def _sliced_anew(self, key: str, *, pairwise: bool) -> Rows:
+    def _sliced_anew(self, key: str, *, pairwise: bool) -> Slice:
         return self._dataset.take(self._rows[key], self._rows[self.train] if pairwise else None)
 
     def _by_row(self, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -130,8 +127,8 @@ class Bench:
         return last, X, y
 
 
-class Benches:
-    """The benches that a worker used last, with one memory: fits on the same train rows may come in several chunks.
+class SharedRowsCache:
+    """The `SharedRows` that a worker used last, with one memory: fits on the same train rows may come in several chunks.
 
     Parameters
     ----------
@@ -146,17 +143,17 @@ class Benches:
     def __init__(self, dataset: Dataset, rows: RowSets, handed: Mapping[str, Mapping[str, Any]]) -> None:
         self._dataset, self._rows, self._handed = dataset, rows, handed
         self._memory = PrefixMemory()
-        self._kept: OrderedDict[str, Bench] = OrderedDict()
+        self._kept: OrderedDict[str, SharedRows] = OrderedDict()
 
-    def of(self, train: str) -> Bench:
-        """Return the bench of some train rows; the rows of others are kept as far as they are few."""
+    def of(self, train: str) -> SharedRows:
+        """Return the `SharedRows` of some train rows; the rows of others are kept as far as they are few."""
         if train not in self._kept:
-            self._kept[train] = Bench(self._dataset, self._rows, self._handed, train, self._memory)
-            while len(self._kept) > 1 and (len(self._kept) > _MOST_BENCHES or self._n_bytes > _MOST_BYTES):
+            self._kept[train] = SharedRows(self._dataset, self._rows, self._handed, train, self._memory)
+            while len(self._kept) > 1 and (len(self._kept) > _MOST_SETS or self._n_bytes > _MOST_BYTES):
                 self._kept.popitem(last=False)
         self._kept.move_to_end(train)
         return self._kept[train]
 
     @property
     def _n_bytes(self) -> int:
-        return sum(bench.n_bytes for bench in self._kept.values())
+        return sum(shared_rows.n_bytes for shared_rows in self._kept.values())

@@ -1,6 +1,6 @@
-"""CatBoost's threads. It counts the machine's cores once and asks no environment, so it is told with each call.
+"""What the limit on threads relies on of CatBoost's private parts. A test fails when a version changes it.
 
-What is private to CatBoost is touched here and nowhere else.
+CatBoost counts the machine's cores once, and reads no environment variable. So it is told the number with each call.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _WITH_PARAMS = {"_train", "_cv"}
 _OWNERS = ("_CatBoostBase", "Pool")
 
 
-def limit(core: Any, threads: int) -> Callable[[], None]:
+def limit_catboost(core: Any, threads: int) -> Callable[[], None]:
     """Let ``catboost.core`` train and predict in so many threads where nobody asks for others; returns what ends that."""
     before = [(owner, name, vars(owner)[name]) for owner, name, _ in _functions(core)]
     for owner, name, parameters in _functions(core):

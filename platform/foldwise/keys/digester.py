@@ -98,9 +98,9 @@ class Digester:
     distributions : set of str
         Those whose code was met.
     own : dict of str to str
-        ``module:qualname`` -> key of the classes and functions met as values that are, or reach, code of the user's own.
+        ``module:qualname`` -> key of the classes and functions met as values that are, or reach, user code.
     own_modules : set of str
-        Where code of the user's own stands.
+        Where user code stands.
     own_classes : list of type
         The user's own.
     """
@@ -118,7 +118,7 @@ class Digester:
         return self.digest_and_tell(*values)[0]
 
     def digest_and_tell(self, *values: Any) -> tuple[str, bool]:
-        """Return the content key of some values, and whether code of the user's own is among what they hold."""
+        """Return the content key of some values, and whether user code is among what they hold."""
         self._reaches_own = False
         walk = Walk(self, None)
         try:
@@ -150,7 +150,7 @@ class Digester:
         self.distributions.add(distribution)
 
     def meet_class(self, owner: type) -> None:
-        """Note a class of the user's own."""
+        """Note a class of user code."""
         self.own_classes.append(owner)
 
     def writer_for(self, value: Any) -> Writer:
@@ -158,7 +158,7 @@ class Digester:
         return _WRITERS.get(type(value)) or _writer_by_kind(value)
 
     def meet_own(self, module: str) -> None:
-        """Note that code of the user's own was met."""
+        """Note that user code was met."""
         self._reaches_own = True
         self.own_modules.add(module)
 

@@ -1,6 +1,6 @@
-"""Step 5, map: MLflow's autologging, which the caller or a module of the caller's may have turned on, does not see our fits.
+"""What the workers rely on of the private parts of MLflow and imbalanced-learn, each with its reason.
 
-This is the one module that touches MLflow's private parts outside of `foldwise.listeners.tracking`; it never imports MLflow.
+A test of each fails when a version changes it. Neither library is imported here.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ _FLAG = "_AUTOLOGGING_GLOBALLY_DISABLED"
 
 
 class _DisabledHere:
-    """A flag that is set in all threads but those that were at work before: a caller's own fits are logged meanwhile.
+    """A flag that is set in all threads but those that ran before, so that a caller's own fits are logged meanwhile.
 
-    Threads that a fit begins count as the fit's.
+    Threads that a fit starts count as the fit's.
     """
 
     def __init__(self, before: Any) -> None:
@@ -33,10 +33,10 @@ class _DisabledHere:
 
 @contextlib.contextmanager
 def no_autologging() -> Iterator[None]:
-    """Let MLflow log nothing by itself of what is fitted here, for a time; then all is as the caller has set it.
+    """Keep MLflow's autologging, which the caller may have turned on, from fits here; afterwards it is as it was.
 
-    MLflow's own ``disable_autologging`` would turn off the caller's other threads, and leave autologging on after it where
-    the caller had turned it off.
+    MLflow's own ``disable_autologging`` turns it off in the caller's other threads too, and leaves it on afterwards where the
+    caller had turned it off.
     """
     module = sys.modules.get("mlflow.utils.autologging_utils")
     if module is None or not hasattr(module, _FLAG):
@@ -49,3 +49,11 @@ def no_autologging() -> Iterator[None]:
             yield
         finally:
             setattr(module, _FLAG, before)
+
+
+def resamples(function: Any) -> bool:
+    """Tell whether a function that a pipeline has its memory cache fits a sampler of imbalanced-learn's.
+
+    Its pipeline caches two functions of its own, which have the same arguments, and tells nobody which of them it is.
+    """
+    return getattr(function, "__name__", "") == "_fit_resample_one"

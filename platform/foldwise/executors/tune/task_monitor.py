@@ -1,4 +1,4 @@
-"""What is known of tasks while actors do them: when they were last heard of, and how often they lost their process."""
+"""Tasks while actors run them: when each gave its last sign of life, and how often it lost its process."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ _SPARE = 30.0
 _LONGEST_REASON = 300
 
 
-class Watch:
-    """Watches tasks by the ids of their trials in Tune.
+class TaskMonitor:
+    """Monitors tasks, by the ids of their trials in Tune.
 
     Parameters
     ----------
     seconds : float or None
         ``limits.fit_seconds``.
     is_open : callable
-        Tells whether an actor has opened the job, of what `begin` was given.
+        Tells whether an actor has opened the job, of what `on_start` was given.
     clock : callable, optional
         Monotonic seconds.
     """
@@ -38,32 +38,32 @@ class Watch:
         self._suspected: dict[str, int] = {}
         self._ended: set[str] = set()
         self._losses: dict[str, list[Loss]] = {}
-        self.heard_at = clock()
+        self.last_sign_of_life = clock()
 
-    def begin(self, name: str, opening: Any) -> None:
+    def on_start(self, name: str, opening: Any) -> None:
         """Note that an actor begins; to open the job, which imports the estimator's module, is no part of a fit's time."""
         self._opening[name] = opening
         self._hear(name)
 
-    def hear(self, name: str, epochs: int) -> None:
-        """Note that an actor has said what its task came to after some epochs."""
+    def on_result(self, name: str, epochs: int) -> None:
+        """Note that an actor has reported what its task came to after some epochs."""
         self._opening.pop(name, None)
         self._epochs[name] = epochs
         self._hear(name)
 
-    def forget(self, name: str) -> None:
+    def on_end(self, name: str) -> None:
         """Note that a task has ended."""
         for known in (self._heard, self._opening, self._epochs, self._suspected, self._losses):
             known.pop(name, None)
         self._ended.discard(name)
-        self.heard_at = self._clock()
+        self.last_sign_of_life = self._clock()
 
     def n_losses(self, name: str) -> int:
         """Return how often a task has lost its process."""
         return len(self._losses.get(name, ()))
 
     def is_overdue(self, name: str, task: Task) -> bool:
-        """Tell whether an actor is to be ended that does not end itself, as a stopped process does not; note that it is."""
+        """Tell whether an actor has overrun its time and is to be ended, and note it. A stopped process does not end itself."""
         if self._seconds is None or name not in self._heard:
             return False
         if self._silence(name) <= FitGuard(self._seconds * _n_epochs(task)).patience + _SPARE:
@@ -72,7 +72,7 @@ class Watch:
         return True
 
     def after_loss(self, name: str, task: Task, loss: Loss, reason: str) -> Failure | None:
-        """Decide what comes of a task whose process was lost: None, and it goes on from what it has kept, or why not."""
+        """Return None if a task that lost its actor goes on from its state, or why it does not."""
         losses = self._losses.setdefault(name, [])
         losses.append(loss)
         if loss is Loss.WORKER and self._is_late(name, task):
@@ -113,7 +113,7 @@ class Watch:
         return self._clock() - self._heard[name]
 
     def _hear(self, name: str) -> None:
-        self.heard_at = self._heard[name] = self._clock()
+        self.last_sign_of_life = self._heard[name] = self._clock()
 
 
 def _n_epochs(task: Task) -> int:

@@ -17,7 +17,7 @@ from foldwise.listeners.tracking.contents import whole
 from foldwise.listeners.tracking.entry import Entry
 from foldwise.listeners.tracking.runs import Differs, Runs
 from foldwise.listeners.tracking.spool import About, Spool, address_of, find_spools
-from foldwise.listeners.tracking.store import Known, Store, cause
+from foldwise.listeners.tracking.store import Store, StoredRun, cause
 from foldwise.listeners.tracking.writers import Writers
 from foldwise.reduce.archive import HEAD
 
@@ -150,7 +150,7 @@ class _Replay:
         self._differs, self._n_written, self._n_left = False, 0, 0
         return self._do(lambda: self._runs.start_anew(self._spool.about.started))
 
-    def _replay(self, job: Known) -> None:
+    def _replay(self, job: StoredRun) -> None:
         for entry in self._spool.entries():
             if self._differs:
                 break
@@ -180,14 +180,14 @@ class _Replay:
     def _is_trial(self, entry: Entry) -> bool:
         return "/" in entry.key.removeprefix(f"{self._spool.about.started.key}/")
 
-    def _artifacts(self, job: Known) -> set[str]:
+    def _artifacts(self, job: StoredRun) -> set[str]:
         """Name the files of an equal job that was complete: they stay as they are."""
         there: set[str] = set()
         if self._runs.was_complete:
             self._do(lambda: there.update(whole(self._store.artifact_names(job))))
         return there
 
-    def _add_file(self, job: Known, file: Path) -> None:
+    def _add_file(self, job: StoredRun, file: Path) -> None:
         """Keep a file with the job's run; report and archive learn where they are."""
         if file.name not in {"report.json", HEAD}:
             self._store.add_artifact(job, file)
@@ -202,7 +202,7 @@ class _Replay:
             told.write_text(json.dumps(content), encoding="utf-8")
             self._store.add_artifact(job, told)
 
-    def _add_model(self, job: Known, model: Path) -> None:
+    def _add_model(self, job: StoredRun, model: Path) -> None:
         if job.fresh or not self._store.has_model(job):
             self._store.add_model(job, model, self._spool.about.model_tags)
 

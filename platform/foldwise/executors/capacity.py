@@ -17,7 +17,7 @@ _ALIKE = 1e-3
 
 
 @dataclass(frozen=True)
-class Room:
+class Capacity:
     """The nodes, as one fit after the other sees them.
 
     Parameters
@@ -29,7 +29,7 @@ class Room:
 
     Examples
     --------
-    >>> Room(Resources(cpu=2), ({}, {"CPU": 4.0}, {"CPU": 5.0})).n_fits
+    >>> Capacity(Resources(cpu=2), ({}, {"CPU": 4.0}, {"CPU": 5.0})).n_fits
     4
     """
 
@@ -37,7 +37,7 @@ class Room:
     totals: tuple[Amounts, ...] = ()
 
     @classmethod
-    def of(cls, resources: Resources, nodes: Iterable[Mapping[str, Any]]) -> Room:
+    def of(cls, resources: Resources, nodes: Iterable[Mapping[str, Any]]) -> Capacity:
         """Make it of the nodes as ``ray.nodes()`` gives them, of which some may have left."""
         return cls(resources, tuple(node["Resources"] for node in nodes if node["Alive"]))
 
@@ -81,7 +81,7 @@ class Room:
         )
 
     def has_free(self, free: Amounts) -> bool:
-        """Tell whether a fit may find room in what all nodes together have left."""
+        """Tell whether what all nodes together have left is enough for a fit."""
         return all(free.get(name, 0) >= amount for name, amount in self.resources.amounts().items())
 
     def taken(self, free: Amounts) -> str:

@@ -24,9 +24,9 @@ from foldwise.inputs.imports import add_import_paths
 from foldwise.loop.pilot import fly
 from foldwise.testing import check_scheduled_executor, scheduled_plan
 from foldwise.trial import TrialState, count_epochs
-from foldwise.worker.fit import Workshop
+from foldwise.worker.fit import FitContext
 
-HELPERS = Path(__file__).parents[1] / "helpers"
+HELPERS = Path(__file__).parents[2] / "helpers"
 
 
 @pytest.fixture(autouse=True)
@@ -135,7 +135,7 @@ def test_population_based_training_goes_on_from_the_better_ones_and_says_how():
     for end in ends:
         assert len({segment.params["mlpclassifier__activation"] for segment in end.lineage}) == 1
         fits = [plan.fit({}, fold.train, lineage=end.lineage) for fold in plan.studies[0].folds]
-        for fold, result, plain in zip(plan.studies[0].folds, end.results, Workshop.of(plan).run(fits), strict=True):
+        for fold, result, plain in zip(plan.studies[0].folds, end.results, FitContext.of(plan).run(fits), strict=True):
             assert result.scores == {fold.held_out: plain.scores[fold.held_out]}
 
 

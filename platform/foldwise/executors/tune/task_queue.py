@@ -1,4 +1,4 @@
-"""Where a run leaves tasks and fetches what came of them, and Tune's thread takes the one and hands in the other."""
+"""The queue between a run's thread and Tune's: tasks go one way, outcomes the other."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from foldwise.executors.tune.tasks import FitTask, Task, TrialTask
 from foldwise.trial import FitResult, TrialEnd
 
 
-class Closed(Exception):  # noqa: N818  (it is no error)
-    """There is nothing more to do."""
+class QueueClosed(Exception):  # noqa: N818  (it is no error)
+    """The queue is closed: no task comes any more."""
 
 
-class Desk:
+class TaskQueue:
     """Tasks on their way from one thread to another, and results on their way back.
 
-    Plain fits come first: they judge a study, and nothing waits behind them for long.
+    Plain fits come first: they score a study, and take little time.
     """
 
     def __init__(self) -> None:
@@ -34,8 +34,8 @@ class Desk:
 
     # --- the run's side ---
 
-    def leave(self, tasks: Iterable[Task]) -> None:
-        """Leave tasks to be done, in their order."""
+    def submit(self, tasks: Iterable[Task]) -> None:
+        """Add tasks, in their order."""
         with self._changed:
             for task in tasks:
                 if isinstance(task, FitTask):
@@ -46,23 +46,23 @@ class Desk:
                     self._out.add(task.key)
             self._changed.notify_all()
 
-    def withdraw(self, keys: Collection[str]) -> None:
-        """Forget plain fits; nothing more is heard of them."""
+    def cancel(self, keys: Collection[str]) -> None:
+        """Forget plain fits. No result of them is returned any more."""
         with self._changed:
             self._fits = deque(task for task in self._fits if task.fit.key not in keys)
             self._results = [result for result in self._results if result.key not in keys]
             self._out -= set(keys)
 
-    def fetch_results(self, timeout: float | None) -> list[FitResult]:
-        """Wait until plain fits are done, and return all that are."""
+    def take_results(self, timeout: float | None) -> list[FitResult]:
+        """Wait until some plain fits are done, and return all that are."""
         with self._changed:
             self._changed.wait_for(lambda: self._results or self._failure or not self._out, timeout)
             self._raise_failure()
             done, self._results = self._results, []
             return done
 
-    def fetch_ends(self, timeout: float | None) -> list[TrialEnd]:
-        """Wait until trials have ended, and return all that have."""
+    def take_ends(self, timeout: float | None) -> list[TrialEnd]:
+        """Wait until some trials have ended, and return all that have."""
         with self._changed:
             self._changed.wait_for(lambda: self._ends or self._failure or not self._out, timeout)
             self._raise_failure()
@@ -70,42 +70,42 @@ class Desk:
             return ended
 
     def close(self) -> None:
-        """Say that nothing more comes, and that nothing more is wanted."""
+        """Close the queue: no task is added, and no outcome is taken any more."""
         with self._changed:
             self._is_closed = True
             self._changed.notify_all()
 
     @property
     def is_idle(self) -> bool:
-        """Whether all that was left has come back."""
+        """Whether all tasks have an outcome."""
         return not self._out
 
     # --- Tune's side ---
 
     @property
     def is_closed(self) -> bool:
-        """Whether Tune is to end."""
+        """Whether the queue is closed, so that Tune is to end."""
         return self._is_closed
 
-    def take(self) -> Task | None:
-        """Take the next task; None if there is none now. Where nothing is under way either, wait for one.
+    def next_task(self) -> Task | None:
+        """Return the next task; None if there is none now. Where no task is under way, wait for one.
 
         Raises
         ------
-        Closed
+        QueueClosed
             If none will come.
         """
         with self._changed:
             if not self._n_taken:
                 self._changed.wait_for(lambda: self._fits or self._trials or self._is_closed)
             if self._is_closed:
-                raise Closed
+                raise QueueClosed
             task = self._fits.popleft() if self._fits else self._trials.popleft() if self._trials else None
             self._n_taken += task is not None
             return task
 
-    def hand_in(self, key: str, outcome: FitResult | TrialEnd) -> None:
-        """Hand in what came of a task; what was withdrawn meanwhile is dropped."""
+    def complete(self, key: str, outcome: FitResult | TrialEnd) -> None:
+        """Add the outcome of a task; that of a fit that was cancelled is dropped."""
         with self._changed:
             self._n_taken -= 1
             if key not in self._out:
@@ -118,7 +118,7 @@ class Desk:
             self._changed.notify_all()
 
     def fail(self, reason: str) -> None:
-        """Say why there is no use in going on."""
+        """Note why the run cannot go on; whoever waits for outcomes raises it."""
         with self._changed:
             self._failure = reason
             self._changed.notify_all()

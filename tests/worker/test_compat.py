@@ -1,4 +1,4 @@
-"""MLflow's autologging of the caller's does not see our fits, and is as the caller set it afterwards."""
+"""A canary per thing that the workers rely on of private parts; MLflow's autologging does not see fits."""
 
 import threading
 
@@ -8,10 +8,11 @@ import pytest
 from mlflow import MlflowClient
 from sklearn.datasets import load_iris
 from sklearn.ensemble import BaggingClassifier
+from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 import foldwise as fw
-from foldwise.worker.autologging import _FLAG, no_autologging
+from foldwise.worker.compat import _FLAG, no_autologging, resamples
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy"),
@@ -84,3 +85,23 @@ def test_mlflow_looks_at_the_flag_that_is_set():
     assert getattr(autologging_utils, _FLAG) is False
     with autologging_utils.disable_autologging():
         assert getattr(autologging_utils, _FLAG) is True
+
+
+def test_a_pipeline_of_imbalanced_learns_has_its_memory_cache_the_function_that_is_looked_for():
+    imblearn = pytest.importorskip("imblearn.pipeline")
+    under_sampling = pytest.importorskip("imblearn.under_sampling")
+    cached = []
+
+    class Memory:
+        location = None
+
+        def cache(self, function):
+            cached.append(function)
+            return function
+
+    X, y = load_iris(return_X_y=True)
+    steps = [("sample", under_sampling.RandomUnderSampler()), ("scale", StandardScaler()), ("tree", DecisionTreeClassifier())]
+    imblearn.Pipeline(steps, memory=Memory()).fit(X, y)
+    assert {function.__name__: resamples(function) for function in cached} == {
+        "_fit_resample_one": True, "_fit_transform_one": False,
+    }  # fmt: skip
