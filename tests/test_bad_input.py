@@ -53,7 +53,7 @@ def nothing_starts(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(RaySession, "ensure", refuse("Ray"))
     monkeypatch.setattr("foldwise.listeners.tracking.MlflowTracker", refuse("tracking"))
-    monkeypatch.setattr("foldwise.executors.ray_session.has_accelerator", lambda: False)
+    monkeypatch.setattr("foldwise.executors.local_resources.has_accelerator", lambda: False)
 
 
 def here():

@@ -34,6 +34,49 @@ def test_the_readmes_job_is_the_shipped_one():
     assert written == {key: shipped[key] for key in written}
 
 
+EXTENDING = (ROOT / "docs" / "extending.md").read_text()
+
+
+@pytest.fixture
+def examples(tmp_path):
+    """The files that docs/extending.md shows, and how to run a script beside them."""
+    for name, code in re.findall(r"```python file=(\w+\.py)\n(.*?)```", EXTENDING, re.DOTALL):
+        (tmp_path / name).write_text(code)
+
+    def run(script):
+        (tmp_path / "script.py").write_text(script)
+        command = [sys.executable, "script.py"]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
+
+    return run
+
+
+@pytest.mark.parametrize(
+    "script", re.findall(r"```python run\n(.*?)```", EXTENDING, re.DOTALL), ids=["search", "executor", "listener"]
+)
+def test_the_examples_of_extending_pass_their_suites(examples, script):
+    done = examples(script)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_job_takes_a_search_and_an_executor_of_ones_own(examples):
+    done = examples("""
+import foldwise as fw
+
+JOB = {
+    "data": {"loader": "sklearn.datasets:load_iris"}, "estimator": "sklearn.tree:DecisionTreeClassifier",
+    "space": {"max_depth": {"int": [1, 30]}}, "seed": 0,
+    "search": {"method": {"use": "known_first:KnownFirst", "known": [{"max_depth": 3}]}, "trials": 4},
+}
+if __name__ == "__main__":
+    here = fw.Job.parse({**JOB, "executor": "serial"}).run()
+    there = fw.Job.parse({**JOB, "executor": {"use": "processes:ProcessesExecutor", "n_processes": 2}}).run()
+    assert here.to_dict()["scores"] == there.to_dict()["scores"]
+    assert here.to_dict()["key"] == there.to_dict()["key"]
+""")
+    assert done.returncode == 0, done.stderr
+
+
 def test_every_param_of_the_networks_is_told():
     models = pytest.importorskip("foldwise.models", reason="needs foldwise[keras]", exc_type=ImportError)
     text = (ROOT / "docs" / "models.md").read_text()
@@ -57,6 +100,7 @@ def test_every_param_of_the_networks_is_told():
         "docs/safety.md",
         "docs/models.md",
         "docs/resources.md",
+        "docs/extending.md",
         "CHANGELOG.md",
     ],
 )

@@ -11,7 +11,7 @@ from sklearn.preprocessing import StandardScaler
 
 import foldwise as fw
 from foldwise.testing import ShuffledExecutor
-from foldwise.worker.fit import Workshop
+from foldwise.worker.fit import FitContext
 
 X, Y = load_iris(return_X_y=True)
 FOLDS = StratifiedKFold(3, shuffle=True, random_state=0)
@@ -103,11 +103,11 @@ def test_every_fit_meets_what_it_meets_in_a_grid_search(estimator, space, execut
 @pytest.mark.parametrize("keep_model", [True, False])
 def test_sharing_and_keeping_the_model_change_nothing_of_it(estimator, space, share, keep_model):
     plan = fw.NestedSearchCV(estimator, space, search="grid", outer_cv=FOLDS, executor="serial").plan(X, Y)
-    trials = plan.problem.search.open(plan.problem.space, plan.n_trials, 0).ask(plan.n_trials)
-    workshop = Workshop.of(plan)
-    workshop.share = share
+    trials = plan.problem.settings.search.open(plan.problem.space, plan.n_trials, 0).ask(plan.n_trials)
+    context = FitContext.of(plan)
+    context.share = share
     SEEN.clear()
-    results = workshop.run([plan.fit(trial.params, plan.whole, keep_model=keep_model) for trial in trials])
+    results = context.run([plan.fit(trial.params, plan.whole, keep_model=keep_model) for trial in trials])
     found = set(SEEN)
     assert not any(result.error for result in results)
     SEEN.clear()
@@ -120,6 +120,6 @@ def test_sharing_and_keeping_the_model_change_nothing_of_it(estimator, space, sh
 def test_a_fit_that_is_run_again_without_sharing_begins_anew(monkeypatch):
     estimator, space = CASES["a pipeline"]
     expected = histories(GridSearchCV(estimator, space, cv=FOLDS))
-    monkeypatch.setattr("foldwise.worker.sharing.bench.Bench.before_last_step", lambda *_: 1 / 0)
+    monkeypatch.setattr("foldwise.worker.sharing.shared_rows.SharedRows.before_last_step", lambda *_: 1 / 0)
     with pytest.warns(RuntimeWarning, match=r"ran without sharing, since they failed where they shared \(ZeroDivisionError"):
         assert histories(fw.NestedSearchCV(estimator, space, search="grid", outer_cv=FOLDS, executor="serial")) == expected

@@ -27,7 +27,7 @@ from benchmarks.machine import N_CORES
 from benchmarks.race import Contestant, Ratio, Result, medians, race, say
 from foldwise.events import Counts, RunEnded, RunStarted, TrialEnded
 from foldwise.listeners.tracking import MlflowTracker
-from foldwise.listeners.tracking.connect import prepare_mlflow
+from foldwise.listeners.tracking.connection import prepare_mlflow
 from foldwise.trial import FoldScores, Trial, TrialState
 
 SECONDS = 0.1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 import difflib
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +23,25 @@ class FoldwiseError(Exception):
         super().__init__(*(shown(word) if isinstance(word, str) else word for word in words))
 
 
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """An argument in an error's fix. The Python face writes it as ``inner_cv=5``, a job file as ``folds.inner: 5``.
+
+    Parameters
+    ----------
+    name : str
+        The argument.
+    value : str, optional
+        As Python writes it; empty: the argument is named, and nothing is said of its value.
+    """
+
+    name: str
+    value: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.name}={self.value}" if self.value else self.name
+
+
 class InputError(FoldwiseError, ValueError):
     """The input is wrong, and nothing was started.
 
@@ -34,19 +53,33 @@ class InputError(FoldwiseError, ValueError):
         What was expected and what was given; the fix, where it is not obvious.
     source : str, optional
         The file that the place is in.
+    fix : sequence of str and Setting, optional
+        The fix, where it names arguments: ``("use ", Setting("inner_cv", "5"))``. It stands behind the problem.
+    say : callable, optional
+        Setting -> how to write it; None: as Python does.
     """
 
-    def __init__(self, place: str, problem: str, source: str | None = None) -> None:
+    def __init__(
+        self,
+        place: str,
+        problem: str,
+        source: str | None = None,
+        fix: Sequence[str | Setting] = (),
+        say: Callable[[Setting], str] | None = None,
+    ) -> None:
         self.place, self.source = _one_line(place), None if source is None else _one_line(source)
-        self.problem = _one_line(masked(" ".join(masked(problem).split())))  # on its lines a secret may be told
+        self._problem, self._fix = problem, tuple(fix)
+        words = "".join(part if isinstance(part, str) else (say or str)(part) for part in fix)
+        whole = f"{problem}; {words}" if words else problem
+        self.problem = _one_line(masked(" ".join(masked(whole).split())))  # on its lines a secret may be told
         super().__init__(": ".join(part for part in (source, self.place, self.problem) if part))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.place, self.problem, self.source)
 
-    def moved(self, place: str, source: str | None = None) -> InputError:
-        """Return the same error, said of another place."""
-        return type(self)(place, self.problem, source or self.source)
+    def moved(self, place: str, source: str | None = None, say: Callable[[Setting], str] | None = None) -> InputError:
+        """Return the same error, said of another place; ``say`` writes the arguments that its fix names."""
+        return type(self)(place, self._problem, source or self.source, self._fix, say)
 
 
 class InputTypeError(InputError, TypeError):

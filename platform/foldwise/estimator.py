@@ -20,22 +20,27 @@ from foldwise.data import Dataset
 from foldwise.errors import NON_FINITE, InputTypeError
 from foldwise.executors import make_executor
 from foldwise.inputs.checks import is_integer
-from foldwise.job.launch import DEFAULT_EXPERIMENT, n_at_once, run_plan
+from foldwise.job.launch import DEFAULT_EXPERIMENT, run_plan
 from foldwise.ledger import make_ledger
 from foldwise.listeners.progress import ProgressLines
 from foldwise.loop.run import Interrupted, Run, native_studies
 from foldwise.loop.unfinished import Unfinished
-from foldwise.plan.plan import FINAL, Plan
+from foldwise.plan.plan import Plan
 from foldwise.plan.problem import make_problem
 from foldwise.plan.routing import router_of
 from foldwise.plan.schedule import Schedule
 from foldwise.plan.scoring import make_scoring, scorers_by_name
+from foldwise.plan.settings import Settings
+from foldwise.plan.study import FINAL
 from foldwise.reduce.reduce import cv_results
 from foldwise.report import Report
 from foldwise.report.frames import outer_frame, trials_frame
 from foldwise.safety.masking import shown
-from foldwise.search import make_search
 
+_SETTINGS = (
+    "search", "n_trials", "batch", "outer_cv", "inner_cv", "scoring", "refit", "return_train_score", "error_score", "n_jobs",
+    "schedule", "resources", "limits",
+)  # fmt: skip
 _OF_THE_FINAL_STUDY = (
     "best_estimator_", "best_score_", "refit_time_", "feature_names_in_", "best_params_", "best_index_", "cv_results_",
 )  # fmt: skip
@@ -214,30 +219,15 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
         InputError
             If an argument is wrong.
         """
-        return self._planned(X, y, groups, fit_params, self.random_state)
+        return self._plan(X, y, groups, fit_params, self._settings(self.random_state))
 
-    def _planned(self, X: Any, y: Any, groups: Any, fit_params: Mapping[str, Any], random_state: Any) -> Plan:
+    def _plan(self, X: Any, y: Any, groups: Any, fit_params: Mapping[str, Any], settings: Settings) -> Plan:
         given = {name: value for name, value in fit_params.items() if value is not None}
-        problem = make_problem(
-            Dataset(X, y, groups, given),
-            self.estimator,
-            self.space,
-            search=make_search(self.search),
-            n_trials=self.n_trials,
-            batch=self.batch,
-            outer_cv=self.outer_cv,
-            inner_cv=self.inner_cv,
-            scoring=self.scoring,
-            refit=self.refit,
-            return_train_score=self.return_train_score,
-            error_score=self.error_score,
-            schedule=self.schedule,
-            resources=self.resources,
-            limits=self.limits,
-            random_state=random_state,
-            name=self.experiment or DEFAULT_EXPERIMENT,
-        )
-        return Plan.of(problem)
+        return Plan.of(make_problem(Dataset(X, y, groups, given), self.estimator, self.space, settings))
+
+    def _settings(self, random_state: Any) -> Settings:
+        asked = {name: getattr(self, name) for name in _SETTINGS}
+        return Settings.of({**asked, "random_state": random_state, "name": self.experiment or DEFAULT_EXPERIMENT})
 
     def fit(self, X: Any, y: Any = None, *, groups: Any = None, **fit_params: Any) -> NestedSearchCV:
         """Run the nested search.
@@ -271,24 +261,23 @@ class NestedSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
         """
         if not is_integer(self.verbose) or self.verbose < 0:
             raise InputTypeError("verbose", f"expected an integer >= 0, got {self.verbose!r}")
-        n_jobs = n_at_once(self.n_jobs)
         if self.tracking is not None or self.experiment is not None:
             from foldwise.listeners.tracking import check_tracking  # lazily: only tracked searches need it
 
             check_tracking(self.tracking, self.experiment)
-        executor = make_executor(self.executor, scheduled=self.schedule is not None)
-        ledger = make_ledger(self.ledger)
         unfinished: Unfinished = self.__dict__.get("_unfinished", Unfinished())  # stays if this call is wrong or interrupted
-        plan = self._planned(X, y, groups, fit_params, unfinished.random_state_for(self.random_state))
+        settings = self._settings(unfinished.random_state_for(self.random_state))
+        executor = make_executor(self.executor, settings)
+        ledger = make_ledger(self.ledger)
+        plan = self._plan(X, y, groups, fit_params, settings)
         in_memory = unfinished.open(plan, self.random_state)
         self._unfinished = unfinished
         ledger = in_memory if self.ledger is None else ledger
         listeners = [ProgressLines(verbose=int(self.verbose))] if self.verbose else []
         try:
             run, report, run_id = run_plan(
-                plan, executor, n_jobs=n_jobs, listeners=listeners, tracking=self.tracking, experiment=self.experiment,
-                ledger=ledger,
-            )  # fmt: skip
+                plan, executor, listeners=listeners, tracking=self.tracking, experiment=self.experiment, ledger=ledger
+            )
         except Interrupted as interrupted:
             self._keep(interrupted.run, Report(interrupted.archive), None)
             raise

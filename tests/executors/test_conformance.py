@@ -6,6 +6,7 @@ import foldwise as fw
 from foldwise.errors import InputError, ResourcesError
 from foldwise.executors import make_executor
 from foldwise.plan.resources import Resources
+from foldwise.plan.settings import Settings
 from foldwise.testing import ShuffledExecutor, check_executor
 
 EXECUTORS = {
@@ -23,7 +24,7 @@ def test_an_executor_conforms(make, isolates):
 @pytest.mark.parametrize("wrong", ["rey", 5, None, fw.SerialExecutor])
 def test_a_wrong_executor_is_named(wrong):
     with pytest.raises(InputError, match=r"executor: expected .*got"):
-        make_executor(wrong)
+        make_executor(wrong, Settings.of({}))
 
 
 def test_the_serial_executor_refuses_gpus():

@@ -16,8 +16,8 @@ from sklearn.datasets import load_iris
 
 import foldwise as fw
 from foldwise.errors import ClusterError
-from foldwise.executors.ray import open_workshop
 from foldwise.executors.ray_session import SESSION
+from foldwise.executors.ray_tasks import open_context
 from foldwise.inputs.imports import ImportPaths, import_paths, take_import_paths
 from foldwise.plan.environment import changed, working_folder, working_in
 
@@ -218,7 +218,7 @@ def test_a_module_that_a_worker_lacks_is_named_with_the_way_out():
     ray, plan = SESSION.ensure(None), fw.NestedSearchCV(Says(), {"n": [1]}, outer_cv=3).plan(X, Y)
     boxed = [ray.put((plan.world, 1)), ray.put(NeedsWhatIsNotThere())]
     with pytest.raises(ClusterError, match=r"expected the module no_such_module on node .+; send the folder .*code: in a job"):
-        open_workshop(boxed, ImportPaths())
+        open_context(boxed, ImportPaths())
 
 
 # --- parts ------------------------------------------------------------------------------------------------------------
@@ -228,7 +228,7 @@ def test_what_is_rays_own_and_what_is_of_other_machines_is_not_told(monkeypatch)
     world = fw.NestedSearchCV(Says(), {"n": [1]}, outer_cv=3).plan(X, Y).world
     for name in ("RAY_SOMETHING", "CUDA_VISIBLE_DEVICES", "FOLDWISE_GPU_FRACTION", "FOLDWISE_TEST_NUMBER"):
         monkeypatch.setenv(name, "1")
-    told = SESSION.told(world)
+    told = SESSION.world_for_workers(world)
     assert told.environment["FOLDWISE_TEST_NUMBER"] == "1"
     assert not {"RAY_SOMETHING", "CUDA_VISIBLE_DEVICES", "FOLDWISE_GPU_FRACTION"} & set(told.environment)
     assert told.folder == str(Path.cwd())
@@ -236,9 +236,9 @@ def test_what_is_rays_own_and_what_is_of_other_machines_is_not_told(monkeypatch)
     assert "FOLDWISE_TEST_NUMBER" not in repr(told)
     nodes = [{"Alive": True, "NodeManagerHostname": "elsewhere"}]
     monkeypatch.setattr(sys.modules["ray"], "nodes", lambda: nodes)
-    assert SESSION.told(world) == world
+    assert SESSION.world_for_workers(world) == world
     nodes[0]["Alive"] = False
-    assert SESSION.told(world) != world
+    assert SESSION.world_for_workers(world) != world
 
 
 def test_a_variable_that_a_fit_changes_itself_stays_as_it_left_it(monkeypatch):

@@ -11,7 +11,7 @@ from sklearn.pipeline import make_pipeline
 import foldwise as fw
 from foldwise.inputs.imports import add_import_paths
 from foldwise.testing import small_plan
-from foldwise.worker.fit import Workshop
+from foldwise.worker.fit import FitContext
 from foldwise.worker.guard import FitGuard
 
 HELPERS = Path(__file__).parents[1] / "helpers"
@@ -27,7 +27,7 @@ def test_which_fit_comes_first_does_not_matter(tmp_path, monkeypatch, schedule):
     from slow_imports import ImportsLate  # which is found now
 
     monkeypatch.setattr("foldwise.executors.ray._LATE", 3.0)
-    monkeypatch.setattr("foldwise.executors.tune.watch._SPARE", 3.0)
+    monkeypatch.setattr("foldwise.executors.tune.task_monitor._SPARE", 3.0)
     search = fw.NestedSearchCV(
         ImportsLate(), {"alpha": [1e-4, 1e-3]}, search="grid", outer_cv=3, random_state=0, limits={"fit_seconds": 2.0},
         schedule=schedule,
@@ -52,8 +52,8 @@ class Prepared(SGDClassifier):
 def test_an_estimator_is_prepared_before_it_is_timed_where_fits_have_a_limit(seconds):
     Prepared.said.clear()
     plan = small_plan(make_pipeline(Prepared()), {"prepared": [Prepared(), Prepared(alpha=1.0)]})
-    workshop = Workshop.of(plan)
-    workshop.guard = FitGuard(seconds)
-    result = workshop.run([plan.fit({"prepared": clone(Prepared())}, plan.whole)])[0]
+    context = FitContext.of(plan)
+    context.guard = FitGuard(seconds)
+    result = context.run([plan.fit({"prepared": clone(Prepared())}, plan.whole)])[0]
     assert result.error is None
     assert Prepared.said == ["fitted"] if seconds is None else ["prepared", "prepared", "fitted"]

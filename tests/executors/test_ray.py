@@ -16,8 +16,9 @@ from sklearn.model_selection import ShuffleSplit
 
 import foldwise as fw
 from foldwise.errors import ClusterError, ResourcesError
+from foldwise.executors.local_resources import check_locally
 from foldwise.executors.losses import Loss
-from foldwise.executors.ray_session import SESSION, check_locally
+from foldwise.executors.ray_session import SESSION
 from foldwise.plan.resources import Resources
 from foldwise.testing import FaultyEstimator, small_plan
 
@@ -25,7 +26,7 @@ IRIS = load_iris(return_X_y=True)
 
 
 def test_what_this_machine_cannot_have_is_refused_before_ray_starts(monkeypatch):
-    monkeypatch.setattr("foldwise.executors.ray_session.has_accelerator", lambda: False)
+    monkeypatch.setattr("foldwise.executors.local_resources.has_accelerator", lambda: False)
     with pytest.raises(ResourcesError, match=r"resources\.gpu: expected 0 on a machine without a GPU, got 0\.5"):
         check_locally(Resources(gpu=0.5))
     with pytest.raises(ResourcesError, match=r"resources\.cpu: expected at most the \d+ cores"):
@@ -140,7 +141,7 @@ def open_with(plan, executor=None):
 
 
 def fits_of(plan):
-    (asked, *_) = [plan.problem.search.open(plan.problem.space, plan.n_trials, 0).ask(plan.n_trials)]
+    (asked, *_) = [plan.problem.settings.search.open(plan.problem.space, plan.n_trials, 0).ask(plan.n_trials)]
     return [plan.fit(trial.params, plan.studies[0].folds[0].train) for trial in asked]
 
 
@@ -156,10 +157,10 @@ def test_data_that_is_lost_is_put_again():
     executor = open_with(small_plan(FaultyEstimator(), {"bias": [0.0, 0.1]}))
     try:
         executor.submit(fits_of(small_plan(FaultyEstimator(), {"bias": [0.0, 0.1]})))
-        (handle,) = executor._flights
-        before = executor._boxed
+        (handle,) = executor._in_flight
+        before = executor._references
         assert executor._lose(handle, ray.exceptions.OwnerDiedError("00" * 28, b"", "")) == []
-        assert executor._boxed != before
+        assert executor._references != before
         results = all_results(executor, 2)
     finally:
         executor.close()
@@ -200,7 +201,7 @@ def test_fits_that_are_tried_again_keep_to_n_jobs(tmp_path):
         most, results = 0, []
         while len(results) < 8:
             results += executor.results(timeout=1)
-            most = max(most, len(executor._flights))
+            most = max(most, len(executor._in_flight))
     finally:
         executor.close()
     assert most == 1

@@ -172,7 +172,7 @@ def test_folds_scoring_and_sampler_are_built(tmp_path):
     assert len(problem.folds.outer) == 4
     assert [len(inner) for inner in problem.folds.inner] == [3] * 4
     assert problem.scoring.metrics == ("auc", "own")
-    assert problem.search.sampler == "random"
+    assert problem.settings.search.sampler == "random"
 
 
 def test_groups_of_a_file_hold(tmp_path):
@@ -185,7 +185,9 @@ def test_groups_of_a_file_hold(tmp_path):
     problem = fw.Job.load(written(tmp_path, data)).open()
     assert problem.dataset.shape == (80, 2)
     groups = problem.dataset.groups
-    assert all(not set(groups[f.train]) & set(groups[f.held_out]) for inner in problem.folds.inner for f in inner)
+    assert all(
+        not set(groups[f.train.numbers()]) & set(groups[f.held_out.numbers()]) for inner in problem.folds.inner for f in inner
+    )
     assert isinstance(GroupKFold(5), GroupKFold)
 
 
@@ -237,7 +239,7 @@ def test_what_is_wrong_is_said_in_one_line(tmp_path, data, words):
 
 
 def test_a_gpu_on_a_machine_without_one_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("foldwise.executors.ray_session.has_accelerator", lambda: False)
+    monkeypatch.setattr("foldwise.executors.local_resources.has_accelerator", lambda: False)
     assert "resources.gpu: expected 0 on a machine without a GPU, got 1" in open_error(
         written(tmp_path, {"resources": {"gpu": 1}})
     )
@@ -310,6 +312,6 @@ def test_every_shipped_space_fits_an_estimator():
                 {**MINIMAL, "space": name, "estimator": steps, "search": {"method": method, "trials": 3}, "seed": 0}
             )
             plan = job.plan()
-            asker = plan.problem.search.open(plan.problem.space, 3, 0)
+            asker = plan.problem.settings.search.open(plan.problem.space, 3, 0)
             for trial in asker.ask(3):
                 plan.problem.estimator.set_params(**trial.params)

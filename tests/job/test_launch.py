@@ -1,28 +1,8 @@
-"""Starting a run: how many at once, under which MLflow run."""
+"""Starting a run: under which MLflow run."""
 
-import pytest
-
-from foldwise.errors import InputError
 from foldwise.executors import SerialExecutor
-from foldwise.job.launch import n_at_once, run_plan
+from foldwise.job.launch import run_plan
 from foldwise.testing import small_plan
-
-
-@pytest.mark.parametrize(("given", "meant"), [(None, None), (-1, None), (1, 1), (3, 3)])
-def test_n_jobs_as_scikit_learns_users_mean_it(given, meant):
-    assert n_at_once(given) == meant
-
-
-def test_negative_n_jobs_leave_cores_free(monkeypatch):
-    monkeypatch.setattr("foldwise.job.launch.os.cpu_count", lambda: 8)
-    assert n_at_once(-2) == 7
-    assert n_at_once(-20) == 1
-
-
-@pytest.mark.parametrize("wrong", [0, 1.5, "two", True])
-def test_a_wrong_n_jobs_is_named(wrong):
-    with pytest.raises(InputError, match="n_jobs: expected an integer"):
-        n_at_once(wrong)
 
 
 def test_a_run_nests_under_the_run_that_is_active_in_the_caller(tmp_path):

@@ -1,48 +1,53 @@
-"""Errors in the words of a job: what foldwise says is reworded, what it echoes is not."""
+"""Errors in the words of a job: the arguments that a fix names are said as the file has them, what a message echoes is not touched."""
+
+import pickle
 
 import pytest
 
-from foldwise.errors import InputError
+from foldwise.errors import InputError, Setting
 from foldwise.job.job import Job
-from foldwise.job.words import in_the_words_of_a_job
+from foldwise.job.words import in_job_words
 
-ECHOED = [
-    "got Pipeline(steps=[('a', SVC(random_state=0))], random_state=3, drop='first')",
-    "got {'random_state': 0, 'n_trials': 3}",
-    "got 'random_state'; did you mean random_state? Known: n_trials, outer_cv, random_state",
-    "got make(f(x), random_state=0",  # cut
-    "it's named 'inner_cv, outer_cv'",
-]
-
-
-@pytest.mark.parametrize("text", ECHOED)
-def test_what_is_echoed_stays(text):
-    assert in_the_words_of_a_job(text) == text
+IRIS = {
+    "data": {"loader": "sklearn.datasets:load_iris"}, "estimator": "sklearn.tree:DecisionTreeClassifier",
+    "space": {"max_depth": [1, 2]}, "search": {"method": "grid"}, "executor": "serial",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("said", "reworded"),
+    ("keys", "said"),
     [
-        ("use outer_cv=5 with random_state=0", "use folds.outer: 5 with seed: 0"),
-        ("expected an integer for n_trials, got 0", "expected an integer for search.trials, got 0"),
-        (
-            "use search='random' or inner_cv=5; not f(outer_cv=3)",
-            "use search.method: random or folds.inner: 5; not f(outer_cv=3)",
-        ),
-        ("got SVC(C=(1)), so inner_cv=3", "got SVC(C=(1)), so folds.inner: 3"),
+        ({"folds": {"outer": 2}}, "folds.inner: expected at least 3 outer folds to share them, got 2; use folds.outer: 3 or more, or use "
+                                  "folds.inner: 5 or a splitter for the inner loop"),
+        ({"search": {"method": "grid", "trials": 1}}, "search.trials: expected at least 2 for a grid of 2 points, got 1; a grid is never cut; "
+                                                      "leave search.trials out, or use search.method: random"),
+        ({"resources": {"gpu": 1}}, "resources: expected cpu and memory only with the serial executor, got {'GPU': 1}; use executor: ray"),
     ],
-)
-def test_advice_is_reworded(said, reworded):
-    assert in_the_words_of_a_job(said) == reworded
+)  # fmt: skip
+def test_a_fix_names_the_keys_of_the_job(keys, said):
+    with pytest.raises(InputError) as caught:
+        Job.parse({**IRIS, **keys}).plan()
+    assert str(caught.value) == f"job: {said}"
+
+
+def test_python_says_the_same_with_its_arguments():
+    error = InputError(
+        "inner_cv", "expected folds, got 1", fix=("use ", Setting("outer_cv", "3"), ", or raise ", Setting("n_trials"))
+    )
+    assert str(error) == "inner_cv: expected folds, got 1; use outer_cv=3, or raise n_trials"
+    moved = error.moved("folds.inner", "x.yaml", in_job_words)
+    assert str(moved) == "x.yaml: folds.inner: expected folds, got 1; use folds.outer: 3, or raise search.trials"
+    assert str(pickle.loads(pickle.dumps(moved))) == str(moved)
+
+
+def test_what_a_message_echoes_stays_as_it_is():
+    error = InputError(
+        "space.C", "expected a param, got SVC(random_state=0); did you mean random_state? Known: random_state, tol"
+    )
+    assert error.moved("space.C", "x.yaml", in_job_words).problem == error.problem
 
 
 def test_an_estimators_params_are_listed_by_their_names():
-    job = Job.parse(
-        {
-            "data": {"loader": "sklearn.datasets:load_iris"}, "estimator": "sklearn.tree:DecisionTreeClassifier",
-            "space": {"depth": [1]}, "search": {"method": "grid"},
-        }
-    )  # fmt: skip
     with pytest.raises(InputError, match="random_state") as caught:
-        job.check()
+        Job.parse({**IRIS, "space": {"depth": [1]}}).check()
     assert ", seed," not in str(caught.value)

@@ -29,7 +29,7 @@ from sklearn.tree import DecisionTreeClassifier
 import foldwise as fw
 from foldwise.keys import versions
 from foldwise.ledger.base import scorer_of
-from foldwise.worker.fit import Workshop
+from foldwise.worker.fit import FitContext
 
 X, Y = load_iris(return_X_y=True)
 X, Y = X[::5].copy(), Y[::5].copy()
@@ -1435,12 +1435,12 @@ def run_in_one_chunk(choices, *, share=True):
     """Run fits on the same train rows in one chunk; returns their scores, and how many outputs were made and found."""
     estimator = Pipeline([("step", "passthrough"), ("model", KNeighborsClassifier())])
     plan = plan_of(estimator, space={"step": list(choices), "model__n_neighbors": [1, 3]})
-    workshop = Workshop.of(plan)
-    workshop.share = share
+    context = FitContext.of(plan)
+    context.share = share
     params = [{"step": step, "model__n_neighbors": n} for step in choices for n in (1, 3)]
-    results = workshop.run([plan.fit(one, plan.studies[-1].folds[0].train) for one in params])
+    results = context.run([plan.fit(one, plan.studies[-1].folds[0].train) for one in params])
     assert [result.error for result in results] == [None] * 4
-    memory = workshop._benches._memory
+    memory = context._cache._memory
     return [result.scores for result in results], memory.n_made, memory.n_found
 
 

@@ -18,7 +18,7 @@ from foldwise.loop.run import Run
 from foldwise.report import Report
 from foldwise.testing import FaultyEstimator, small_plan
 from foldwise.trial import FitResult
-from foldwise.worker.fit import Workshop, failure_of
+from foldwise.worker.fit import FitContext, failure_of
 
 PLAN = small_plan()
 FIT = PLAN.fit({"max_depth": 1}, PLAN.studies[0].folds[0].train)
@@ -53,17 +53,17 @@ def test_what_foldwise_raises_itself_is_no_answer(monkeypatch):
     def broken(self, params, seed):
         raise KeyError("a slip of our own")
 
-    broken.__code__ = broken.__code__.replace(co_filename=Workshop.run.__code__.co_filename)
-    monkeypatch.setattr(Workshop, "model_for", broken)
-    workshop = Workshop.of(PLAN)
-    (result,) = workshop.run([FIT])
+    broken.__code__ = broken.__code__.replace(co_filename=FitContext.run.__code__.co_filename)
+    monkeypatch.setattr(FitContext, "model_for", broken)
+    context = FitContext.of(PLAN)
+    (result,) = context.run([FIT])
     assert result.error.kind == "KeyError"
     assert not result.error.is_answer
 
 
 def test_what_an_estimator_raises_is_an_answer_even_where_foldwise_ships_it():
     plan = small_plan(FaultyEstimator(), {"fault": ["raise"]})
-    (result,) = Workshop.of(plan).run([plan.fit({"fault": "raise"}, plan.studies[0].folds[0].train)])
+    (result,) = FitContext.of(plan).run([plan.fit({"fault": "raise"}, plan.studies[0].folds[0].train)])
     assert result.error.is_answer
 
 

@@ -121,7 +121,7 @@ seed: 0
 def test_a_jobs_file_may_be_written_otherwise():
     def keys(text):
         plan = Job.parse(yaml.safe_load(text)).plan()
-        trials = plan.problem.search.open(plan.problem.space, plan.n_trials, 0).ask(plan.n_trials)
+        trials = plan.problem.settings.search.open(plan.problem.space, plan.n_trials, 0).ask(plan.n_trials)
         return {plan.fit(trial.params, fold.train).key for trial in trials for study in plan.studies for fold in study.folds}
 
     otherwise = """

@@ -21,7 +21,7 @@ from foldwise.events import FitEnded, RunEnded, TrialEnded
 from foldwise.executors import SerialExecutor
 from foldwise.ledger import MemoryLedger
 from foldwise.ledger.schema import SCHEMA
-from foldwise.ledger.sql import SqlEntries, SqlLedger
+from foldwise.ledger.sql import SqlLedger, SqlLedgerView
 from foldwise.loop.run import Run
 from foldwise.report import Report
 from foldwise.testing import FaultyEstimator, ShuffledExecutor, small_plan
@@ -188,9 +188,9 @@ def test_no_study_is_told_of_what_is_not_yet_kept(tmp_path):
 
 def test_a_chunks_results_are_kept_in_one_transaction(tmp_path, monkeypatch):
     sizes = []
-    put = SqlEntries.put
+    put = SqlLedgerView.put
     monkeypatch.setattr(
-        SqlEntries, "put", lambda self, finished: put(self, noted := list(finished)) or sizes.append(len(noted))
+        SqlLedgerView, "put", lambda self, finished: put(self, noted := list(finished)) or sizes.append(len(noted))
     )
     report = run(small_plan(space={"max_depth": list(range(1, 40))}), SqlLedger(str(tmp_path / "ledger.db")))
     assert sum(sizes) == report.n_fits
@@ -201,7 +201,7 @@ def test_a_chunks_results_are_kept_in_one_transaction(tmp_path, monkeypatch):
 def test_a_write_that_fails_stops_the_run_clearly_and_resume_works(ledger, monkeypatch, after):
     plan, events = small_plan(space={"max_depth": [1, 2, 3, 4]}), []
     executor = SerialExecutor()
-    real, calls = SqlEntries.put, []
+    real, calls = SqlLedgerView.put, []
 
     def put(self, finished):
         calls.append(1)
@@ -209,13 +209,13 @@ def test_a_write_that_fails_stops_the_run_clearly_and_resume_works(ledger, monke
             raise LedgerError("ledger x could not be written: database or disk is full; the disk or a quota is full")
         real(self, finished)
 
-    monkeypatch.setattr(SqlEntries, "put", put)
+    monkeypatch.setattr(SqlLedgerView, "put", put)
     with pytest.raises(LedgerError, match="disk is full"):
         run(plan, ledger, executor, listeners=[events.append])
     assert isinstance(events[-1], RunEnded)
     assert Report(events[-1].archive).partial
     assert not [event for event in events if isinstance(event, TrialEnded)] or after
-    monkeypatch.setattr(SqlEntries, "put", real)
+    monkeypatch.setattr(SqlLedgerView, "put", real)
     again = run(plan, ledger, executor)
     assert again.n_fits_found >= after
     assert content(again) == content(run(plan))

@@ -11,7 +11,7 @@ from foldwise.events import FitEnded, RunEnded, RunStarted, RunWaits, StudyEnded
 from foldwise.executors import SerialExecutor
 from foldwise.ledger import MemoryLedger
 from foldwise.loop.run import Interrupted, Run
-from foldwise.plan.plan import FINAL
+from foldwise.plan.study import FINAL
 from foldwise.report import Report
 from foldwise.testing import FaultyEstimator, ShuffledExecutor, small_plan
 

@@ -206,7 +206,7 @@ def test_error_score_raise_ends_the_run_and_keeps_no_failure(ledger):
     with pytest.raises(FitFailedError, match="fault asked for"):
         run(plan, ledger, executor)
     entries = ledger.open(plan)
-    asked = plan.problem.search.open(plan.problem.space, 2, plan.search_seed).ask(2)
+    asked = plan.problem.settings.search.open(plan.problem.space, 2, plan.search_seed).ask(2)
     assert len(entries.find_trials([plan.trial_key("final", trial) for trial in asked])) == 1
     entries.close()
 
@@ -306,7 +306,7 @@ def test_an_end_is_confirmed_once_the_ledger_has_it():
 
     ledger, executor, again = MemoryLedger(), Recording(), Recording()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("foldwise.ledger.memory.MemoryEntries.put_trials", full)
+        patch.setattr("foldwise.ledger.memory.MemoryLedgerView.put_trials", full)
         with pytest.raises(OSError, match="no space left"):
             run(plan, ledger, executor)
     assert executor.confirmed == []
@@ -406,7 +406,7 @@ def test_a_pruned_ledger_trains_again(tmp_path):
     entries = SqlLedger(address).open(plan)
     assert entries.find_trials([key]) == {}  # a trial whose folds are not all there is none
     entries.close()
-    prune(address, job=plan.problem.name)
+    prune(address, job=plan.problem.settings.name)
     with sqlite3.connect(address) as connection:
         assert connection.execute("SELECT COUNT(*) FROM foldwise_trials").fetchone() == (0,)
     run(plan, SqlLedger(address), executor)

@@ -19,7 +19,7 @@ FAST = {"mlpnetclassifier__learning_rate": 0.05, "mlpnetclassifier__dropout": 0.
 
 
 def network():
-    net = MLPNetClassifier(units=8, schedule="cosine", random_state=0)
+    net = MLPNetClassifier(units=8, learning_rate_schedule="cosine", random_state=0)
     return make_pipeline(StandardScaler(), net).set_params(**SLOW)
 
 

@@ -22,9 +22,9 @@ from foldwise.models import (
 
 SMALL = {"random_state": 3, "epochs": 3, "learning_rate": 0.01}
 FAMILIES = {
-    "mlp": MLPNetClassifier(batch_norm=True, dropout=0.2, schedule="cosine", weight_decay=0.01, **SMALL),
-    "conv": ConvNetClassifier(filters=4, dropout=0.2, schedule="exponential", optimizer="momentum", **SMALL),
-    "recurrent": RecurrentClassifier(n_steps=8, units=8, dropout=0.2, schedule="plateau", **SMALL),
+    "mlp": MLPNetClassifier(batch_norm=True, dropout=0.2, learning_rate_schedule="cosine", weight_decay=0.01, **SMALL),
+    "conv": ConvNetClassifier(filters=4, dropout=0.2, learning_rate_schedule="exponential", optimizer="momentum", **SMALL),
+    "recurrent": RecurrentClassifier(n_steps=8, units=8, dropout=0.2, learning_rate_schedule="plateau", **SMALL),
     "own": KerasClassifier(build=perceptron, optimizer="nadam", **SMALL),
 }
 

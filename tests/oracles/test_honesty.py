@@ -12,11 +12,11 @@ from sklearn.neighbors import KNeighborsClassifier
 import foldwise as fw
 from foldwise.keys import digest
 from foldwise.loop.run import Run
-from foldwise.plan.plan import FINAL
+from foldwise.plan.study import FINAL
 from foldwise.search.base import Asker, Search
 from foldwise.search.grid import GridSearch
 from foldwise.testing import RecordingEstimator
-from foldwise.worker.fit import Workshop
+from foldwise.worker.fit import FitContext
 
 
 class Overheard:
@@ -215,10 +215,12 @@ def test_groups_hold_in_both_loops_of_a_grouped_splitter():
     )
     plan = search.plan(X, y, groups=groups)
     for outer, inner in zip(plan.problem.folds.outer, plan.problem.folds.inner, strict=True):
-        assert not set(groups[outer.train]) & set(groups[outer.held_out])
+        assert not set(groups[outer.train.numbers()]) & set(groups[outer.held_out.numbers()])
         for fold in inner:
-            assert not set(groups[fold.train]) & set(groups[fold.held_out])
-            assert not set(groups[np.concatenate([fold.train, fold.held_out])]) & set(groups[outer.held_out])
+            assert not set(groups[fold.train.numbers()]) & set(groups[fold.held_out.numbers()])
+            assert not set(groups[np.concatenate([fold.train.numbers(), fold.held_out.numbers()])]) & set(
+                groups[outer.held_out.numbers()]
+            )
 
 
 def test_workers_see_only_the_rows_of_their_fit(tmp_path):
@@ -227,7 +229,7 @@ def test_workers_see_only_the_rows_of_their_fit(tmp_path):
         RecordingEstimator(str(tmp_path)), {"shift": [0]}, search="grid", outer_cv=3, executor="serial"
     ).plan(X, y)
     fold = plan.studies[0].folds[0]
-    Workshop.of(plan).run([plan.fit({"shift": 0}, fold.train)])
+    FitContext.of(plan).run([plan.fit({"shift": 0}, fold.train)])
     (seen,) = tmp_path.glob("*.fit.npy")
     assert np.load(seen).tolist() == plan.rows[fold.train].tolist()
 

@@ -46,7 +46,7 @@ def nested(data=None, outer=5, inner="shared", *, classifier=True, seed=0, repea
 
 
 def as_lists(folds):
-    return [(fold.train.tolist(), fold.held_out.tolist()) for fold in folds]
+    return [(fold.train.numbers().tolist(), fold.held_out.numbers().tolist()) for fold in folds]
 
 
 def pairs_of(splitter, rows=None, y=LABELS, groups=None):
@@ -58,15 +58,15 @@ def pairs_of(splitter, rows=None, y=LABELS, groups=None):
 def check_honesty(folds, groups=None):
     """Assert what makes a nested score honest: nothing of an outer held-out set reaches the study that it judges."""
     for outer, inner in zip(folds.outer, folds.inner, strict=True):
-        train, held_out = set(outer.train), set(outer.held_out)
+        train, held_out = set(outer.train.numbers()), set(outer.held_out.numbers())
         assert train.isdisjoint(held_out)
         for fold in inner:
-            assert set(fold.train).isdisjoint(fold.held_out)
-            assert set(fold.train) <= train
-            assert set(fold.held_out) <= train
+            assert set(fold.train.numbers()).isdisjoint(fold.held_out.numbers())
+            assert set(fold.train.numbers()) <= train
+            assert set(fold.held_out.numbers()) <= train
     if groups is not None:
         for fold in (*folds.outer, *itertools.chain(*folds.inner)):
-            assert set(groups[fold.train]).isdisjoint(groups[fold.held_out])
+            assert set(groups[fold.train.numbers()]).isdisjoint(groups[fold.held_out.numbers()])
 
 
 # --- the splits of scikit-learn ---------------------------------------------------------------------------------------
@@ -100,7 +100,7 @@ def test_a_splitter_gives_exactly_its_splits_and_can_be_shared(splitter):
 def test_any_splitter_serves_as_the_inner_loop(splitter):
     folds = nested(outer=4, inner=splitter)
     for outer, inner in zip(folds.outer, folds.inner, strict=True):
-        assert as_lists(inner) == pairs_of(splitter, outer.train)
+        assert as_lists(inner) == pairs_of(splitter, outer.train.numbers())
     assert not folds.shared
     check_honesty(folds)
 
@@ -114,7 +114,7 @@ def test_a_number_means_what_check_cv_makes_of_it(y, classifier):
     expected = check_cv(5, y, classifier=classifier)
     assert as_lists(folds.outer) == [(a.tolist(), b.tolist()) for a, b in expected.split(X, y)]
     for outer, inner in zip(folds.outer, folds.inner, strict=True):
-        assert as_lists(inner) == pairs_of(check_cv(4, y, classifier=classifier), outer.train, y)
+        assert as_lists(inner) == pairs_of(check_cv(4, y, classifier=classifier), outer.train.numbers(), y)
 
 
 def test_a_list_of_splits_is_taken_as_it_is():
@@ -139,25 +139,25 @@ def test_shared_inner_folds_are_the_other_outer_folds():
     folds = nested(outer=4)
     for number, (outer, inner) in enumerate(zip(folds.outer, folds.inner, strict=True)):
         others = [fold for other, fold in enumerate(folds.outer) if other != number]
-        assert [fold.held_out.tolist() for fold in inner] == [fold.held_out.tolist() for fold in others]
+        assert [fold.held_out.numbers().tolist() for fold in inner] == [fold.held_out.numbers().tolist() for fold in others]
         for fold, other in zip(inner, others, strict=True):
-            left = set(range(N)) - set(outer.held_out) - set(other.held_out)
-            assert set(fold.train) == left
+            left = set(range(N)) - set(outer.held_out.numbers()) - set(other.held_out.numbers())
+            assert set(fold.train.numbers()) == left
     check_honesty(folds)
 
 
 def test_repeats_share_within_themselves():
     folds = nested(outer=RepeatedKFold(n_splits=3, n_repeats=2, random_state=0), classifier=False)
-    held_out = [set(fold.held_out) for fold in folds.outer]
+    held_out = [set(fold.held_out.numbers()) for fold in folds.outer]
     for number, inner in enumerate(folds.inner):
         repeat = range(3) if number < 3 else range(3, 6)
-        assert [set(fold.held_out) for fold in inner] == [held_out[other] for other in repeat if other != number]
+        assert [set(fold.held_out.numbers()) for fold in inner] == [held_out[other] for other in repeat if other != number]
     check_honesty(folds)
 
 
 def test_rows_that_are_never_held_out_stay_in_every_train_set():
     folds = nested(outer=PredefinedSplit(np.where(np.arange(N) < 10, -1, np.arange(N) % 3)))
-    assert all(set(range(10)) <= set(fold.train) for inner in folds.inner for fold in inner)
+    assert all(set(range(10)) <= set(fold.train.numbers()) for inner in folds.inner for fold in inner)
     check_honesty(folds)
 
 
@@ -206,7 +206,7 @@ def test_a_number_with_groups_keeps_them_together_in_both_loops(classifier, kind
     assert as_lists(folds.outer) == pairs_of(kind(4), groups=GROUPS)
     if inner == 3:
         for outer, found in zip(folds.outer, folds.inner, strict=True):
-            assert as_lists(found) == pairs_of(kind(3), outer.train, groups=GROUPS)
+            assert as_lists(found) == pairs_of(kind(3), outer.train.numbers(), groups=GROUPS)
     check_honesty(folds, GROUPS)
 
 
@@ -301,8 +301,8 @@ def test_a_predefined_inner_split_is_that_of_the_studys_rows():
     test_fold = np.arange(N) // 2 % 3 - 1
     folds = nested(outer=4, inner=PredefinedSplit(test_fold))
     for outer, inner in zip(folds.outer, folds.inner, strict=True):
-        assert [set(fold.held_out) for fold in inner] == [
-            set(outer.train) & set(np.flatnonzero(test_fold == k)) for k in (0, 1)
+        assert [set(fold.held_out.numbers()) for fold in inner] == [
+            set(outer.train.numbers()) & set(np.flatnonzero(test_fold == k)) for k in (0, 1)
         ]
     check_honesty(folds)
 
@@ -314,10 +314,10 @@ def test_a_predefined_inner_split_is_that_of_the_studys_rows():
 def test_a_number_is_repeated_shuffled_anew(groups):
     folds = nested(dataset(groups=groups), 3, repeats=3)
     assert len(folds.outer) == 9
-    repeats = [{tuple(sorted(fold.held_out)) for fold in folds.outer[i : i + 3]} for i in (0, 3, 6)]
+    repeats = [{tuple(sorted(fold.held_out.numbers())) for fold in folds.outer[i : i + 3]} for i in (0, 3, 6)]
     assert all(sorted(itertools.chain(*repeat)) == list(range(N)) for repeat in repeats)
     assert len({frozenset(repeat) for repeat in repeats}) == 3
-    assert all(np.bincount(LABELS[fold.held_out]).min() > 0 for fold in folds.outer)
+    assert all(np.bincount(LABELS[fold.held_out.numbers()]).min() > 0 for fold in folds.outer)
     check_honesty(folds, groups)
     assert as_lists(nested(dataset(groups=groups), 3, repeats=3).outer) == as_lists(folds.outer)
     assert as_lists(nested(dataset(groups=groups), 3, repeats=3, seed=1).outer) != as_lists(folds.outer)
@@ -478,11 +478,11 @@ def test_what_is_accepted_is_honest(y, outer, inner, seed):
             assume(False)
     check_honesty(folds)
     classes = set(y)
-    assert all(set(y[fold.train]) == classes for fold in (*folds.outer, *itertools.chain(*folds.inner)))
+    assert all(set(y[fold.train.numbers()]) == classes for fold in (*folds.outer, *itertools.chain(*folds.inner)))
     n_repeats = 2 if isinstance(outer, RepeatedKFold) else 1
-    assert np.bincount(np.concatenate([fold.held_out for fold in folds.outer]), minlength=len(y)).tolist() == [n_repeats] * len(
-        y
-    )
+    assert np.bincount(np.concatenate([fold.held_out.numbers() for fold in folds.outer]), minlength=len(y)).tolist() == [
+        n_repeats
+    ] * len(y)
 
 
 @settings(max_examples=60, deadline=None)

@@ -52,7 +52,7 @@ def test_a_wrong_limit_is_named_in_python_and_in_a_job(given, error, words):
 def test_limits_are_no_part_of_a_key():
     limited = small_plan(limits={"fit_seconds": 60, "seconds": 60, "wait_seconds": 60})
     free = small_plan()
-    assert limited.problem.limits.fit_seconds == 60
+    assert limited.problem.settings.limits.fit_seconds == 60
     assert limited.problem.key == free.problem.key
     assert limited.fit({}, free.whole).key == free.fit({}, free.whole).key
 

@@ -16,8 +16,10 @@ from sklearn.svm import SVC, SVR
 
 from foldwise.data import Dataset
 from foldwise.keys import digest_rows
-from foldwise.plan.plan import FINAL, Plan
+from foldwise.plan.plan import Plan
 from foldwise.plan.problem import make_problem
+from foldwise.plan.settings import Settings
+from foldwise.plan.study import FINAL
 from foldwise.plan.summary import PlanSummary
 from foldwise.search import GridSearch, RandomSearch
 from foldwise.search.optuna import OptunaSearch
@@ -31,18 +33,20 @@ HUNDRED = {"C": list(range(1, 101))}
 
 def plan(space=SIX, **changes):
     given = {"dataset": Dataset(X, Y), "estimator": SVC(), "search": GridSearch(), "random_state": 0, **changes}
-    return Plan.of(make_problem(given.pop("dataset"), given.pop("estimator"), space, **given))
+    return Plan.of(make_problem(given.pop("dataset"), given.pop("estimator"), space, Settings.of(given)))
 
 
 def listed(one, params):
     """List the keys of all fits that the searches of a plan ask for, and of the outer refits and the final model."""
     keys = {one.fit(p, fold.train).key for study in one.studies for fold in study.folds for p in params}
     keys |= {one.fit(params[0], study.judged.train).key for study in one.studies if study.judged}
-    return keys | ({one.fit(params[0], one.whole, keep_model=True).key} if one.problem.refit else set())
+    return keys | ({one.fit(params[0], one.whole, keep_model=True).key} if one.problem.settings.has_final_model else set())
 
 
 def asked(one):
-    return [t.params for t in one.problem.search.open(one.problem.space, one.n_trials, one.search_seed).ask(one.n_trials)]
+    return [
+        t.params for t in one.problem.settings.search.open(one.problem.space, one.n_trials, one.search_seed).ask(one.n_trials)
+    ]
 
 
 # --- counts -----------------------------------------------------------------------------------------------------------
@@ -81,7 +85,7 @@ def test_distinct_fits_are_counted(changes):
     n_outer = len(made.studies) - 1
     n_inner = sum(len(study.folds) for study in made.studies[:-1])
     n_final = len(made.studies[-1].folds)
-    assert made.n_fits_plain == made.n_trials * (n_inner + n_final) + n_outer + made.problem.refit
+    assert made.n_fits_plain == made.n_trials * (n_inner + n_final) + n_outer + made.problem.settings.has_final_model
 
 
 def test_inner_folds_of_a_splitters_own_share_no_fits():
@@ -328,7 +332,7 @@ def test_a_grid_of_a_million_params_is_never_materialised():
     grid = {name: list(range(100)) for name in ("C", "gamma", "coef0")}
     tracemalloc.start()
     one = plan(grid, outer_cv=3)
-    asker = one.problem.search.open(one.problem.space, one.n_trials, 0)
+    asker = one.problem.settings.search.open(one.problem.space, one.n_trials, 0)
     assert (one.n_trials, len(asker.ask(5))) == (1_000_000, 5)
     assert one.n_fits == 6_000_001
     one.explain()

@@ -17,9 +17,9 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from sklearn.svm import SVC
 
 from foldwise.data import Dataset
-from foldwise.errors import InputError, InputTypeError, SpaceError
-from foldwise.plan.problem import make_problem, make_seed, with_params
-from foldwise.plan.resources import Resources
+from foldwise.errors import InputError, SpaceError
+from foldwise.plan.problem import make_problem, with_params
+from foldwise.plan.settings import Settings
 from foldwise.search import GridSearch, RandomSearch
 from foldwise.search.optuna import OptunaSearch
 from foldwise.space.dimension import Categorical, Float
@@ -30,17 +30,17 @@ GRID = {"C": [1, 10]}
 
 def problem(**changes):
     given = {"dataset": Dataset(X, Y), "estimator": SVC(), "space": GRID, "search": GridSearch(), "random_state": 0, **changes}
-    return make_problem(given.pop("dataset"), given.pop("estimator"), given.pop("space"), **given)
+    return make_problem(given.pop("dataset"), given.pop("estimator"), given.pop("space"), Settings.of(given))
 
 
 def test_defaults_are_those_of_the_design():
     made = problem()
-    assert (made.n_trials, made.batch, made.refit, made.seed, made.name) == (2, 8, True, 0, "nested-search")
+    assert made.settings == Settings(GridSearch(), 0, error_score=made.settings.error_score)
+    assert (made.n_trials, made.settings.batch, made.settings.name) == (2, 8, "nested-search")
     assert (len(made.folds.outer), made.folds.shared) == (5, True)
-    assert math.isnan(made.error_score)
-    assert made.resources == Resources()
+    assert math.isnan(made.settings.error_score)
     assert made.scoring.metrics == ("score",)
-    assert made.return_train_score is False
+    assert made.settings.has_final_model
 
 
 @pytest.mark.parametrize("search", [RandomSearch(), OptunaSearch("random")])
@@ -49,9 +49,11 @@ def test_without_a_number_there_are_50_trials(search):
 
 
 def test_a_classifier_gets_stratified_folds_and_a_regressor_does_not():
-    assert [f.held_out.tolist() for f in problem().folds.outer] == [b.tolist() for _, b in StratifiedKFold(5).split(X, Y)]
+    assert [f.held_out.numbers().tolist() for f in problem().folds.outer] == [
+        b.tolist() for _, b in StratifiedKFold(5).split(X, Y)
+    ]
     regressor = problem(estimator=LinearRegression(), space={"fit_intercept": [True]})
-    assert [f.held_out.tolist() for f in regressor.folds.outer] == [b.tolist() for _, b in KFold(5).split(X)]
+    assert [f.held_out.numbers().tolist() for f in regressor.folds.outer] == [b.tolist() for _, b in KFold(5).split(X)]
 
 
 # --- what is refused --------------------------------------------------------------------------------------------------
@@ -216,26 +218,7 @@ def test_a_random_state_among_params_draws_alike_each_time():
     assert one.random_state.rand() == other.random_state.rand()
 
 
-# --- seeds and keys ---------------------------------------------------------------------------------------------------
-
-
-def test_a_seed_is_the_given_one():
-    assert make_seed(7) == make_seed(np.int64(7)) == 7
-    assert make_seed(2**32 - 1) == 2**32 - 1
-
-
-def test_a_seed_is_drawn_from_a_random_state():
-    assert make_seed(np.random.RandomState(3)) == make_seed(np.random.RandomState(3))
-    state = np.random.RandomState(3)
-    assert make_seed(state) != make_seed(state)
-
-
-def test_without_a_seed_a_fresh_one_is_drawn():
-    seeds = {make_seed(None) for _ in range(20)}
-    assert len(seeds) == 20
-    assert all(0 <= seed < 2**31 for seed in seeds)
-    with pytest.raises(InputTypeError, match=r"^random_state: "):
-        make_seed("now")
+# --- keys ------------------------------------------------------------------------------------------------------------
 
 
 def test_equal_problems_have_an_equal_key():

@@ -152,12 +152,12 @@ def test_executors_that_run_no_schedule_are_refused():
     with pytest.raises(InputError, match="executor: expected one that runs schedules, got SerialExecutor; use executor='ray'"):
         Run(plan, SerialExecutor())
     with pytest.raises(InputError, match="executor: expected 'ray', which runs schedules, got 'serial'"):
-        make_executor("serial", scheduled=True)
+        make_executor("serial", plan.problem.settings)
     search = fw.NestedSearchCV(SGDClassifier(), {"alpha": [1, 2]}, search="grid", schedule=ASHA, executor="serial")
     with pytest.raises(InputError, match="executor: expected 'ray'"):
         search.fit([[0.0], [1.0]] * 9, [0, 1] * 9)
     executor = SerialScheduledExecutor()
-    assert make_executor(executor, scheduled=True) is executor
+    assert make_executor(executor, plan.problem.settings) is executor
 
 
 def test_the_plan_says_what_a_schedule_makes_of_it():
@@ -274,7 +274,7 @@ def test_a_job_file_takes_a_schedule(tmp_path):
         "data": {"loader": "sklearn.datasets:load_iris"}, "estimator": "sklearn.linear_model:SGDClassifier",
         "space": {"alpha": [0.1, 1.0]}, "search": {"method": "grid"}, "schedule": {"method": "median", "max_epochs": 4}, "seed": 0,
     }  # fmt: skip
-    assert fw.Job.parse(data).open().schedule == Schedule("median", 4)
+    assert fw.Job.parse(data).open().settings.schedule == Schedule("median", 4)
     with pytest.raises(InputError, match=r"job: schedule.max_epochs: expected an integer >= 1, got 0"):
         fw.Job.parse({**data, "schedule": {"method": "median", "max_epochs": 0}}).open()
     with pytest.raises(InputError, match="job: executor: expected 'ray', which runs schedules"):

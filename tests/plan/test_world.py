@@ -21,7 +21,7 @@ from foldwise.errors import ClusterError
 from foldwise.keys import Digester
 from foldwise.plan.world import World
 from foldwise.testing import small_plan
-from foldwise.worker.fit import Workshop
+from foldwise.worker.fit import FitContext
 
 X, Y = load_iris(return_X_y=True)
 FRAME = pd.DataFrame(X, columns=list("abcd"))
@@ -170,12 +170,12 @@ def test_a_step_that_changes_as_it_transforms_is_never_shared():
     model = make_pipeline(Counts(), DecisionTreeClassifier(random_state=0))
     grid = {"decisiontreeclassifier__max_depth": [1, 2, 3]}
     plan = fw.NestedSearchCV(model, grid, search="grid", outer_cv=3, executor="serial").plan(X, Y)
-    trials = plan.problem.search.open(plan.problem.space, 3, 0).ask(3)
+    trials = plan.problem.settings.search.open(plan.problem.space, 3, 0).ask(3)
     scores = []
     for share in (True, False):
-        workshop = Workshop.of(plan)
-        workshop.share = share
-        results = workshop.run([plan.fit(trial.params, fold.train) for trial in trials for fold in plan.studies[-1].folds])
+        context = FitContext.of(plan)
+        context.share = share
+        results = context.run([plan.fit(trial.params, fold.train) for trial in trials for fold in plan.studies[-1].folds])
         assert not any(result.error or result.warned for result in results)
         scores.append([result.scores for result in results])
     assert scores[0] == scores[1]

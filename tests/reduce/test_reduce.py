@@ -18,12 +18,13 @@ from sklearn.svm import SVC
 
 from foldwise.data import Dataset
 from foldwise.errors import Failure, InputError
-from foldwise.plan.plan import Plan, PlannedFold
+from foldwise.plan.plan import Plan
 from foldwise.plan.problem import make_problem
+from foldwise.plan.settings import Settings
+from foldwise.plan.study import PlannedFold
 from foldwise.reduce.reduce import choose, cv_results, judge, reduce_trial
-from foldwise.search import GridSearch
 from foldwise.trial import FitResult, FoldScores, Trial, TrialState
-from foldwise.worker.fit import Workshop
+from foldwise.worker.fit import FitContext
 
 X, Y = load_iris(return_X_y=True)
 TIMES = ("fit_time", "score_time")
@@ -32,26 +33,16 @@ TIMES = ("fit_time", "score_time")
 def reduced_by_foldwise(estimator, space, *, error_score=math.nan, cv=None, **options):
     """Run the fits of a plan's final study, and reduce them."""
     cv = cv or StratifiedKFold(4)
-    plan = Plan.of(
-        make_problem(
-            Dataset(X, Y),
-            estimator,
-            space,
-            search=GridSearch(),
-            outer_cv=cv,
-            random_state=0,
-            error_score=error_score,
-            **options,
-        )
-    )
-    problem, study, workshop = plan.problem, plan.studies[-1], Workshop.of(plan)
+    settings = Settings.of({"search": "grid", "outer_cv": cv, "random_state": 0, "error_score": error_score, **options})
+    plan = Plan.of(make_problem(Dataset(X, Y), estimator, space, settings))
+    problem, study, context = plan.problem, plan.studies[-1], FitContext.of(plan)
     trials = []
-    for trial in problem.search.open(problem.space, plan.n_trials, plan.search_seed).ask(plan.n_trials):
-        results = workshop.run([plan.fit(trial.params, fold.train) for fold in study.folds])
+    for trial in problem.settings.search.open(problem.space, plan.n_trials, plan.search_seed).ask(plan.n_trials):
+        results = context.run([plan.fit(trial.params, fold.train) for fold in study.folds])
         trials.append(
             reduce_trial(
                 trial, study.folds, results, metrics=problem.scoring.metrics, objective=problem.scoring.objective,
-                error_score=error_score, train_scores=problem.return_train_score,
+                error_score=error_score, train_scores=problem.settings.return_train_score,
             )
         )  # fmt: skip
     return trials, problem.scoring.single
@@ -323,13 +314,14 @@ def test_a_failed_refit_has_no_score():
 
 
 def test_the_order_in_which_fits_finish_does_not_matter():
-    plan = Plan.of(make_problem(Dataset(X, Y), SVC(), {"C": [1, 10]}, search=GridSearch(), outer_cv=3, random_state=0))
-    study, workshop = plan.studies[-1], Workshop.of(plan)
-    trials = plan.problem.search.open(plan.problem.space, 2, 0).ask(2)
+    settings = Settings.of({"search": "grid", "outer_cv": 3, "random_state": 0})
+    plan = Plan.of(make_problem(Dataset(X, Y), SVC(), {"C": [1, 10]}, settings))
+    study, context = plan.studies[-1], FitContext.of(plan)
+    trials = plan.problem.settings.search.open(plan.problem.space, 2, 0).ask(2)
     fits = {(trial.number, fold.train): plan.fit(trial.params, fold.train) for trial in trials for fold in study.folds}
 
     def scores_in(order):
-        done = {fit.key: workshop.run([fit])[0] for fit in order}
+        done = {fit.key: context.run([fit])[0] for fit in order}
         return [
             reduce_trial(
                 trial, study.folds, [done[fits[trial.number, fold.train].key] for fold in study.folds],

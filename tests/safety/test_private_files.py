@@ -13,7 +13,7 @@ from foldwise.errors import InputError
 from foldwise.executors.ray_session import SESSION
 from foldwise.executors.tune.executor import _storage_of_tune
 from foldwise.executors.tune.states import Storage
-from foldwise.listeners.tracking.connect import connect
+from foldwise.listeners.tracking.connection import connect
 from foldwise.safety.private_files import is_own, make_file, make_folder, open_to_others
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="permissions as POSIX has them")

@@ -60,7 +60,7 @@ def test_a_grid_has_as_many_trials_as_points(n_trials):
 
 def test_a_grid_is_never_cut():
     with pytest.raises(
-        InputError, match=r"^n_trials: expected at least 6 for a grid of 6 points, got 5; a grid is never cut: leave"
+        InputError, match=r"^n_trials: expected at least 6 for a grid of 6 points, got 5; a grid is never cut; leave"
     ):
         GridSearch().check(SearchSpace({"a": [1, 2, 3], "b": [1, 2]}), 5)
 

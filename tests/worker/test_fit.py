@@ -17,7 +17,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from foldwise.keys.seeds import seed_random_states, seeded
 from foldwise.testing import small_plan
-from foldwise.worker.fit import Workshop, caught_warnings, limited_threads
+from foldwise.worker.fit import FitContext, caught_warnings, limited_threads
 
 
 class Doing(ClassifierMixin, BaseEstimator):
@@ -38,7 +38,7 @@ class Doing(ClassifierMixin, BaseEstimator):
 def run_one(estimator, **options):
     plan = small_plan(estimator, {"do": [estimator.do]} if isinstance(estimator, Doing) else None, **options)
     params = {"do": estimator.do} if isinstance(estimator, Doing) else {}
-    (result,) = Workshop.of(plan).run([plan.fit(params, plan.studies[0].folds[0].train, keep_model=True)])
+    (result,) = FitContext.of(plan).run([plan.fit(params, plan.studies[0].folds[0].train, keep_model=True)])
     return result
 
 
@@ -111,7 +111,7 @@ def test_a_metric_that_fails_fails_the_fit_and_keeps_the_others():
 def test_a_fit_is_scored_on_every_set_that_any_study_wants():
     plan = small_plan(outer_cv=4)
     for train, held_out in plan.held_out.items():
-        (result,) = Workshop.of(plan).run([plan.fit({"max_depth": 1}, train)])
+        (result,) = FitContext.of(plan).run([plan.fit({"max_depth": 1}, train)])
         assert set(result.scores) == set(held_out)
 
 

@@ -24,8 +24,8 @@ from sklearn.tree import DecisionTreeClassifier
 from foldwise.data import Dataset
 from foldwise.plan.plan import Plan
 from foldwise.plan.problem import make_problem
-from foldwise.search import make_search
-from foldwise.worker.fit import Workshop
+from foldwise.plan.settings import Settings
+from foldwise.worker.fit import FitContext
 from foldwise.worker.sharing import PrefixMemory, is_shareable, n_bytes, untouchable
 from foldwise.worker.sharing.composites import lend, release
 
@@ -74,20 +74,20 @@ class Drawing(TransformerMixin, BaseEstimator):
 
 
 def plan_of(estimator, space, X=X, **options):
-    problem = make_problem(Dataset(X, Y), estimator, space, search=make_search("grid"), outer_cv=3, random_state=0, **options)
-    return Plan.of(problem)
+    settings = Settings.of({"search": "grid", "outer_cv": 3, "random_state": 0, **options})
+    return Plan.of(make_problem(Dataset(X, Y), estimator, space, settings))
 
 
 def all_results(plan, *, share, chunk=None):
-    asker = plan.problem.search.open(plan.problem.space, plan.n_trials, 0)
+    asker = plan.problem.settings.search.open(plan.problem.space, plan.n_trials, 0)
     trials = asker.ask(plan.n_trials)
     results = {}
     for train in plan.held_out:
         fits = [plan.fit(trial.params, train) for trial in trials]
-        workshop = Workshop.of(plan)
-        workshop.share = share
+        context = FitContext.of(plan)
+        context.share = share
         for start in range(0, len(fits), chunk or len(fits)):
-            for result in workshop.run(fits[start : start + (chunk or len(fits))]):
+            for result in context.run(fits[start : start + (chunk or len(fits))]):
                 assert result.error is None, result.error.traceback
                 assert not result.score_errors, result.score_errors
                 results[result.key] = result.scores
@@ -203,8 +203,8 @@ def test_an_equal_prefix_is_fitted_and_applied_once_per_chunk():
     Counted.fits = Counted.transforms = 0
     plan = plan_of(make_pipeline(Counted(), SVC()), {"svc__C": [0.1, 1, 10], "counted__factor": [1.0, 2.0]})
     fold = plan.studies[-1].folds[0]
-    trials = plan.problem.search.open(plan.problem.space, 6, 0).ask(6)
-    Workshop.of(plan).run([plan.fit(trial.params, fold.train) for trial in trials])
+    trials = plan.problem.settings.search.open(plan.problem.space, 6, 0).ask(6)
+    FitContext.of(plan).run([plan.fit(trial.params, fold.train) for trial in trials])
     assert Counted.fits == 2
     assert Counted.transforms == 2 * (1 + 1)  # the train rows and the held-out rows
 
@@ -214,8 +214,8 @@ def counts_of(estimator, space):
     Counted.fits = Counted.transforms = 0
     plan = plan_of(estimator, space)
     fold = plan.studies[-1].folds[0]
-    trials = plan.problem.search.open(plan.problem.space, plan.n_trials, 0).ask(plan.n_trials)
-    for result in Workshop.of(plan).run([plan.fit(trial.params, fold.train) for trial in trials]):
+    trials = plan.problem.settings.search.open(plan.problem.space, plan.n_trials, 0).ask(plan.n_trials)
+    for result in FitContext.of(plan).run([plan.fit(trial.params, fold.train) for trial in trials]):
         assert result.failure_on(fold.held_out) is None, result.error or result.score_errors
     return Counted.fits, Counted.transforms
 
@@ -244,7 +244,7 @@ def test_an_equal_part_of_a_composite_is_fitted_and_applied_once(estimator, spac
 def test_every_fit_that_shares_a_prefix_hears_of_its_warnings():
     plan = plan_of(make_pipeline(SelectKBest(k=9), SVC()), {"svc__C": [0.1, 1, 10]})  # more than there are columns
     fold = plan.studies[-1].folds[0]
-    results = Workshop.of(plan).run([plan.fit({"svc__C": C}, fold.train) for C in (0.1, 1, 10)])
+    results = FitContext.of(plan).run([plan.fit({"svc__C": C}, fold.train) for C in (0.1, 1, 10)])
     assert len({result.warned for result in results}) == 1
     assert results[0].warned
 
@@ -275,7 +275,7 @@ def test_a_scorer_of_the_users_sees_the_whole_pipeline_and_raw_rows():
 
     plan = plan_of(make_pipeline(StandardScaler(), SVC()), {"svc__C": [1, 10]}, scoring=looking)
     fold = plan.studies[-1].folds[0]
-    Workshop.of(plan).run([plan.fit({"svc__C": C}, fold.train) for C in (1, 10)])
+    FitContext.of(plan).run([plan.fit({"svc__C": C}, fold.train) for C in (1, 10)])
     first = X[plan.rows[fold.held_out][0], 0]
     assert seen == [("Pipeline", ["StandardScaler", "SVC"], None, first)] * 2
 
@@ -445,14 +445,14 @@ def test_trouble_of_sharing_is_no_fits_failure(monkeypatch):
     expected = all_results(plan, share=False)
     monkeypatch.setattr(PrefixMemory, "lend", lambda *_: [].missing)
     assert all_results(plan, share=True) == expected
-    (result,) = Workshop.of(plan).run([plan.fit({"svc__C": 1}, plan.studies[0].folds[0].train)])
+    (result,) = FitContext.of(plan).run([plan.fit({"svc__C": 1}, plan.studies[0].folds[0].train)])
     assert result.warned[0][0] == "builtins:RuntimeWarning"
     assert "ran without sharing, since they failed where they shared (AttributeError" in result.warned[0][1]
 
 
 def test_a_failure_of_the_fits_own_is_told_as_it_is():
     plan = plan_of(make_pipeline(StandardScaler(), SVC(C=-1)), {"svc__kernel": ["linear"]})
-    (result,) = Workshop.of(plan).run([plan.fit({"svc__kernel": "linear"}, plan.studies[0].folds[0].train)])
+    (result,) = FitContext.of(plan).run([plan.fit({"svc__kernel": "linear"}, plan.studies[0].folds[0].train)])
     assert result.error.kind == "InvalidParameterError"
     assert not result.warned
 

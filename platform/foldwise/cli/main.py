@@ -87,7 +87,7 @@ def plan(
     flown = loaded.pilot(planned, address) if pilot else None
     if as_json:
         costs = {} if flown is None else {"pilot": flown.to_dict()}
-        out_json({"job": planned.problem.name, "seed": planned.problem.seed, **planned.summary(), **costs})
+        out_json({"job": planned.problem.settings.name, "seed": planned.problem.settings.seed, **planned.summary(), **costs})
     else:
         out("\n".join([planned.explain(loaded.n_at_once(planned, address)), *([] if flown is None else [flown.explain()])]))
 

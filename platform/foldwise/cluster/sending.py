@@ -15,7 +15,7 @@ from foldwise.cluster.jobs_api import JobsApi, TakenError
 from foldwise.cluster.parcel import JOB_FILE, Parcel, python_here
 from foldwise.cluster.submission import find, latest_of
 from foldwise.errors import ClusterError, InputError, MissingPackageError
-from foldwise.executors.room import Room
+from foldwise.executors.capacity import Capacity
 from foldwise.job.job import Job
 from foldwise.plan.resources import Resources
 from foldwise.safety.masking import masked
@@ -139,7 +139,7 @@ def _check_room(job: Job, jobs: JobsApi) -> None:
     if job.spec.limits.get("wait_seconds") is not None or not any(node["Alive"] for node in nodes):
         return
     try:
-        Room.of(Resources.of(job.spec.resources), nodes).check()
+        Capacity.of(Resources.of(job.spec.resources), nodes).check()
     except InputError as error:
         raise error.moved(error.place, job.source) from None
 

@@ -10,10 +10,10 @@ from pathlib import Path, PurePosixPath  # the latter for the cluster's paths, w
 from typing import Any
 
 from foldwise.errors import InputError
+from foldwise.inputs.checks import is_url
 from foldwise.inputs.imports import import_root
 from foldwise.job.job import Job
 from foldwise.job.schema import TrackingSpec
-from foldwise.ledger import is_url
 from foldwise.listeners.tracking import check_uri
 
 _NAMED = re.compile(r"^([A-Za-z_]\w*)(?:\.\w+)*:[A-Za-z_][\w.]*$")

@@ -7,13 +7,16 @@ import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
-from sklearn.utils import _safe_indexing
 
+from foldwise.data.compat import taken
 from foldwise.errors import DataError, InputTypeError
 from foldwise.keys import digest
+
+Slice: TypeAlias = tuple[Any, Any, dict[str, Any]]
+"""X, y and fit params of some rows."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +119,7 @@ class Dataset:
         """Row numbers, for splitters that look at a length only."""
         return np.arange(self.n_rows)
 
-    def take(self, rows: np.ndarray, against: np.ndarray | None = None) -> tuple[Any, Any, dict[str, Any]]:
+    def take(self, rows: np.ndarray, against: np.ndarray | None = None) -> Slice:
         """Return copies of some rows.
 
         Parameters
@@ -187,7 +190,7 @@ class Dataset:
 def take_rows(values: Any, rows: np.ndarray) -> Any:
     """Return a copy of some rows of an array, sparse matrix, frame, series or list (and of a list's rows)."""
     if hasattr(values, "iloc") or hasattr(values, "shape"):
-        return _safe_indexing(values, rows)  # whose result is what scikit-learn's searches fit on
+        return taken(values, rows)
     return [copy.copy(values[row]) for row in rows]
 
 

@@ -1,7 +1,7 @@
 """Step 5, map: where fits run."""
 
 from foldwise.executors.base import Executor, ScheduledExecutor
-from foldwise.executors.named import EXECUTORS, check_executor, make_executor
+from foldwise.executors.named import EXECUTORS, find_executor, make_executor, runs_schedules
 from foldwise.executors.serial import SerialExecutor
 
-__all__ = ["EXECUTORS", "Executor", "ScheduledExecutor", "SerialExecutor", "check_executor", "make_executor"]
+__all__ = ["EXECUTORS", "Executor", "ScheduledExecutor", "SerialExecutor", "find_executor", "make_executor", "runs_schedules"]

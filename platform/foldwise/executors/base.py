@@ -19,7 +19,7 @@ class Executor(ABC):
     """
 
     def check(self, resources: Resources, limits: Limits | None = None) -> None:  # noqa: B027  (most refuse nothing)
-        """Refuse, before anything starts, resources that cannot exist where it runs, and limits that it cannot keep.
+        """Refuse resources that it cannot have, and limits that it cannot keep, before anything starts.
 
         Raises
         ------
@@ -29,10 +29,10 @@ class Executor(ABC):
 
     @abstractmethod
     def open(self, plan: Plan, n_jobs: int | None = None) -> None:
-        """Make ready to run a plan's fits, at most ``n_jobs`` at once (None: as many as there is room for)."""
+        """Prepare to run a plan's fits, at most ``n_jobs`` at once; None: as many as the resources allow."""
 
     def foresee(self, resources: Resources) -> int | None:
-        """Say how many fits will run at once, as far as can be told before it is opened; None if it cannot."""
+        """Return how many fits will run at once; None if that is not known before it is opened."""
         return None
 
     @property
@@ -59,11 +59,11 @@ class Executor(ABC):
 
     @abstractmethod
     def cancel(self, keys: Collection[str]) -> None:
-        """Give up fits that were submitted; nothing more is heard of them."""
+        """Give up fits that were submitted. No result of them is returned any more."""
 
     @abstractmethod
     def close(self) -> None:
-        """Let go of the run; results that were not taken are lost."""
+        """End the run. Results that were not taken are lost."""
 
     def waits_for(self) -> str | None:
         """Say why nothing runs yet, or None if something does."""
@@ -85,15 +85,15 @@ class ScheduledExecutor(Executor):
 
     @abstractmethod
     def recall(self, ends: Sequence[TrialEnd]) -> None:
-        """Hear of trials that ended in an earlier run, by which a schedule may judge those that are submitted afterwards."""
+        """Take trials that ended in an earlier run. A schedule can judge by them the trials that are submitted afterwards."""
 
     @abstractmethod
     def confirm(self, ends: Sequence[TrialEnd]) -> None:
-        """Hear that ends are kept for good: what a trial had kept of itself, to go on from, may go."""
+        """Note that ends are kept for good, so that the states of these trials are not needed any more."""
 
     @abstractmethod
     def end_study(self, study: str) -> None:
-        """Hear that a study, which may have submitted nothing, will submit no more."""
+        """Note that a study will submit no more trials. It need not have submitted any."""
 
     @abstractmethod
     def trial_ends(self, timeout: float | None = None) -> list[TrialEnd]:

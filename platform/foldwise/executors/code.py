@@ -1,7 +1,7 @@
-"""How the driver's own code reaches workers, by its name where they find the same there, else by value; and models the driver.
+"""How user code reaches workers, and how models reach the driver.
 
-A worker imports a module from its file, which may be newer or older than what the driver has loaded, or missing. So a worker
-is asked first, and what it has not, or has otherwise, is sent as the driver has it.
+A worker imports a module from its file. That file can be newer or older than what the driver has loaded, or missing. So one
+worker is asked first: modules that are the same there are sent by name, all others by value.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _senders: Counter[str] = Counter()
 
 
 class SentCode:
-    """What of the driver's own code is sent by value, until it is closed.
+    """The driver's modules that are sent by value, until it is closed.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ class SentCode:
         self._by_value: list[Any] = []
 
     def agree(self, world: World, paths: ImportPaths) -> World:
-        """Ask a worker which code it lacks, send that by value from now on, and return what workers are to check.
+        """Ask a worker which code differs there, send that by value from now on, and return what workers are to check.
 
         Parameters
         ----------
@@ -79,7 +79,7 @@ class SentCode:
 
 @dataclass(frozen=True, slots=True)
 class PackedModel:
-    """A fitted estimator on its way to the driver: whole, since what Ray hands over by itself is read-only there."""
+    """A fitted estimator on its way to the driver, pickled: arrays that Ray sends by itself are read-only."""
 
     content: bytes
 
@@ -106,7 +106,7 @@ def unpacked(result: FitResult, classes: Iterable[type]) -> FitResult:
 
 @contextlib.contextmanager
 def _unchanged(classes: Iterable[type]) -> Iterator[None]:
-    """Keep classes as they are while what workers send back is unpickled: a class that was sent by value comes back with it."""
+    """Keep classes as they are while a worker's answer is unpickled: a class that was sent by value comes back with it."""
     before = [(one, dict(vars(one))) for one in classes]
     try:
         yield
@@ -134,5 +134,5 @@ def _differing_here(world: World, paths: ImportPaths) -> list[str]:
 
 
 def _is_sendable(module: str) -> bool:
-    """Tell whether a module is the user's own, and not one that is sent by value anyway."""
+    """Tell whether a module is user code, and not one that is sent by value anyway."""
     return owner_of(module) is None and module != "__main__" and module in sys.modules

@@ -1,12 +1,13 @@
-"""What the loss of a chunk means: whom it counts against, and what is run again. Knows nothing of Ray.
+"""What follows from the loss of a chunk: which fits it counts against, and which run again. Knows nothing of Ray.
 
-A chunk is sent again as single fits: it holds a fraction of a second of work, so the siblings cost little, and whoever
+A chunk is sent again as single fits. It holds a fraction of a second of work, so its other fits cost little; and a fit that
 ends its worker then ends it alone.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from enum import Enum
 
@@ -15,9 +16,9 @@ from foldwise.trial import Fit, FitResult
 
 
 class Loss(Enum):
-    """Why nothing came back: what is said of it, kind of failure, and how often it may befall a fit that runs alone.
+    """Why a chunk was lost: words for it, the kind of failure, and how many losses a fit that runs alone is allowed.
 
-    A fit that kills its worker must not do so for ever; but nodes are lost for reasons of their own, so that takes more.
+    A fit must not kill workers for ever. Nodes are lost for reasons of their own, so these losses are allowed more often.
     """
 
     WORKER = ("the worker was lost", "WorkerLost", 3)
@@ -30,15 +31,15 @@ class Loss(Enum):
 
 
 @dataclass(frozen=True)
-class Flight:
-    """A chunk that is on its way, or waits to be sent.
+class InFlight:
+    """A chunk of fits in flight, or waiting to be sent.
 
     Parameters
     ----------
     chunk : tuple of Fit
         The fits.
     losses : tuple of Loss
-        What befell it while it was alone.
+        Its losses while it was a single fit.
     retries : int
         How often its fits were sent again.
     not_before : float
@@ -59,46 +60,45 @@ class Flight:
         """Note in its results how often they took another try."""
         return [replace(result, retries=self.retries) for result in results] if self.retries else results
 
-    def without(self, results: list[FitResult]) -> Flight | None:
-        """Return what is left to be sent, where its worker ended itself before it had run all; None if nothing is."""
-        done = {result.key for result in results}
-        left = tuple(fit for fit in self.chunk if fit.key not in done)
+    def less(self, keys: Collection[str]) -> InFlight | None:
+        """Return it without some of its fits; None if none is left."""
+        left = tuple(fit for fit in self.chunk if fit.key not in keys)
         return replace(self, chunk=left) if left else None
 
     def fail(self, kind: str, message: str) -> list[FitResult]:
-        """Give its fits up."""
+        """Return failures of all its fits."""
         failure = Failure(kind, message)
         return self.settle([FitResult(fit.key, {}, time.time(), error=failure) for fit in self.chunk])
 
 
-def after_loss(flight: Flight, loss: Loss, reason: str, now: float) -> tuple[list[Flight], list[FitResult]]:
+def after_loss(in_flight: InFlight, loss: Loss, reason: str, now: float) -> tuple[list[InFlight], list[FitResult]]:
     """Decide what is sent again, and what is given up.
 
     Parameters
     ----------
-    flight : Flight
+    in_flight : InFlight
         What was lost.
     loss : Loss
         How.
     reason : str
-        The first words of whoever reported it.
+        What Ray said of it.
     now : float
         The monotonic clock.
 
     Returns
     -------
-    again : list of Flight
+    again : list of InFlight
         To be sent.
     given_up : list of FitResult
         Failed, with the cause.
     """
-    again = replace(flight, retries=flight.retries + 1)
-    if not flight.is_alone:
-        return [replace(again, chunk=(fit,)) for fit in flight.chunk], []
-    again = replace(again, losses=(*flight.losses, loss))
+    again = replace(in_flight, retries=in_flight.retries + 1)
+    if not in_flight.is_alone:
+        return [replace(again, chunk=(fit,)) for fit in in_flight.chunk], []
+    again = replace(again, losses=(*in_flight.losses, loss))
     n = sum(one.kind == loss.kind for one in again.losses)
     if n >= loss.most:
-        return [], flight.fail(loss.kind, f"{loss.words} {n} times while it ran this fit alone: {reason}")
+        return [], in_flight.fail(loss.kind, f"{loss.words} {n} times while it ran this fit alone: {reason}")
     if loss is Loss.WORKER:  # it may be the first sign of a node that is being lost, which takes Ray a while to see
         again = replace(again, not_before=now + 2.0 ** (n - 1))
     if loss is Loss.MEMORY:  # of several fits on a node the newest is ended, not the largest: let others make room

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from foldwise.errors import InputError, InputTypeError, nearest
+from foldwise.errors import InputError, InputTypeError, Setting, nearest
 from foldwise.executors.base import Executor, ScheduledExecutor
 from foldwise.executors.serial import SerialExecutor
-from foldwise.plan.problem import Problem
+from foldwise.plan.settings import Settings
 
 
 def _ray(**options: Any) -> Executor:
@@ -27,8 +27,8 @@ EXECUTORS: Mapping[str, Callable[..., Executor]] = {"ray": _ray, "serial": Seria
 _SCHEDULED: Mapping[str, Callable[..., Executor]] = {"ray": _tune}
 
 
-def make_executor(executor: Any, *, scheduled: bool = False, **options: Any) -> Executor:
-    """Turn an executor's name, or an Executor, into an Executor; one that runs whole trials where a schedule judges them.
+def find_executor(executor: Any, *, scheduled: bool, **options: Any) -> Executor:
+    """Return an Executor as it is, or the one of a name; nothing is checked of what it can run.
 
     Raises
     ------
@@ -46,16 +46,42 @@ def make_executor(executor: Any, *, scheduled: bool = False, **options: Any) -> 
     return (_SCHEDULED if scheduled else EXECUTORS)[executor](**options)
 
 
-def check_executor(executor: Executor, problem: Problem) -> None:
-    """Refuse an executor that cannot run a problem.
+def make_executor(executor: Any, settings: Settings, **options: Any) -> Executor:
+    """Turn an executor's name, or an Executor, into an Executor; one that runs whole trials where a schedule judges them.
+
+    Parameters
+    ----------
+    executor : str or Executor
+        What was asked for.
+    settings : Settings
+        Whose schedule, resources and limits it must be able to keep.
+    **options
+        Handed to the named one.
 
     Raises
     ------
     InputError
-        If its resources, limits or schedule are nothing for it.
+        If there is none of the name, or its resources, limits or schedule are nothing for it.
     """
-    if problem.schedule is not None and not isinstance(executor, ScheduledExecutor):
-        raise InputError(
-            "executor", f"expected one that runs schedules, got {type(executor).__name__}; use executor='ray'"
-        )  # fmt: skip
-    executor.check(problem.resources, problem.limits)
+    made = find_executor(executor, scheduled=settings.schedule is not None, **options)
+    if settings.schedule is not None:
+        runs_schedules(made)
+    made.check(settings.resources, settings.limits)
+    return made
+
+
+def runs_schedules(executor: Executor) -> ScheduledExecutor:
+    """Return an executor that runs whole trials.
+
+    Raises
+    ------
+    InputError
+        If it runs none.
+    """
+    if isinstance(executor, ScheduledExecutor):
+        return executor
+    raise InputError(
+        "executor",
+        f"expected one that runs schedules, got {type(executor).__name__}",
+        fix=("use ", Setting("executor", "'ray'")),
+    )

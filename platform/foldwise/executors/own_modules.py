@@ -1,7 +1,7 @@
-"""On a worker: modules of the user's own that fits have imported, which a later search must not find as they were before.
+"""On a worker: user modules that fits have imported, and that a later search must import anew if they have changed.
 
-A worker outlives a search. A module that a fit imported there may since have been changed, or stand elsewhere on the driver's
-path; the driver, which has perhaps never imported it, would find it as it is now.
+A worker outlives a search. Meanwhile a module can have changed, or moved on the driver's path. The driver would import it as
+it is now.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _own: dict[str, State] = {}
 
 
 def note_own_modules() -> None:
-    """Take down what was imported since."""
+    """Note the user modules that were imported since the last call."""
     if len(_looked_at) == len(sys.modules):
         return
     roots = tuple(f"{root}{os.sep}" for root in installed_roots())
@@ -40,7 +40,7 @@ def note_own_modules() -> None:
 
 
 def forget_changed_modules() -> None:
-    """Forget all of them if one has changed or would be found elsewhere now: they may hold on to each other."""
+    """Forget all user modules if one has changed, or would be found elsewhere now: they can refer to each other."""
     note_own_modules()
     if not any(name in sys.modules and _has_changed(name, state) for name, state in _own.items()):
         return

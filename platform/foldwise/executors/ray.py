@@ -4,143 +4,37 @@ from __future__ import annotations
 
 import math
 import os
-import pickle
-import re
-import socket
 import time
 from collections import deque
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from foldwise.errors import ClusterError
 from foldwise.executors.address import check_address
 from foldwise.executors.base import Executor
-from foldwise.executors.code import SentCode, packed, unpacked
-from foldwise.executors.devices import leave_process, run_until_spent, share_of
-from foldwise.executors.losses import Flight, Loss, after_loss
-from foldwise.executors.own_modules import forget_changed_modules, note_own_modules
-from foldwise.executors.ray_session import SESSION, check_locally, waited_for
-from foldwise.executors.room import Room
+from foldwise.executors.capacity import Capacity
+from foldwise.executors.code import SentCode, unpacked
+from foldwise.executors.compat import waited_for
+from foldwise.executors.devices import share_of
+from foldwise.executors.local_resources import check_locally
+from foldwise.executors.losses import InFlight, Loss, after_loss
+from foldwise.executors.ray_session import SESSION
+from foldwise.executors.ray_tasks import put_context, run_chunk, run_on_gpu, run_watched, short_reason
+from foldwise.executors.resource_wait import ResourceWait
 from foldwise.executors.turns import Turns
-from foldwise.executors.wait import Wait
-from foldwise.inputs.imports import ImportPaths, import_paths, take_import_paths
+from foldwise.inputs.imports import ImportPaths, import_paths
 from foldwise.plan.limits import Limits
 from foldwise.plan.plan import Plan
 from foldwise.plan.resources import Resources
-from foldwise.plan.world import World
-from foldwise.safety.masking import masked
 from foldwise.trial import Fit, FitResult
-from foldwise.worker.fit import Workshop, failure_of
+from foldwise.worker.fit import FitContext, failure_of
 from foldwise.worker.guard import FitGuard
-from foldwise.worker.threads import limited_threads
 
 _NODES_EVERY = 1.0  # seconds between counts of the nodes, which come and go
 _COUNTING = 0.01  # share of the time that counting them may take, where they are many
 _LATE = 30.0  # seconds that a worker may take to end itself, or to import what a fit asks for, before the driver ends it
 _MOST_PUTS = 10
-_LONGEST_REASON = 300
-_MISSING = re.compile(r"No module named '([^']+)'")
-
-_opened: dict[str, Workshop] = {}
-"""On a worker: the workshop it last ran in, by its id in the object store."""
-
-
-def run_chunk(boxed: list[Any], paths: ImportPaths, chunk: Sequence[Fit]) -> list[FitResult]:
-    """Run fits on a worker. The workshop's reference comes boxed, so that Ray does not fetch it again each time."""
-    results = [packed(result) for result in open_workshop(boxed, paths).run(chunk)]
-    note_own_modules()
-    return results
-
-
-def open_workshop(boxed: list[Any], paths: ImportPaths) -> Workshop:
-    """Return the workshop that boxed references name, if this world is the driver's; a worker keeps the last one open.
-
-    Raises
-    ------
-    ClusterError
-        If versions or code are others here.
-    """
-    import ray  # lazily: this runs on workers, and the driver imports Ray late
-
-    surroundings, reference = boxed
-    name = reference.hex()
-    note_own_modules()
-    if name not in _opened:
-        _opened.clear()
-        take_import_paths(paths)
-        forget_changed_modules()
-        world: World
-        world, threads = ray.get(surroundings)
-        world.check_versions()
-        with world.applied(), limited_threads(threads):  # what it imports reads the environment, and counts cores
-            world.check_code()
-            _opened[name] = _fetched(ray, reference)
-    return _opened[name]
-
-
-def _fetched(ray: Any, reference: Any) -> Workshop:
-    try:
-        workshop: Workshop = ray.get(reference)
-    except Exception as error:  # Ray's own kind of error, which quotes the one of unpickling
-        missing = _MISSING.search(str(error))
-        if missing is None:
-            raise
-        raise ClusterError(
-            f"expected the module {missing[1]} on node {socket.gethostname()}, got none; send the folder that it is in "
-            "(code: in a job), or install it there"
-        ) from error
-    return workshop
-
-
-def run_watched(boxed: list[Any], paths: ImportPaths, chunk: Sequence[Fit]) -> Iterator[list[FitResult] | None]:
-    """Say that a worker has begun, and that it is ready, then run fits.
-
-    What waits for a worker must not look like what hangs on one, and opening the job, which imports the estimator's module, is
-    no part of a fit's time.
-    """
-    yield None
-    make_ready(open_workshop(boxed, paths), chunk)
-    yield None
-    yield run_chunk(boxed, paths, chunk)
-
-
-def make_ready(workshop: Workshop, chunk: Sequence[Fit]) -> None:
-    """Load what fits need, in the surroundings in which they will run."""
-    with workshop.surroundings():
-        workshop.prepare(*(fit.params for fit in chunk))
-
-
-def run_on_gpu(boxed: list[Any], paths: ImportPaths, chunk: Sequence[Fit]) -> Iterator[list[FitResult] | None]:
-    """Run fits likewise, as far as the GPU's memory goes: a worker that ran out of it says so, and ends."""
-    yield None
-    make_ready(open_workshop(boxed, paths), chunk)
-    yield None
-    results, is_spent = run_until_spent(open_workshop(boxed, paths), chunk)
-    yield [packed(result) for result in results]
-    if is_spent:
-        leave_process()
-
-
-def put_workshop(ray: Any, workshop: Workshop) -> list[Any]:
-    """Put a workshop into the object store, from which each worker opens it, and before it the world that it needs.
-
-    Raises
-    ------
-    ClusterError
-        If there is no room for it, or it cannot be sent.
-    """
-    try:
-        return [ray.put((workshop.world, workshop.threads)), ray.put(workshop)]
-    except (TypeError, pickle.PicklingError) as error:
-        raise ClusterError(
-            f"expected an estimator, data and scorers that can be sent to workers, got {type(error).__name__}: {_short(error)}"
-        ) from error
-    except (ray.exceptions.ObjectStoreFullError, ray.exceptions.OutOfDiskError) as full:
-        raise ClusterError(
-            "expected room for the data in Ray's object store and the disk behind it, got "
-            f"{type(full).__name__}: {_short(full)}; start Ray with more object_store_memory, or free its temporary folder"
-        ) from full
 
 
 class RayExecutor(Executor):
@@ -158,21 +52,21 @@ class RayExecutor(Executor):
         self._address = address
         self._ray: Any = None
         self._tasks: Mapping[bool, Any] = {}
-        self._workshop: Workshop | None = None
-        self._boxed: list[Any] = []
+        self._context: FitContext | None = None
+        self._references: list[Any] = []
         self._code: SentCode | None = None
         self._classes: list[type] = []
         self._paths = ImportPaths()
         self._n_puts = 0
-        self._waiting: deque[Flight] = deque()
-        self._flights: dict[Any, Flight] = {}
+        self._waiting: deque[InFlight] = deque()
+        self._in_flight: dict[Any, InFlight] = {}
         self._watched: dict[Any, float | None] = {}
         self._n_jobs: int | None = None
         self._limits = Limits()
-        self._room = Room(Resources())
+        self._capacity = Capacity(Resources())
         self._count_at = 0.0
         self._is_shared = False
-        self._wait, self._turns = Wait(None, self._room, has_free=False, now=0.0), Turns(0.0)
+        self._wait, self._turns = ResourceWait(None, self._capacity, has_free=False, now=0.0), Turns(0.0)
 
     def __reduce__(self) -> tuple[type[RayExecutor], tuple[str | None]]:
         return RayExecutor, (self._address,)  # where it runs; what it runs stays here
@@ -189,19 +83,19 @@ class RayExecutor(Executor):
 
     def open(self, plan: Plan, n_jobs: int | None = None) -> None:  # noqa: D102
         self._ray = SESSION.ensure(self._address)
-        resources, self._limits = plan.problem.resources, plan.problem.limits
+        resources, self._limits = plan.problem.settings.resources, plan.problem.settings.limits
         self._n_jobs, self._n_puts, self._is_shared = n_jobs, 0, SESSION.is_joined
         self._count_nodes(resources)
         if not (self._is_shared and self._limits.wait_seconds is not None):
-            self._room.check()
+            self._capacity.check()
         self._code, self._classes = SentCode(self._ray), plan.identity.digester.own_classes
         self._paths = import_paths()
-        world = self._code.agree(SESSION.told(plan.world), self._paths)
+        world = self._code.agree(SESSION.world_for_workers(plan.world), self._paths)
         guard = FitGuard(self._limits.fit_seconds, may_exit=True)
-        self._workshop = replace(Workshop.of(plan), guard=guard, world=world)
+        self._context = replace(FitContext.of(plan), guard=guard, world=world)
         self._put()
         now = time.monotonic()
-        self._wait = Wait(self._limits.wait_seconds, self._room, has_free=self._is_free(), now=now)
+        self._wait = ResourceWait(self._limits.wait_seconds, self._capacity, has_free=self._is_free(), now=now)
         self._turns = Turns(now)
         # A lost worker's fits are retried here, where losses are counted; GPUs are asked for by options, since in the
         # decorator they make workers exit after each task.
@@ -221,7 +115,7 @@ class RayExecutor(Executor):
 
     @property
     def n_at_once(self) -> int:  # noqa: D102
-        n_fits = max(1, self._room.n_fits)  # where there is no room, something waits for it
+        n_fits = max(1, self._capacity.n_fits)  # where there is no room, something waits for it
         return n_fits if self._n_jobs is None else min(self._n_jobs, n_fits)
 
     @property
@@ -234,7 +128,7 @@ class RayExecutor(Executor):
         return not (self._address or os.environ.get("RAY_ADDRESS") or SESSION.is_joined)
 
     def submit(self, chunk: Sequence[Fit]) -> None:  # noqa: D102
-        self._waiting.append(Flight(tuple(chunk)))
+        self._waiting.append(InFlight(tuple(chunk)))
         self._launch()
 
     def results(self, timeout: float | None = None) -> list[FitResult]:  # noqa: D102
@@ -244,25 +138,25 @@ class RayExecutor(Executor):
         return results
 
     def cancel(self, keys: Collection[str]) -> None:  # noqa: D102
-        left = (replace(flight, chunk=tuple(fit for fit in flight.chunk if fit.key not in keys)) for flight in self._waiting)
-        self._waiting = deque(flight for flight in left if flight.chunk)
-        for handle, flight in list(self._flights.items()):
-            if all(fit.key in keys for fit in flight.chunk):
+        left = (in_flight.less(keys) for in_flight in self._waiting)
+        self._waiting = deque(in_flight for in_flight in left if in_flight is not None)
+        for handle, in_flight in list(self._in_flight.items()):
+            if all(fit.key in keys for fit in in_flight.chunk):
                 self._forget(handle)
                 self._ray.cancel(handle, force=True)
 
     def close(self) -> None:  # noqa: D102
-        for handle in list(self._flights):
+        for handle in list(self._in_flight):
             self._forget(handle)
             self._ray.cancel(handle, force=True)
         self._waiting.clear()
-        self._workshop, self._boxed = None, []
+        self._context, self._references = None, []
         self._tasks = {}
         if self._code is not None:
             self._code.close()
 
     def waits_for(self) -> str | None:  # noqa: D102
-        if not self._flights and not self._turns.is_ours:
+        if not self._in_flight and not self._turns.is_ours:
             return "waiting for other jobs, whose turn it is"
         reason = self._reason(time.monotonic())
         return None if reason is None else f"{reason}; {self._wait.prospect()}"
@@ -273,86 +167,86 @@ class RayExecutor(Executor):
         """Send what waits, as far as there is room; what must wait longer is passed over."""
         now = time.monotonic()
         for _ in range(len(self._waiting)):
-            if len(self._flights) >= self.slots or not self._turns.is_ours:
+            if len(self._in_flight) >= self.slots or not self._turns.is_ours:
                 return
-            flight = self._waiting.popleft()
-            if flight.not_before > now:
-                self._waiting.append(flight)
+            in_flight = self._waiting.popleft()
+            if in_flight.not_before > now:
+                self._waiting.append(in_flight)
             else:
-                self._send(flight)
+                self._send(in_flight)
 
-    def _send(self, flight: Flight) -> None:
+    def _send(self, in_flight: InFlight) -> None:
         # Watching costs a millisecond, so it is kept for those that may hang, and those that may find no room: the first,
         # and all where other jobs may take it.
-        may_hang = self._limits.fit_seconds is not None or self._room.resources.gpu > 0
+        may_hang = self._limits.fit_seconds is not None or self._capacity.resources.gpu > 0
         is_watched = may_hang or self._is_shared or not self._wait.has_begun
-        handle = self._tasks[is_watched].remote(self._boxed, self._paths, flight.chunk)
-        self._flights[handle] = flight
+        handle = self._tasks[is_watched].remote(self._references, self._paths, in_flight.chunk)
+        self._in_flight[handle] = in_flight
         if is_watched:
             self._watched[handle] = None
 
     def _put(self) -> None:
-        assert self._workshop is not None
-        self._boxed = put_workshop(self._ray, self._workshop)
+        assert self._context is not None
+        self._references = put_context(self._ray, self._context)
         self._n_puts += 1
 
     # --- taking ---
 
     def _ready(self, timeout: float | None) -> list[Any]:
         """Wait until something is there, and return all that is."""
-        if not self._flights:
+        if not self._in_flight:
             if self._waiting:  # for memory, or for other jobs
                 time.sleep(min(0.1, timeout or 0.1))
             return []
-        ready, _ = self._ray.wait(list(self._flights), num_returns=1, timeout=timeout)
+        ready, _ = self._ray.wait(list(self._in_flight), num_returns=1, timeout=timeout)
         if ready:
-            ready, _ = self._ray.wait(list(self._flights), num_returns=len(self._flights), timeout=0)
+            ready, _ = self._ray.wait(list(self._in_flight), num_returns=len(self._in_flight), timeout=0)
         return list(ready)
 
     def _take(self, handle: Any) -> list[FitResult]:
-        """Take what a chunk has to say: that it has begun, its results, or that its worker was lost."""
+        """Take a chunk's message: that it has begun, its results, or that its worker was lost."""
         try:
             said: list[FitResult] | None = self._ray.get(next(handle) if handle in self._watched else handle)
         except self._ray.exceptions.RayError as error:
             return self._lose(handle, error)
         now = time.monotonic()
-        self._wait.hear(now)
+        self._wait.note_running(now)
         if said is None:  # first that it has begun, then that it is ready: from there on it is timed
             self._watched[handle] = math.inf if self._watched[handle] is None else now
             return []
-        flight, said = self._forget(handle), [unpacked(result, self._classes) for result in said]
-        if (left := flight.without(said)) is not None:
+        in_flight, said = self._forget(handle), [unpacked(result, self._classes) for result in said]
+        if (left := in_flight.less({result.key for result in said})) is not None:
             self._waiting.appendleft(left)
-        return flight.settle(said)
+        return in_flight.settle(said)
 
-    def _forget(self, handle: Any) -> Flight:
+    def _forget(self, handle: Any) -> InFlight:
         self._watched.pop(handle, None)
-        return self._flights.pop(handle)
+        return self._in_flight.pop(handle)
 
     def _lose(self, handle: Any, error: BaseException) -> list[FitResult]:
         """Send a chunk again whose worker was lost, or say why not."""
-        is_late, flight, cause = self._is_late(handle), self._forget(handle), getattr(error, "cause", None) or error
+        is_late, in_flight, cause = self._is_late(handle), self._forget(handle), getattr(error, "cause", None) or error
         loss = self._loss_of(cause)
         if isinstance(cause, ClusterError):  # the worker's world is not the driver's
             raise ClusterError(str(cause)) from error
         if loss is None:
-            if any(fit.keep_model for fit in flight.chunk):  # a model that cannot be sent back
+            if any(fit.keep_model for fit in in_flight.chunk):  # a model that cannot be sent back
                 failure = failure_of(cause)
-                return flight.fail(failure.kind, failure.message)
+                return in_flight.fail(failure.kind, failure.message)
             # Fits do not raise: the worker could not even begin.
             raise ClusterError(
-                f"expected workers that can open the job, got {type(cause).__name__}: {_short(cause)}"
+                f"expected workers that can open the job, got {type(cause).__name__}: {short_reason(cause)}"
             ) from error
-        if is_late and flight.is_alone:  # its time is over; another try would take as long
+        if is_late and in_flight.is_alone:  # its time is over; another try would take as long
             limit = self._limits.fit_seconds
-            return flight.fail(
+            return in_flight.fail(
                 "TimeLimitExceeded", f"the fit took longer than {limit:g} s (limits.fit_seconds), and its worker was ended"
             )
         if loss is Loss.DATA and self._n_puts < _MOST_PUTS:
             self._put()
-        again, given_up = after_loss(flight, loss, _short(cause), time.monotonic())
-        if flight.is_alone:
-            self._waiting.extend(again)  # behind others, lest the same trouble meets it again
+        again, given_up = after_loss(in_flight, loss, short_reason(cause), time.monotonic())
+        if in_flight.is_alone:
+            self._waiting.extend(again)  # behind others: what lost it may pass meanwhile
         else:
             self._waiting.extendleft(reversed(again))
         self._launch()
@@ -375,29 +269,29 @@ class RayExecutor(Executor):
         begun, limit = self._watched.get(handle), self._limits.fit_seconds
         if begun is None or limit is None:
             return False
-        return time.monotonic() - begun > limit * len(self._flights[handle].chunk) + spare
+        return time.monotonic() - begun > limit * len(self._in_flight[handle].chunk) + spare
 
     def _look_after(self) -> None:
-        """End workers that do not end themselves, see who comes and who waits, and give up on resources that never come."""
+        """End workers that hang, count the nodes, and give up on resources that never come."""
         if self._limits.fit_seconds is not None:
             self._end_late()
         now = time.monotonic()
         if now >= self._count_at:
-            self._count_nodes(self._room.resources)
-            self._wait.see(self._room, now)
+            self._count_nodes(self._capacity.resources)
+            self._wait.note_capacity(self._capacity, now)
         if self._n_running:
-            self._wait.hear(now)
-        elif not self._flights:
-            self._wait.start(now)
+            self._wait.note_running(now)
+        elif not self._in_flight:
+            self._wait.reset(now)
         elif (reason := self._reason(now)) is not None:
             self._wait.check(reason, now)
         if self._is_shared:
-            self._turns.look(self._n_running, self._room.n_fits, self._others_wait, self._is_free, now)
+            self._turns.look(self._n_running, self._capacity.n_fits, self._others_wait, self._is_free, now)
 
     def _end_late(self) -> None:
         guard = FitGuard(self._limits.fit_seconds)
-        for handle, flight in self._flights.items():
-            if self._is_late(handle, spare=_LATE + (guard.patience - (guard.seconds or 0.0)) * len(flight.chunk)):
+        for handle, in_flight in self._in_flight.items():
+            if self._is_late(handle, spare=_LATE + (guard.patience - (guard.seconds or 0.0)) * len(in_flight.chunk)):
                 self._ray.cancel(handle, force=True)
 
     @property
@@ -407,25 +301,20 @@ class RayExecutor(Executor):
 
     def _reason(self, now: float) -> str | None:
         """Say what keeps fits from running."""
-        if not self._flights or self._n_running or not self._wait.is_silent(now):
+        if not self._in_flight or self._n_running or not self._wait.is_silent(now):
             return None
-        may_run_unseen = len(self._watched) < len(self._flights)
+        may_run_unseen = len(self._watched) < len(self._in_flight)
         free = None if may_run_unseen else self._ray.available_resources()
-        return self._wait.reason(self._room, free, now)
+        return self._wait.reason(self._capacity, free, now)
 
     def _others_wait(self) -> bool:
-        return self._room.others_in(waited_for(self._ray))
+        return self._capacity.others_in(waited_for(self._ray))
 
     def _is_free(self) -> bool:
-        return self._room.has_free(self._ray.available_resources())
+        return self._capacity.has_free(self._ray.available_resources())
 
     def _count_nodes(self, resources: Resources) -> None:
         started = time.monotonic()
-        self._room = Room.of(resources, self._ray.nodes())
+        self._capacity = Capacity.of(resources, self._ray.nodes())
         ended = time.monotonic()
         self._count_at = ended + max(_NODES_EVERY, (ended - started) / _COUNTING)
-
-
-def _short(error: BaseException) -> str:
-    """Return the end of a message: Ray's begin with a traceback."""
-    return " ".join(masked(str(error)).split())[-_LONGEST_REASON:] or "no message"

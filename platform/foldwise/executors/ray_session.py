@@ -14,10 +14,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from foldwise.errors import ClusterError, ResourcesError
+from foldwise.errors import ClusterError
+from foldwise.executors.compat import private_options
 from foldwise.executors.session_folder import SessionFolder
 from foldwise.plan.environment import changes, working_folder
-from foldwise.plan.resources import Resources
 from foldwise.plan.world import World
 
 _DEFAULTS = {
@@ -27,7 +27,6 @@ _DEFAULTS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_DEDUP_LOGS": "1",
 }
-_ACCELERATORS = ("nvidia[0-9]*", "kfd", "dxg", "accel*", "davinci[0-9]*", "dri/renderD*")
 
 
 def set_environment() -> None:
@@ -109,7 +108,7 @@ class RaySession:
                 self._environment = connected, before
             return ray
 
-    def told(self, world: World) -> World:
+    def world_for_workers(self, world: World) -> World:
         """Return what surrounds a fit with what workers of this machine are to be told of this process.
 
         Workers have the environment that Ray was started with, or that it had when this process joined it; they are told what
@@ -161,11 +160,7 @@ class RaySession:
         """Make its folder, and close what would be open to everybody: its page of metrics asks for no token."""
         self._remove_folder()  # of one that was shut down from outside
         self._folder = SessionFolder()
-        return {
-            "include_dashboard": False,
-            "_temp_dir": str(self._folder.for_ray),
-            "_system_config": {"enable_metrics_collection": False},
-        }
+        return {"include_dashboard": False, **private_options(self._folder.for_ray)}
 
     def _remove_folder(self) -> None:
         if self._folder is not None:
@@ -175,48 +170,3 @@ class RaySession:
 
 SESSION = RaySession()
 atexit.register(SESSION.stop)
-
-
-def has_accelerator() -> bool:
-    """Tell whether this machine has a device that may be a GPU."""
-    return any(next(Path("/dev").glob(pattern), None) is not None for pattern in _ACCELERATORS)
-
-
-def check_locally(resources: Resources) -> None:
-    """Refuse what this machine cannot have, without starting Ray."""
-    n_cpus = os.cpu_count() or 1
-    if resources.cpu > n_cpus:
-        raise ResourcesError("resources.cpu", f"expected at most the {n_cpus} cores of this machine, got {resources.cpu:g}")
-    if resources.gpu and not has_accelerator():
-        raise ResourcesError(
-            "resources.gpu", f"expected 0 on a machine without a GPU, got {resources.gpu:g}; set gpu: 0, or join a cluster"
-        )
-    if (resources.memory or 0) > (most := _memory_here()):
-        raise ResourcesError(
-            "resources.memory", f"expected at most the {most} bytes of this machine, got {resources.memory}; ask for less"
-        )
-    for name, amount in resources.custom.items():
-        if amount and name not in os.environ.get("RAY_OVERRIDE_RESOURCES", ""):
-            raise ResourcesError(
-                f"resources.{name}",
-                f"expected cpu, gpu or memory without a cluster, got {name!r}; leave it out, or join one that has it",
-            )
-
-
-def _memory_here() -> int:
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-
-
-def waited_for(ray: Any) -> list[Mapping[str, float]]:
-    """List the amounts that tasks, actors and groups of all jobs wait for, this one's too; each once.
-
-    It is for being polite to others, so a question that Ray does not answer in time is no error.
-    """
-    from ray.autoscaler.v2.sdk import get_cluster_status  # lazily: only shared clusters need it; Ray has no public way
-
-    try:
-        demands = get_cluster_status(ray.get_runtime_context().gcs_address).resource_demands
-    except ray.exceptions.RpcError:
-        return []
-    wanted = [*demands.ray_task_actor_demand, *demands.placement_group_demand]
-    return [one.bundle for demand in wanted for one in demand.bundles_by_count if one.count]

@@ -5,25 +5,25 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Collection, Sequence
 
-from foldwise.errors import InputError, ResourcesError
+from foldwise.errors import InputError, ResourcesError, Setting
 from foldwise.executors.base import Executor
 from foldwise.plan.limits import Limits
 from foldwise.plan.plan import Plan
 from foldwise.plan.resources import Resources
 from foldwise.trial import Fit, FitResult
-from foldwise.worker.fit import Workshop
+from foldwise.worker.fit import FitContext
 from foldwise.worker.guard import FitGuard
 
 
 class SerialExecutor(Executor):
     """Runs fits in this process, in the order submitted.
 
-    A fit that takes longer than ``limits.fit_seconds`` is told to stop by an alarm, which reaches Python code only: code
-    in C is heard of when it returns. A fit that ends its process ends the search.
+    An alarm stops a fit that takes longer than ``limits.fit_seconds``. It reaches Python code only; code in C stops when it
+    returns. A fit that ends its process ends the search.
     """
 
     def __init__(self) -> None:
-        self._workshop: Workshop | None = None
+        self._context: FitContext | None = None
         self._waiting: deque[tuple[Fit, ...]] = deque()
         self._done: list[FitResult] = []
 
@@ -31,17 +31,20 @@ class SerialExecutor(Executor):
         if limits is not None and limits.fit_seconds is not None and not FitGuard.can_watch():
             raise InputError(
                 "limits.fit_seconds",
-                "expected none with executor='serial' outside a process's main thread, where no alarm reaches a fit, got "
-                f"{limits.fit_seconds:g}; use executor='ray'",
+                "expected none with the serial executor outside a process's main thread, where no alarm reaches a fit, got "
+                f"{limits.fit_seconds:g}",
+                fix=("use ", Setting("executor", "'ray'")),
             )
         if resources.gpu or resources.custom:
             asked = {name: amount for name, amount in resources.amounts().items() if name not in {"CPU", "memory"}}
             raise ResourcesError(
-                "resources", f"expected cpu and memory only with executor='serial', got {asked}; use executor='ray'"
+                "resources",
+                f"expected cpu and memory only with the serial executor, got {asked}",
+                fix=("use ", Setting("executor", "'ray'")),
             )
 
     def open(self, plan: Plan, n_jobs: int | None = None) -> None:  # noqa: D102
-        self._workshop = Workshop.of(plan)
+        self._context = FitContext.of(plan)
 
     def foresee(self, resources: Resources) -> int | None:  # noqa: D102
         return 1
@@ -58,10 +61,10 @@ class SerialExecutor(Executor):
         self._waiting.append(tuple(chunk))
 
     def results(self, timeout: float | None = None) -> list[FitResult]:  # noqa: D102
-        assert self._workshop is not None
+        assert self._context is not None
         if self._waiting:
-            # What is done is kept aside: an interrupt may come in the midst of a chunk.
-            self._workshop.run(self._waiting.popleft(), self._done)
+            # Results are kept aside one by one: an interrupt can come within a chunk.
+            self._context.run(self._waiting.popleft(), self._done)
         return self.finished()
 
     def finished(self) -> list[FitResult]:  # noqa: D102
@@ -75,4 +78,4 @@ class SerialExecutor(Executor):
     def close(self) -> None:  # noqa: D102
         self._waiting.clear()
         self._done.clear()
-        self._workshop = None
+        self._context = None

@@ -1,9 +1,8 @@
-"""When a run that has most of a cluster stands back for other jobs.
+"""When a run that holds most of a cluster pauses for other jobs.
 
-Ray serves equal requests in turn, so that jobs whose fits hold the same share the cluster by themselves. Requests of other
-amounts it passes over for as long as ours keep coming: a large one finds no node empty, and of two that fit it prefers the
-same one every time. So a run that holds more than half, while others wait, leaves them the next turn, as they leave it
-the one after.
+Ray serves equal requests in turn, so jobs whose fits hold the same amounts share the cluster by themselves. It passes over
+requests of other amounts for as long as ours keep coming: a large one finds no node empty, and of two that fit Ray prefers
+the same one every time. So a run that holds more than half of the cluster, while others wait, leaves them the next turn.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from collections.abc import Callable
 _TURN = 15.0
 """Seconds of a turn."""
 _UNUSED = 3.0
-"""Seconds for which others may leave their turn unused, before it is taken back: they may wait until all of a node is free."""
+"""Seconds for which others can leave their turn unused, before it ends: they may be waiting for a whole node."""
 _LOOK = 1.0
 """Seconds between looks."""
 
@@ -33,13 +32,13 @@ class Turns:
         self._left_since: float | None = None
 
     def look(
-        self, n_running: int, n_room: int, others_wait: Callable[[], bool], is_free: Callable[[], bool], now: float
+        self, n_running: int, n_fits: int, others_wait: Callable[[], bool], is_free: Callable[[], bool], now: float
     ) -> None:
         """Give the turn away, or take it back, if it is time.
 
         Parameters
         ----------
-        n_running, n_room : int
+        n_running, n_fits : int
             Fits of ours that run at once, and how many could.
         others_wait : callable
             Whether somebody waits for other amounts.
@@ -53,7 +52,7 @@ class Turns:
         self._looked_at = now
         is_over = now - self._since >= _TURN
         if self.is_ours:
-            if is_over and 2 * n_running > n_room and others_wait():
+            if is_over and 2 * n_running > n_fits and others_wait():
                 self._begin(ours=False, now=now)
             return
         self._left_since = (self._left_since or now) if is_free() or not others_wait() else None

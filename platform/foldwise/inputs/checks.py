@@ -1,9 +1,10 @@
-"""Checks that all faces share: what counts as a number, and as a file."""
+"""Checks that all faces share: what counts as a number, as a file, and as a URL."""
 
 from __future__ import annotations
 
 import math
 import numbers
+import re
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -34,3 +35,8 @@ def is_file(path: Path) -> bool:
         return path.is_file()
     except (OSError, ValueError):  # too long, not to be looked at, with a null character
         return False
+
+
+def is_url(address: str) -> bool:
+    """Tell whether an address is a URL; otherwise it is a path."""
+    return re.match(r"[A-Za-z][\w+.-]*://", address) is not None

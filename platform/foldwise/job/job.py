@@ -9,19 +9,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from foldwise.data import load_dataset
 from foldwise.errors import InputError, InputTypeError, nearest
 from foldwise.events import FailuresForgotten, Listener
-from foldwise.executors import check_executor, make_executor
+from foldwise.executors import Executor, find_executor, make_executor
+from foldwise.inputs.checks import is_url
 from foldwise.inputs.imports import add_import_paths, import_root, resolve
 from foldwise.inputs.yaml_file import masked_yaml, parse_yaml, read_text, to_yaml
 from foldwise.job.build import build, build_argument
 from foldwise.job.overrides import override
 from foldwise.job.schema import JobSpec, SearchSpec, TrackingSpec, validate_spec
-from foldwise.job.words import PLACES, in_the_words_of_a_job
-from foldwise.ledger import ENVIRONMENT_LEDGER, default_ledger, is_url, make_ledger
+from foldwise.job.words import PLACES, in_job_words
+from foldwise.ledger import ENVIRONMENT_LEDGER, default_ledger, make_ledger
 from foldwise.plan.plan import Plan
-from foldwise.plan.problem import Problem
+from foldwise.plan.problem import Problem, check_settings, make_problem
+from foldwise.plan.settings import Settings
 from foldwise.report import Report
+from foldwise.search import OPTIONS, make_search
+from foldwise.space.space import load_space, space_from_yaml
 
 if TYPE_CHECKING:
     from foldwise.loop.pilot import Pilot
@@ -121,7 +126,7 @@ class Job:
         InputError
             With the file, the key and the value that is wrong.
         """
-        problem: Problem = self._placed(self._open)
+        problem: Problem = self._placed(lambda: self._open(self._settings()))
         return problem
 
     def check(self) -> None:
@@ -160,29 +165,21 @@ class Job:
 
     def plan(self, address: str | None = None) -> Plan:
         """Open the job and plan it, without running anything; ``address`` is a Ray that it would run on."""
-        from foldwise.job.launch import n_at_once  # lazily: validating a job's keys needs no loop
-
-        self._placed(lambda: n_at_once(self.spec.n_jobs))
         self._check_tracking(self.tracking_uri(None))
-        executor = self._placed(lambda: self._executor(address))
-        plan = Plan.of(self.open())
-        self._placed(lambda: check_executor(executor, plan.problem))
-        return plan
+        return self._plan(address)[0]
 
     def n_at_once(self, plan: Plan, address: str | None = None) -> int | None:
         """Say how many of a plan's fits will run at once, as far as can be told before anything is started."""
-        from foldwise.job.launch import n_at_once  # lazily: validating a job needs no loop
-
-        n_jobs: int | None = self._placed(lambda: n_at_once(self.spec.n_jobs))
-        room: int | None = self._executor(address).foresee(plan.problem.resources)
-        return n_jobs if room is None else min(room, n_jobs or room)
+        settings = plan.problem.settings
+        room = self._executor(settings, address).foresee(settings.resources)
+        return settings.n_jobs if room is None else min(room, settings.n_jobs or room)
 
     def pilot(self, plan: Plan, address: str | None = None) -> Pilot:
         """Time a few of a plan's fits where they would run, to say what the whole will cost."""
-        from foldwise.job.launch import n_at_once  # lazily: likewise
-        from foldwise.loop.pilot import fly  # lazily: likewise
+        from foldwise.loop.pilot import fly  # lazily: validating a job needs no loop
 
-        return fly(plan, self._executor(address), self._placed(lambda: n_at_once(self.spec.n_jobs)))
+        settings = plan.problem.settings
+        return fly(plan, self._executor(settings, address), settings.n_jobs)
 
     def run(
         self,
@@ -224,20 +221,18 @@ class Job:
         RunError
             If the run failed.
         """
-        from foldwise.job.launch import n_at_once, run_plan  # lazily: validating a job needs no loop
+        from foldwise.job.launch import run_plan  # lazily: validating a job needs no loop
 
         uri, experiment = self.tracking_uri(tracking), self.experiment
         self._check_tracking(uri)
-        plan = self.plan(address)
-        executor = self._placed(lambda: self._executor(address))
-        n_jobs = self._placed(lambda: n_at_once(self.spec.n_jobs))
+        plan, executor = self._plan(address)
         fits = self._ledger(ledger)
         if retry_failed:
             forgotten = FailuresForgotten(fits.forget_failed(plan))
             for listener in listeners:
                 listener(forgotten)
         _, report, _ = run_plan(
-            plan, executor, n_jobs=n_jobs, listeners=listeners, tracking=uri, experiment=experiment,
+            plan, executor, listeners=listeners, tracking=uri, experiment=experiment,
             job_text=masked_yaml(self.text), ledger=fits, stop=stop,
         )  # fmt: skip
         return report
@@ -281,15 +276,12 @@ class Job:
         places = ("tracking.uri" if given else elsewhere, "tracking.experiment")
         self._placed(lambda: check_tracking(uri, self.experiment, places))
 
-    def _executor(self, address: str | None) -> Any:
-        scheduled = self.spec.schedule is not None
-        executor = make_executor(self.spec.executor, scheduled=scheduled)
-        if address is None:
-            return executor
-        if self.spec.executor != "ray":
-            problem = f"expected ray beside the address {address!r}, got {self.spec.executor!r}; leave the address out"
-            raise InputError("executor", problem)
-        return make_executor("ray", scheduled=scheduled, address=address)
+    def _executor(self, settings: Settings, address: str | None) -> Executor:
+        given = self.spec.executor
+        if address is not None and given != "ray":
+            raise InputError("executor", f"expected ray beside the address {address!r}, got {given!r}; leave the address out")
+        given = build(given, "executor") if isinstance(given, Mapping) else given
+        return make_executor(given, settings, **({} if address is None else {"address": address}))
 
     def _placed(self, make: Callable[[], Any]) -> Any:
         """Call something, and say of which key of the file an error is."""
@@ -300,47 +292,47 @@ class Job:
                 raise
             head, rest = re.match(r"([\w]*)(.*)", error.place, re.DOTALL).groups()  # type: ignore[union-attr]
             place = error.place if head == "search" and rest else PLACES.get(head, head) + rest
-            moved = type(error)(place, in_the_words_of_a_job(error.problem), self.source)
-            raise moved from error.__cause__
+            raise error.moved(place, self.source, in_job_words) from error.__cause__
 
-    def _open(self) -> Problem:
-        from foldwise.data import load_dataset  # lazily: a job is validated without scikit-learn
-        from foldwise.plan.problem import make_problem  # lazily: likewise
+    def _plan(self, address: str | None) -> tuple[Plan, Executor]:
+        """Plan the job, and make the executor that it would run on."""
+        settings: Settings = self._placed(self._settings)
+        executor: Executor = self._placed(lambda: self._executor(settings, address))
+        return Plan.of(self._placed(lambda: self._open(settings))), executor
 
-        spec, asked = self.spec, self._asked()
-        data, folds = spec.data, spec.folds
+    def _open(self, settings: Settings) -> Problem:
+        estimator, space, data = self._estimator(), self._space(), self.spec.data
         dataset = load_dataset(
             loader=data.loader, args=data.args, path=None if data.path is None else self.folder / data.path,
             target=data.target, drop=data.drop, groups=data.groups, fit_params=data.fit_params,
         )  # fmt: skip
-        outer, inner = build(folds.outer, "folds.outer"), _inner_folds(folds.inner)
-        return make_problem(dataset, **asked, outer_cv=outer, inner_cv=inner, name=self.name)
+        return make_problem(dataset, estimator, space, settings)
 
     def _check(self) -> None:
-        from foldwise.plan.problem import check_asked  # lazily: a job's keys are validated without scikit-learn
+        settings = self._settings()
+        check_settings(settings, self._estimator(), self._space())
+        if isinstance(self.spec.executor, Mapping):  # what resources there are is told where it runs
+            find_executor(build(self.spec.executor, "executor"), scheduled=settings.schedule is not None)
 
-        check_asked(**self._asked())
-        build(self.spec.folds.outer, "folds.outer")
-        _inner_folds(self.spec.folds.inner)
-
-    def _asked(self) -> dict[str, Any]:
-        """Import and make all that the job names but its data and its folds, as `make_problem` takes it."""
-        from foldwise.search import OPTIONS, make_search  # lazily: a job's keys are validated without scikit-learn
-
+    def _settings(self) -> Settings:
         spec = self.spec
         self.add_import_paths()
-        return {
-            "space": self._space(), "estimator": build(spec.estimator, "estimator"),
-            "search": make_search(spec.search.method, **_search_options(spec.search, OPTIONS)),
-            "n_trials": spec.search.trials, "batch": spec.search.batch, "repeats": spec.folds.repeats,
-            "scoring": _scoring(spec.scoring), "refit": spec.refit, "return_train_score": spec.return_train_score,
-            "error_score": spec.error_score, "resources": spec.resources,
-            "schedule": spec.schedule, "limits": spec.limits, "random_state": spec.seed,
-        }  # fmt: skip
+        return Settings.of(
+            {
+                "search": _search(spec.search),
+                "n_trials": spec.search.trials, "batch": spec.search.batch,
+                "outer_cv": build(spec.folds.outer, "folds.outer"), "inner_cv": _inner_folds(spec.folds.inner),
+                "repeats": spec.folds.repeats, "scoring": _scoring(spec.scoring), "refit": spec.refit,
+                "return_train_score": spec.return_train_score, "error_score": spec.error_score, "schedule": spec.schedule,
+                "resources": spec.resources, "limits": spec.limits, "n_jobs": spec.n_jobs, "random_state": spec.seed,
+                "name": self.name,
+            }
+        )  # fmt: skip
+
+    def _estimator(self) -> Any:
+        return build(self.spec.estimator, "estimator")
 
     def _space(self) -> Any:
-        from foldwise.space.space import load_space, space_from_yaml  # lazily: a job's keys are validated without scikit-learn
-
         space = self.spec.space
         try:
             return load_space(space, self.folder, build) if isinstance(space, str) else space_from_yaml(space, build)
@@ -360,13 +352,17 @@ def _is(test: Callable[[], bool]) -> bool:
         return False
 
 
-def _search_options(search: SearchSpec, options: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-    known = options.get(search.method, tuple(search.model_extra or ()))
-    for name in search.model_extra or {}:
+def _search(spec: SearchSpec) -> Any:
+    """Make the search: a method by name with its options, or an object of the user's own class."""
+    options, method = spec.model_extra or {}, spec.method
+    known = OPTIONS.get(method, tuple(options)) if isinstance(method, str) else ()
+    for name in options:
         if name not in known:
             hint = nearest(name, [*SearchSpec.model_fields, *known])
-            raise InputError(f"search.{name}", f"expected an option of {search.method!r}, got {name!r}; {hint}")
-    return {name: build_argument(value, f"search.{name}") for name, value in (search.model_extra or {}).items()}
+            raise InputError(f"search.{name}", f"expected an option of {method!r}, got {name!r}; {hint}")
+    if isinstance(method, Mapping):
+        return make_search(build(method, "search.method"))
+    return make_search(method, **{name: build_argument(value, f"search.{name}") for name, value in options.items()})
 
 
 def _scoring(scoring: Any) -> Any:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from foldwise.errors import InputError, InputTypeError
 from foldwise.events import Listener, RunWaits
-from foldwise.executors import Executor, check_executor
-from foldwise.inputs.checks import is_integer
+from foldwise.executors import Executor
 from foldwise.ledger import Ledger
 from foldwise.listeners.progress import log_waiting
 from foldwise.loop.run import Interrupted, Run
@@ -23,33 +20,10 @@ DEFAULT_EXPERIMENT = "foldwise"
 _WORTH_A_WORD = 100
 
 
-def n_at_once(n_jobs: Any) -> int | None:
-    """Read ``n_jobs`` as scikit-learn's users mean it.
-
-    Returns
-    -------
-    int or None
-        At most so many fits at once; None (for None and -1): as many as there is room for.
-
-    Examples
-    --------
-    >>> n_at_once(2), n_at_once(-1)
-    (2, None)
-    """
-    if n_jobs is None or n_jobs == -1:
-        return None
-    if not is_integer(n_jobs):
-        raise InputTypeError("n_jobs", f"expected an integer or None, got {n_jobs!r}")
-    if n_jobs == 0:
-        raise InputError("n_jobs", "expected an integer other than 0, got 0; use None or -1 for all cores")
-    return int(n_jobs) if n_jobs > 0 else max(1, (os.cpu_count() or 1) + 1 + int(n_jobs))
-
-
 def run_plan(
     plan: Plan,
     executor: Executor,
     *,
-    n_jobs: int | None = None,
     listeners: Sequence[Listener] = (),
     tracking: str | None = None,
     experiment: str | None = None,
@@ -65,8 +39,6 @@ def run_plan(
         What to run.
     executor : Executor
         Where.
-    n_jobs : int, optional
-        At most so many fits at once.
     listeners : sequence of callable
         Each hears every event. Where there is none, the logger ``foldwise`` still says what the run waits for.
     tracking : str, optional
@@ -85,7 +57,6 @@ def run_plan(
     run, report, run_id
         The run as it ended, its report, and its MLflow run.
     """
-    check_executor(executor, plan.problem)
     listeners = listeners or (log_waiting,)
     tracker = None
     if tracking is not None:
@@ -95,7 +66,10 @@ def run_plan(
         home = experiment or parents_experiment or DEFAULT_EXPERIMENT
         nested = parent if home == parents_experiment else None
         tracker = MlflowTracker(tracking, home, job_text=job_text, parent_run_id=nested)
-    run = Run(plan, executor, ledger, listeners=[*listeners, *([tracker] if tracker else [])], n_jobs=n_jobs, stop=stop)
+    run = Run(
+        plan, executor, ledger, listeners=[*listeners, *([tracker] if tracker else [])], n_jobs=plan.problem.settings.n_jobs,
+        stop=stop,
+    )  # fmt: skip
     try:
         try:
             archive = run.execute()

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from foldwise.errors import InputError, InputTypeError
+from foldwise.inputs.checks import is_url
 from foldwise.inputs.yaml_file import parse_yaml
-from foldwise.ledger import is_url
 
 
 def parse_overrides(settings: Sequence[str]) -> dict[str, Any]:

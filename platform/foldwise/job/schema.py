@@ -49,11 +49,11 @@ class DataSpec(_Spec):
 
 
 class SearchSpec(_Spec):
-    """How params are searched; further keys are the method's own options (``sampler``)."""
+    """How params are searched; further keys are options of a method given by name (``sampler``)."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
-    method: StrictStr = "random"
+    method: StrictStr | dict[str, Any] = "random"
     trials: StrictInt | None = None
     batch: StrictInt = 8
 
@@ -98,7 +98,7 @@ class JobSpec(_Spec):
     schedule: dict[str, Any] | None = None
     resources: dict[str, Any] = Field(default_factory=dict)
     limits: dict[str, Any] = Field(default_factory=dict)
-    executor: StrictStr = "ray"
+    executor: StrictStr | dict[str, Any] = "ray"
     tracking: TrackingSpec | StrictBool | None = None
     ledger: StrictStr | StrictBool | None = None
     seed: StrictInt | None = None

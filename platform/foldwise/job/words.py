@@ -1,9 +1,10 @@
-"""Step 9, a face: errors that speak of Python's arguments, said in the words of a job file."""
+"""Step 9, a face: where the arguments that an error speaks of stand in a job file."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+
+from foldwise.errors import Setting
 
 PLACES: Mapping[str, str] = {
     "n_trials": "search.trials", "batch": "search.batch", "search": "search.method", "sampler": "search.sampler",
@@ -14,51 +15,14 @@ PLACES: Mapping[str, str] = {
 }  # fmt: skip
 """Where an argument of the Python face stands in a job file."""
 
-_QUOTED = r"(?<![\w=])'[^']*'|(?<![\w=])\"[^\"]*\""
-_LISTED = r"did you mean [^?]*\?|Known: [^;]*"
-_CALL = r"[\w.]+\("
-_ECHOED = re.compile(f"{_QUOTED}|{_LISTED}|(?P<call>{_CALL})")
-_BRACKETS = re.compile(f"{_QUOTED}|[()]")
 
-
-def in_the_words_of_a_job(advice: str) -> str:
-    """Say ``folds.inner: 5`` where Python's face says ``inner_cv=5``.
-
-    What a message echoes of the user's own stays as it is: values, calls, and lists of what an estimator knows.
+def in_job_words(setting: Setting) -> str:
+    """Write an argument as a job file does.
 
     Examples
     --------
-    >>> in_the_words_of_a_job("expected folds, got 1; use outer_cv=5, or KFold(5, random_state=0)")
-    'expected folds, got 1; use folds.outer: 5, or KFold(5, random_state=0)'
-    >>> in_the_words_of_a_job("expected a param of SVC, got 'c'; did you mean C? Known: C, random_state, tol")
-    "expected a param of SVC, got 'c'; did you mean C? Known: C, random_state, tol"
+    >>> in_job_words(Setting("inner_cv", "5")), in_job_words(Setting("search", "'random'")), in_job_words(Setting("n_trials"))
+    ('folds.inner: 5', 'search.method: random', 'search.trials')
     """
-    return "".join(part if is_echo else _reworded(part) for part, is_echo in _parts(advice))
-
-
-def _parts(advice: str) -> Iterator[tuple[str, bool]]:
-    """Split a message into foldwise's own words and what it echoes."""
-    at = 0
-    while (found := _ECHOED.search(advice, at)) is not None:
-        end = _closing(advice, found.end()) if found["call"] else found.end()
-        yield advice[at : found.start()], False
-        yield advice[found.start() : end], True
-        at = end
-    yield advice[at:], False
-
-
-def _closing(text: str, at: int) -> int:
-    """Return where the bracket closes that was opened before; the end where it never does, in a text that was cut."""
-    depth = 1
-    for found in _BRACKETS.finditer(text, at):
-        depth += {"(": 1, ")": -1}.get(found[0], 0)
-        if not depth:
-            return found.end()
-    return len(text)
-
-
-def _reworded(advice: str) -> str:
-    names = "|".join(re.escape(name) for name in PLACES if PLACES[name].count(".") or name == "random_state")
-    advice = re.sub(r"\bsearch='(\w+)'", r"search.method: \1", advice)
-    advice = re.sub(rf"\b({names})=", lambda found: f"{PLACES[found[1]]}: ", advice)
-    return re.sub(rf"\b({names})(?= |,|;|$)", lambda found: PLACES[found[1]] if "_" in found[1] else found[1], advice)
+    place = PLACES.get(setting.name, setting.name)
+    return f"{place}: {setting.value.strip(chr(39))}" if setting.value else place

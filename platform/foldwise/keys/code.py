@@ -84,7 +84,7 @@ def attributes_of(owner: type) -> dict[str, Any]:
 def changes_in(owner: type) -> dict[str, Any]:
     """Return what may have been changed of an installed class since it was loaded, or of one that it inherits from.
 
-    That is whatever of the user's own was put into it, and the plain values among its attributes.
+    That is whatever of user code was put into it, and the plain values among its attributes.
     """
     return {
         f"{one.__module__}.{one.__qualname__}.{name}": value
@@ -96,12 +96,12 @@ def changes_in(owner: type) -> dict[str, Any]:
 
 
 def is_told_by_version(owner: Any) -> bool:
-    """Tell whether installed code is told by its name and version: what a decorator made of the user's own is not."""
+    """Tell whether installed code is told by its name and version: what a decorator made of user code is not."""
     return is_found_by_name(owner) and home_of(owner) == owner_of(owner.__module__)
 
 
 def references_of(function: types.FunctionType) -> dict[str, Any]:
-    """Return what a function refers to by global names, and of the user's own modules only what it reads of them."""
+    """Return what a function refers to by global names, and of user modules only what it reads of them."""
     found: dict[str, Any] = {}
     for code in _codes_in(function.__code__):
         found |= dict(_references_in(code, function.__globals__))
@@ -109,12 +109,12 @@ def references_of(function: types.FunctionType) -> dict[str, Any]:
 
 
 def names_in(module: types.ModuleType) -> dict[str, Any]:
-    """Return all that a module of the user's own holds."""
+    """Return all that a user module holds."""
     return {name: value for name, value in vars(module).items() if not (name.startswith("__") and name.endswith("__"))}
 
 
 def _is_own(value: Any) -> bool:
-    """Tell whether an attribute of an installed class is, or holds, code of the user's own."""
+    """Tell whether an attribute of an installed class is, or holds, user code."""
     if isinstance(value, property):
         return any(_is_own(part) for part in (value.fget, value.fset, value.fdel))
     if isinstance(value, functools.partial):
@@ -158,7 +158,7 @@ def _references_in(code: types.CodeType, space: Mapping[str, Any]) -> Iterator[t
 
 
 def _read(name: str, value: Any, following: list[dis.Instruction]) -> tuple[str, Any]:
-    """Follow the attributes that are read of a module of the user's own, as in ``tools.scale``."""
+    """Follow the attributes that are read of a user module, as in ``tools.scale``."""
     for one in following:
         if not isinstance(value, types.ModuleType) or owner_of(value.__name__) is not None:
             break
@@ -171,7 +171,7 @@ def _read(name: str, value: Any, following: list[dis.Instruction]) -> tuple[str,
 def _imported_names(name: str, names: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
     """Yield what ``from name import names`` inside a function brings.
 
-    The user's own modules are imported now, as the function would: what it refers to is the same before and after it has run.
+    User modules are imported now, as the function would: what it refers to is the same before and after it has run.
     """
     module = _module(name)
     if isinstance(module, Missing) or owner_of(name) is not None:
@@ -212,7 +212,7 @@ def _uses_of(bound: Any, value: Any, code: types.CodeType) -> Iterator[tuple[str
 
 
 def _module(name: str) -> Any:
-    """Return a module: loaded if it is the user's own; one that is installed only where it is loaded already."""
+    """Return a module: loaded if it is user code; one that is installed only where it is loaded already."""
     if name in sys.modules:
         return sys.modules[name]
     if owner_of(name) is not None:

@@ -87,7 +87,7 @@ def content_of(cell: Any) -> Any:
 
 
 def feed_module(walk: Walk, value: types.ModuleType) -> None:
-    """Feed a module by its version or, if it is the user's own, by all that it holds."""
+    """Feed a module by its version or, if it is user code, by all that it holds."""
     walk.tag("module", value.__name__.encode())
     home = owner_of(value.__name__)
     if home is not None:

@@ -96,7 +96,9 @@ def feed_scalar(walk: Walk, value: np.generic) -> None:
 
 def feed_random_state(walk: Walk, value: np.random.RandomState) -> None:
     """Feed a generator's state."""
-    if value is np.random.mtrand._rand:  # the global one, which scipy's distributions hold, is no content of theirs
+    from sklearn.utils import check_random_state  # lazily: it takes a second
+
+    if value is check_random_state(None):  # the global one, which scipy's distributions hold, is no content of theirs
         walk.tag("RandomState-global")
         return
     walk.tag("RandomState")

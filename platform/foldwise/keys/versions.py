@@ -35,7 +35,7 @@ def owner_of(module: str | None) -> str | None:
     Returns
     -------
     str or None
-        `PYTHON` for the standard library; None for the user's own code, that of a checkout included.
+        `PYTHON` for the standard library; None for user code, that of a checkout included.
 
     Examples
     --------
@@ -77,7 +77,7 @@ def version_of(distribution: str) -> str:
 
 
 def file_key(module: str) -> str:
-    """Return the key of the file that a module of the user's is loaded from, such as one that was compiled."""
+    """Return the key of the file that a user module is loaded from, such as one that was compiled."""
     file = getattr(sys.modules.get(module), "__file__", None)
     content = Path(file).read_bytes() if file and Path(file).is_file() else b""
     return hashlib.blake2b(content, digest_size=16).hexdigest()

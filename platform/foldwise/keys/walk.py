@@ -28,11 +28,11 @@ class Remembers(Protocol):
         ...
 
     def meet_own(self, module: str) -> None:
-        """Note that code of the user's own was met."""
+        """Note that user code was met."""
         ...
 
     def meet_class(self, owner: type) -> None:
-        """Note a class of the user's own."""
+        """Note a class of user code."""
         ...
 
 

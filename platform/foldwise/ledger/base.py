@@ -20,7 +20,7 @@ EndedTrial: TypeAlias = tuple[str, tuple[Fit, ...], TrialEnd]
 """The key of a scheduled trial, the fits that its inner folds are, in fold order, and how it ended."""
 
 
-class Entries(ABC):
+class LedgerView(ABC):
     """A ledger's fits as one plan asks for them: with the scores of its own scorer.
 
     Fits whose model is wanted back are neither kept nor found, since a ledger holds no models.
@@ -66,14 +66,14 @@ class Entries(ABC):
         """Say that this process is alive; called again and again while fits run."""
 
     def close(self) -> None:  # noqa: B027  (memory has nothing to let go of)
-        """Let go of what is held."""
+        """Close the connection, if there is one."""
 
 
 class Ledger(ABC):
     """Where finished fits are kept."""
 
     @abstractmethod
-    def open(self, plan: Plan) -> Entries:
+    def open(self, plan: Plan) -> LedgerView:
         """Return the entries that a plan's fits find and add.
 
         Raises
@@ -90,10 +90,10 @@ class Ledger(ABC):
         """
 
 
-class NoLedger(Ledger, Entries):
+class NoLedger(Ledger, LedgerView):
     """Keeps nothing beyond the run, which itself remembers what it has seen."""
 
-    def open(self, plan: Plan) -> Entries:  # noqa: D102
+    def open(self, plan: Plan) -> LedgerView:  # noqa: D102
         return self
 
     def find(self, fits: Sequence[Fit]) -> dict[str, FitResult]:  # noqa: D102

@@ -1,8 +1,8 @@
-"""Who is at which fit, so that processes on one ledger take different ones.
+"""Which process runs which fit, so that processes on one ledger take different ones.
 
-Claims are advice. They end ten seconds after their process was last heard of, and at once where it can be seen to be gone;
-and however alive it says it is, nobody heeds a claim for much longer than the fit should take. So none can hold anyone up
-for long, and whatever goes wrong with them costs a fit that is run twice, with the same result.
+Claims are advice. A claim ends ten seconds after its process last renewed it, and at once where the process is seen to be
+gone. No process heeds a claim for much longer than the fit should take. So a claim delays nobody for long, and whatever goes
+wrong with it costs a fit that runs twice, with the same result.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from foldwise.ledger.database import Database, in_parts
 from foldwise.ledger.schema import claims
 
 _LEASE = 10.0
-"""Seconds that a claim lasts after its process was last heard of."""
+"""Seconds that a claim lasts after its process renewed it."""
 
 _LEAST_PATIENCE = 30.0
 """Seconds that another's claim is heeded at most, or three times as long as the longest fit took, if that is more."""

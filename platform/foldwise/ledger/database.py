@@ -17,7 +17,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from tenacity import Retrying, retry_if_exception_message, stop_after_delay, wait_random
 
 from foldwise.errors import InputError, LedgerError, MissingPackageError
-from foldwise.ledger.named import is_url
+from foldwise.inputs.checks import is_url
 from foldwise.ledger.schema import SCHEMA, meta, metadata
 from foldwise.safety.masking import masked
 from foldwise.safety.private_files import make_file
@@ -109,7 +109,7 @@ class Database:
             raise
 
     def close(self) -> None:
-        """Let go of all connections."""
+        """Close all connections."""
         if self._engine is not None:
             self._engine.dispose()
             self._engine = None

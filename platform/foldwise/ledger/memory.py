@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from foldwise.errors import NON_FINITE, Failure
-from foldwise.ledger.base import EndedTrial, Entries, Finished, Ledger, holds_all, merged, scorer_of
+from foldwise.ledger.base import EndedTrial, Finished, Ledger, LedgerView, holds_all, merged, scorer_of
 from foldwise.plan.plan import Plan
 from foldwise.trial import Fit, FitResult, TrialEnd, TrialState
 
@@ -56,7 +56,7 @@ def _numbers(result: FitResult) -> list[float]:
     return [result.started, result.fit_seconds, *scores, *result.score_seconds.values()]
 
 
-class MemoryEntries(Entries):
+class MemoryLedgerView(LedgerView):
     """Fits of one scorer, packed, and scheduled trials."""
 
     def __init__(self) -> None:
@@ -86,7 +86,7 @@ class MemoryEntries(Entries):
             self._trials[key] = end
 
     def forget_failed(self, objective: str) -> int:
-        """Forget all failures, whoever's they are: what a fit learned from is not known here."""
+        """Forget all failures, of other plans too: it is not known here what a fit learned from."""
         self._trials = {key: end for key, end in self._trials.items() if end.state is not TrialState.FAILED}
         failed = [key for key, packed in self._packed.items() if self._form_of(packed).has_failed(objective)]
         for key in failed:
@@ -117,10 +117,10 @@ class MemoryLedger(Ledger):
     """A ledger that lives as long as the process; runs that are handed the same one share it."""
 
     def __init__(self) -> None:
-        self._by_scorer: dict[str, MemoryEntries] = {}
+        self._by_scorer: dict[str, MemoryLedgerView] = {}
 
-    def open(self, plan: Plan) -> MemoryEntries:  # noqa: D102
-        return self._by_scorer.setdefault(scorer_of(plan), MemoryEntries())
+    def open(self, plan: Plan) -> MemoryLedgerView:  # noqa: D102
+        return self._by_scorer.setdefault(scorer_of(plan), MemoryLedgerView())
 
     def forget_failed(self, plan: Plan) -> int:  # noqa: D102
         return self.open(plan).forget_failed(plan.problem.scoring.objective)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from typing import Any
 
 from foldwise.errors import InputTypeError
@@ -12,7 +11,6 @@ from foldwise.ledger.base import Ledger, NoLedger
 DEFAULT_LEDGER = ".foldwise/ledger.db"
 """The command line's, in the working folder."""
 
-
 ENVIRONMENT_LEDGER = "FOLDWISE_LEDGER"
 """The environment variable that names another one."""
 
@@ -20,11 +18,6 @@ ENVIRONMENT_LEDGER = "FOLDWISE_LEDGER"
 def default_ledger() -> str:
     """Return where finished fits are kept if nobody says where: what ``FOLDWISE_LEDGER`` names, or the command line's."""
     return os.environ.get(ENVIRONMENT_LEDGER) or DEFAULT_LEDGER
-
-
-def is_url(address: str) -> bool:
-    """Tell whether an address is a URL; else it is a path."""
-    return re.match(r"[A-Za-z][\w+.-]*://", address) is not None
 
 
 def make_ledger(ledger: Any) -> Ledger:

@@ -21,7 +21,7 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
 @dataclass(frozen=True)
-class JobEntries:
+class JobSummary:
     """What a job added to a ledger.
 
     Parameters
@@ -56,14 +56,14 @@ class Overview:
         Version of its tables.
     n_bytes : int
         Its size.
-    jobs : tuple of JobEntries
+    jobs : tuple of JobSummary
         The latest first.
     """
 
     ledger: str
     schema: int
     n_bytes: int
-    jobs: tuple[JobEntries, ...]
+    jobs: tuple[JobSummary, ...]
 
     def to_dict(self) -> dict[str, Any]:
         """Return what JSON can hold."""
@@ -96,7 +96,7 @@ def look_into(address: str) -> Overview:
     with _opened(address) as database:
         with database.reading() as connection:
             rows = connection.execute(select(*columns).group_by(fits.c.job).order_by(func.max(fits.c.started).desc())).all()
-        return Overview(str(database), database.schema(), database.n_bytes(), tuple(JobEntries(*row) for row in rows))
+        return Overview(str(database), database.schema(), database.n_bytes(), tuple(JobSummary(*row) for row in rows))
 
 
 def prune(address: str, job: str | None = None, older_than: float | None = None) -> int:

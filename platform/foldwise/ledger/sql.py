@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, delete, or_, select
 
 from foldwise.errors import NON_FINITE, LedgerError
-from foldwise.ledger.base import EndedTrial, Entries, Finished, Ledger, holds_all, merged, scorer_of
+from foldwise.ledger.base import EndedTrial, Finished, Ledger, LedgerView, holds_all, merged, scorer_of
 from foldwise.ledger.claims import Claims
 from foldwise.ledger.database import Database, in_parts
 from foldwise.ledger.lineages import LineageWriter
@@ -41,11 +41,11 @@ class SqlLedger(Ledger):
     def __repr__(self) -> str:
         return f"SqlLedger({str(Database(self.address))!r})"
 
-    def open(self, plan: Plan) -> SqlEntries:  # noqa: D102
+    def open(self, plan: Plan) -> SqlLedgerView:  # noqa: D102
         database = Database(self.address)
         database.open()
         try:
-            return SqlEntries(database, plan)
+            return SqlLedgerView(database, plan)
         except BaseException:
             database.close()
             raise
@@ -58,11 +58,11 @@ class SqlLedger(Ledger):
             entries.close()
 
 
-class SqlEntries(Entries):
+class SqlLedgerView(LedgerView):
     """A database's fits as one plan asks for them."""
 
     def __init__(self, database: Database, plan: Plan) -> None:
-        self._database, self._scorer, self._job = database, scorer_of(plan), storable(plan.problem.name)
+        self._database, self._scorer, self._job = database, scorer_of(plan), storable(plan.problem.settings.name)
         self._origin = origin_row(plan)
         # A score that is not finite was raised by nobody; where it does not choose, it is no failure.
         objective = plan.problem.scoring.objective

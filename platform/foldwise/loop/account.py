@@ -38,7 +38,7 @@ class Account:
         self.counts, self.scoring = Counts(at_most=plan.n_fits_at_most), plan.problem.scoring
         self.causes: Counter[str] = Counter()
         self.warned = WarningCounts()
-        self._raises = plan.problem.error_score == "raise"
+        self._raises = plan.problem.settings.error_score == "raise"
         self._judged = frozenset(fold.held_out for fold in plan.all_folds())
 
     def count(self, **more: int) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from foldwise.events import Event, FitEnded
 from foldwise.executors import Executor
-from foldwise.ledger import Entries, Finished, MemoryLedger, NoLedger
+from foldwise.ledger import Finished, LedgerView, MemoryLedger, NoLedger
 from foldwise.loop.account import Account
 from foldwise.loop.first_failures import FirstFailures
 from foldwise.loop.queue import FitQueue, Waiter
@@ -37,12 +37,12 @@ class FitPool:
 
     Attributes
     ----------
-    entries : Entries
+    entries : LedgerView
         The ledger's, once it is open.
     """
 
     def __init__(self, plan: Plan, executor: Executor, account: Account, emit: Callable[[Event], None]) -> None:
-        self.entries: Entries = NoLedger()
+        self.entries: LedgerView = NoLedger()
         self._executor, self._account, self._emit = executor, account, emit
         self._seen = MemoryLedger().open(plan)  # what this run knows: the same answer until its end
         self._queue = FitQueue(plan.prefixes.order_of if plan.prefixes.transformers else None)

@@ -88,7 +88,7 @@ def fly(plan: Plan, executor: Executor, n_jobs: int | None = None) -> Pilot:
     n_prefixes = plan.prefixes.count_fits(asked)[1] / len(asked) * plan.n_trials
     per_prefix = n_prefixes / max(plan.prefixes.count_fits(some)[1], 1) if n_prefixes else 1.0
     final, n_sets = plan.studies[-1], plan.n_train_sets
-    n_outer = plan.n_trials * len(final.folds) + plan.problem.refit
+    n_outer = plan.n_trials * len(final.folds) + plan.problem.settings.has_final_model
     loops = {
         plan.studies[0].folds[0].train: (max(plan.n_fits_at_most - n_outer, 0), n_sets - len(final.folds)),
         final.folds[0].train: (n_outer, len(final.folds)),
@@ -99,7 +99,7 @@ def fly(plan: Plan, executor: Executor, n_jobs: int | None = None) -> Pilot:
         timed = {train: _run(executor, [_pilot_fit(plan, one, train) for one in some]) for train in loops}
     finally:
         executor.close()
-    schedule = plan.problem.schedule
+    schedule = plan.problem.settings.schedule
     times = 1.0 if schedule is None else schedule.max_epochs / schedule.grace_epochs
     cpu = math.fsum(
         n_fits * times * fmean(map(_own_seconds, timed[train]))
@@ -122,8 +122,8 @@ def _apart(plan: Plan) -> Plan:
 
 def _first_asked(plan: Plan) -> list[Params]:
     """Return the params that a study asks for before it must be told, as far as they need be looked at."""
-    asker = plan.problem.search.open(plan.problem.space, plan.n_trials, plan.search_seed)
-    most = plan.problem.batch if plan.problem.search.adapts else _MOST_LOOKED_AT
+    asker = plan.problem.settings.search.open(plan.problem.space, plan.n_trials, plan.search_seed)
+    most = plan.problem.settings.batch if plan.problem.settings.search.adapts else _MOST_LOOKED_AT
     return [trial.params for trial in asker.ask(min(most, plan.n_trials))]
 
 
@@ -134,7 +134,7 @@ def _spread(asked: Sequence[Params]) -> list[Params]:
 
 
 def _pilot_fit(plan: Plan, params: Params, train: str) -> Fit:
-    schedule = plan.problem.schedule
+    schedule = plan.problem.settings.schedule
     return plan.fit(params, train, lineage=() if schedule is None else (Segment(params, schedule.grace_epochs),))
 
 

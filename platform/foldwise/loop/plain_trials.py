@@ -8,7 +8,8 @@ from typing import TypeAlias
 
 from foldwise.loop.fit_pool import FitPool
 from foldwise.loop.trial_map import EndedTrial, TrialMap
-from foldwise.plan.plan import Plan, Study
+from foldwise.plan.plan import Plan
+from foldwise.plan.study import Study
 from foldwise.trial import Fit, FitResult, Trial
 
 _OWNER = "trials"
@@ -69,8 +70,8 @@ class PlainTrials(TrialMap):
 
     def n_wanted(self, *, is_idle: bool) -> int:
         """Return a whole batch where the search adapts, else a block that keeps the queue filled."""
-        if self._plan.problem.search.adapts:
-            return self._plan.problem.batch if is_idle else 0
+        if self._plan.problem.settings.search.adapts:
+            return self._plan.problem.settings.batch if is_idle else 0
         return 0 if self._pool.has_enough else max(_LEAST_BLOCK, self._pool.chunk_size)
 
     def map(self, study: Study, trials: Sequence[Trial]) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from foldwise.errors import RunError, StudyFailedError, causes_counted, failed
 from foldwise.events import Counts, EarlyEnd, EndedBy, Event, Listener, RunEnded, RunStarted, RunWaits, StudyEnded, TrialEnded
-from foldwise.executors import Executor, ScheduledExecutor, check_executor
+from foldwise.executors import Executor, runs_schedules
 from foldwise.ledger import Ledger, NoLedger
 from foldwise.loop.account import Account
 from foldwise.loop.fit_pool import FitPool
@@ -22,8 +22,9 @@ from foldwise.loop.plain_trials import PlainTrials
 from foldwise.loop.scheduled_trials import ScheduledTrials
 from foldwise.loop.studies import LiveStudy
 from foldwise.loop.trial_map import EndedTrial, TrialMap
-from foldwise.plan.plan import FINAL, Plan, Study
+from foldwise.plan.plan import Plan
 from foldwise.plan.scoring import Scoring
+from foldwise.plan.study import FINAL, Study
 from foldwise.plan.summary import PlanSummary, ScoringSummary
 from foldwise.reduce.archive import Archive, count_distinct, count_judged
 from foldwise.reduce.provenance import Provenance
@@ -201,14 +202,14 @@ class Run:
         scoring, problem = self.scoring, self.plan.problem
         reduced = reduce_trial(
             ended.trial, self.studies[ended.study].study.folds, ended.results, metrics=scoring.metrics,
-            objective=scoring.objective, error_score=self._error_score, train_scores=problem.return_train_score,
+            objective=scoring.objective, error_score=self._error_score, train_scores=problem.settings.return_train_score,
             judging=scoring.metrics if callable(scoring.refit) else (),
         )  # fmt: skip
         return reduced if ended.end is None else end_trial(reduced, ended.end)
 
     def _choose(self, live: LiveStudy) -> None:
         """Choose among a study's trials, and want the choice refitted: to be judged or, in the final study, on all rows."""
-        scoring, train_scores = self.scoring, self.plan.problem.return_train_score
+        scoring, train_scores = self.scoring, self.plan.problem.settings.return_train_score
         live.trials = named_alike(live.trials, scoring.metrics, error_score=self._error_score, train_scores=train_scores)
         choice = None
         if any(trial.has_scores for trial in live.trials):
@@ -219,7 +220,7 @@ class Run:
         live.choice, chosen, judged = choice, choice.trial, live.study.judged
         if judged is None:
             self._emit(StudyEnded(live.study.name, chosen, tuple(live.trials), None))
-        if judged is not None or self.plan.problem.refit:
+        if judged is not None or self.plan.problem.settings.has_final_model:
             train = self.plan.whole if judged is None else judged.train
             refit = self.plan.fit(chosen.params, train, keep_model=judged is None, lineage=chosen.lineage)
             self._pool.want(_REFITS, live.study.name, [(refit, live.study.name)])
@@ -250,7 +251,7 @@ class Run:
 
     def _live(self, study: Study) -> LiveStudy:
         problem = self.plan.problem
-        return LiveStudy(study, problem.search.open(problem.space, problem.n_trials, self.plan.search_seed))
+        return LiveStudy(study, problem.settings.search.open(problem.space, problem.n_trials, self.plan.search_seed))
 
     def _open(self) -> None:
         self._started = time.monotonic()
@@ -272,7 +273,7 @@ class Run:
             self._deadline = math.inf if self.ended is None else time.monotonic() + _GRACE
 
     def _early_end(self) -> EarlyEnd | None:
-        limit = self.plan.problem.limits.seconds
+        limit = self.plan.problem.settings.limits.seconds
         if limit is not None and time.monotonic() - self._started > limit:
             return EarlyEnd(EndedBy.TIME, f"limits.seconds: {limit:g}")
         return EarlyEnd(EndedBy.INTERRUPT) if self._stop is not None and self._stop() else None
@@ -294,7 +295,7 @@ class Run:
     @property
     def _is_done(self) -> bool:
         judged = all(live.choice and (live.outer or live.study.judged is None) for live in self.studies.values())
-        return judged and (self.model is not None or not self.plan.problem.refit)
+        return judged and (self.model is not None or not self.plan.problem.settings.has_final_model)
 
     def _close(self, error: BaseException | None) -> None:
         """Close what was opened, and say that the run has ended, whatever goes wrong with closing."""
@@ -315,7 +316,7 @@ class Run:
 
     @property
     def _error_score(self) -> float:
-        score = self.plan.problem.error_score
+        score = self.plan.problem.settings.error_score
         return math.nan if isinstance(score, str) else score
 
     def _say_waiting(self) -> None:
@@ -333,11 +334,9 @@ def _trial_map(
     plan: Plan, executor: Executor, pool: FitPool, account: Account, emit: Callable[[Event], None]
 ) -> TrialMap:  # fmt: skip
     """Make the map that a plan's trials take."""
-    if plan.problem.schedule is None:
+    if plan.problem.settings.schedule is None:
         return PlainTrials(plan, pool)
-    check_executor(executor, plan.problem)
-    assert isinstance(executor, ScheduledExecutor)
-    return ScheduledTrials(plan, executor, pool, account, emit)
+    return ScheduledTrials(plan, runs_schedules(executor), pool, account, emit)
 
 
 def native_studies(run: Run) -> dict[str, Any]:

@@ -12,7 +12,8 @@ from foldwise.loop.account import Account
 from foldwise.loop.first_failures import FirstFailures
 from foldwise.loop.fit_pool import LOOK, FitPool
 from foldwise.loop.trial_map import EndedTrial, TrialMap
-from foldwise.plan.plan import Plan, Study
+from foldwise.plan.plan import Plan
+from foldwise.plan.study import Study
 from foldwise.trial import Fit, FitResult, Trial, TrialEnd, TrialState
 
 
@@ -61,7 +62,7 @@ class ScheduledTrials(TrialMap):
     def n_wanted(self, *, is_idle: bool) -> int:
         """Return a whole batch where the search adapts, else all trials, since siblings judge each other."""
         problem = self._plan.problem
-        return (problem.batch if is_idle else 0) if problem.search.adapts else problem.n_trials
+        return (problem.settings.batch if is_idle else 0) if problem.settings.search.adapts else problem.n_trials
 
     def map(self, study: Study, trials: Sequence[Trial]) -> None:
         """Look trials up in the ledger, and submit the others."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from foldwise.plan.plan import Study
 from foldwise.plan.scoring import Scoring
+from foldwise.plan.study import Study
 from foldwise.reduce.reduce import Choice, OuterResult
 from foldwise.search import Asker
 from foldwise.trial import Trial

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from foldwise.plan.plan import Study
+from foldwise.plan.study import Study
 from foldwise.trial import FitResult, Trial, TrialEnd
 
 

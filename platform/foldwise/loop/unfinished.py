@@ -20,7 +20,7 @@ class Unfinished:
 
     def open(self, plan: Plan, random_state: Any) -> Ledger:
         """Return the fits that a plan may find, less those that failed: they are tried again, since their cause may be gone."""
-        self._seed = None if _is_fixed(random_state) else plan.problem.seed
+        self._seed = None if _is_fixed(random_state) else plan.problem.settings.seed
         self._ledger.forget_failed(plan)
         return self._ledger
 

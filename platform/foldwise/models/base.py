@@ -17,14 +17,15 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from foldwise.errors import DivergedError, InputError
+from foldwise.models.compat import checked_weights
 from foldwise.models.devices import strategy
 from foldwise.models.encoders import Encoder
+from foldwise.models.learning_rate_schedules import LEARNING_RATE_SCHEDULES, learning_rates
 from foldwise.models.params import Role, check_params, flag, one_of, param, params_of, real, whole
 from foldwise.models.pool import POOL
-from foldwise.models.schedules import SCHEDULES, learning_rates
 from foldwise.models.specs import Meta
 from foldwise.models.targets import Target
 
@@ -32,12 +33,12 @@ OPTIMIZERS = ("adam", "nadam", "rmsprop", "adagrad", "ftrl", "sgd", "momentum")
 
 
 @dataclass(frozen=True)
-class Lesson:
+class TrainingRows:
     """Rows of one call of ``fit`` or ``partial_fit``.
 
     Parameters
     ----------
-    rows : foldwise.models.network.Rows
+    rows : foldwise.models.network.TensorRows
         Those that train.
     n_rows : int
         Their number.
@@ -61,7 +62,7 @@ class KerasEstimator(BaseEstimator):  # type: ignore[misc]
         momentum of 0.9.
     learning_rate : float, default=0.001
         Learning rate to begin with.
-    schedule : str, default="constant"
+    learning_rate_schedule : str, default="constant"
         ``"constant"``; ``"exponential"`` or ``"cosine"``: down to a hundredth over ``epochs``; ``"plateau"``: halved whenever
         the loss (of the held rows, with early stopping) has not improved for half of ``patience``.
     weight_decay : float, default=0.0
@@ -69,7 +70,7 @@ class KerasEstimator(BaseEstimator):  # type: ignore[misc]
     batch_size : int, default=32
         Rows of a step.
     epochs : int, default=20
-        Epochs that ``fit`` trains, at most; and the horizon of the schedule.
+        Epochs that ``fit`` trains, at most; and the horizon of the learning rate's schedule.
     early_stopping : bool, default=False
         Whether ``fit`` stops when the loss on rows held back from those it was given has not improved for ``patience``
         epochs, and goes back to the best weights. Calls of ``partial_fit`` hold them back and record their loss.
@@ -83,7 +84,7 @@ class KerasEstimator(BaseEstimator):  # type: ignore[misc]
 
     optimizer: str = one_of("adam", Role.NETWORK, OPTIMIZERS)
     learning_rate: float = real(0.001, Role.LOOP, "(0, inf)")
-    schedule: str = one_of("constant", Role.LOOP, SCHEDULES)
+    learning_rate_schedule: str = one_of("constant", Role.LOOP, LEARNING_RATE_SCHEDULES)
     weight_decay: float = real(0.0, Role.RATE, "[0, inf)")
     batch_size: int = whole(32, Role.LOOP, at_least=1)
     epochs: int = whole(20, Role.LOOP, at_least=1)
@@ -136,7 +137,7 @@ class KerasEstimator(BaseEstimator):  # type: ignore[misc]
     @property
     def changes_in_training(self) -> frozenset[str]:
         """Params that may change between two epochs, by ``set_params`` between two calls of ``partial_fit``."""
-        return frozenset(params_of(self, lambda role: role.may_change)) - {"epochs"}  # which the schedule spans
+        return frozenset(params_of(self, lambda role: role.may_change)) - {"epochs"}  # the learning rate's schedule spans them
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train for ``epochs`` epochs.
@@ -162,14 +163,14 @@ class KerasEstimator(BaseEstimator):  # type: ignore[misc]
         DivergedError
             If the loss is no finite number any more.
         """
-        lesson = self._open(X, y, sample_weight, begin=True)
+        training = self._open(X, y, sample_weight, begin=True)
         model = self._fresh()
         with self._lent(model) as network:
             network.begin(model)
             best, best_loss, waited = None, np.inf, 0
             for _ in range(self.epochs):
-                self._train_epoch(network, lesson)
-                if lesson.held is None:
+                self._train_epoch(network, training)
+                if training.held is None:
                     continue
                 loss, waited = self.history_["val_loss"][-1], waited + 1
                 if loss < best_loss:
@@ -182,24 +183,24 @@ class KerasEstimator(BaseEstimator):  # type: ignore[misc]
     def _train_further(self, X: Any, y: Any, sample_weight: Any, classes: Any = None) -> Self:
         """Train one more epoch, or the first."""
         begin = not self.__sklearn_is_fitted__()
-        lesson = self._open(X, y, sample_weight, begin=begin, classes=classes)
+        training = self._open(X, y, sample_weight, begin=begin, classes=classes)
         model = self._fresh() if begin else None
         with self._lent(model) as network:
             if model is not None:
                 network.begin(model)
             else:
                 self._load(network)
-            self._train_epoch(network, lesson)
+            self._train_epoch(network, training)
             self._learned = network.save()
         return self
 
-    def _open(self, X: Any, y: Any, sample_weight: Any, *, begin: bool, classes: Any = None) -> Lesson:
+    def _open(self, X: Any, y: Any, sample_weight: Any, *, begin: bool, classes: Any = None) -> TrainingRows:
         """Check params and rows, learn how they are encoded if training begins, and hand them to TensorFlow."""
         check_params(self)
         if not begin:
             self._check_unchanged()
         X, y = self._validated(X, y, reset=begin)
-        weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
+        weight = checked_weights(sample_weight, X)
         if begin:
             self.__dict__.pop("_learned", None)
             self._seed = int(check_random_state(self.random_state).randint(2**31 - 1))
@@ -210,12 +211,12 @@ class KerasEstimator(BaseEstimator):  # type: ignore[misc]
         weight = weight if factors is None else weight * factors
         self._check_weights(weight, train, held)
         weight = _relative(weight, train)
-        from foldwise.models.network import Rows  # lazily: TensorFlow takes seconds
+        from foldwise.models.network import TensorRows  # lazily: TensorFlow takes seconds
 
         strategy()
-        rows = Rows.of(self._encoder.encode(_take(X, train)), _take(y, train), _take(weight, train))
+        rows = TensorRows.of(self._encoder.encode(_take(X, train)), _take(y, train), _take(weight, train))
         watched = None if held is None else (self._encoder.encode(_take(X, held)), y[held], weight[held])
-        return Lesson(rows, len(y) if train is None else len(train), watched)
+        return TrainingRows(rows, len(y) if train is None else len(train), watched)
 
     def _begin(self, X: Any, y: np.ndarray, train: np.ndarray | None, classes: Any) -> None:
         """Settle what holds for all epochs."""
@@ -268,17 +269,18 @@ class KerasEstimator(BaseEstimator):  # type: ignore[misc]
                     "multiplied, are zero on all; give their classes weight"
                 )  # fmt: skip
 
-    def _train_epoch(self, network: Any, lesson: Lesson) -> None:
+    def _train_epoch(self, network: Any, training: TrainingRows) -> None:
         sequence = np.random.SeedSequence([self._seed, self.n_epochs_])
-        n_steps = -(-lesson.n_rows // self.batch_size)
+        n_steps = -(-training.n_rows // self.batch_size)
         watched = self.history_["val_loss" if self.early_stopping else "loss"]
         rates = learning_rates(
-            self.schedule, self.learning_rate, self.n_epochs_, self.epochs, n_steps, watched, max(1, self.patience // 2)
-        )
-        order = np.random.default_rng(sequence).permutation(lesson.n_rows)
-        losses = {"loss": network.train(lesson.rows, order, rates, self.batch_size, sequence)}
-        if lesson.held is not None:
-            X, y, weight = lesson.held
+            self.learning_rate_schedule, self.learning_rate, self.n_epochs_, self.epochs, n_steps, watched,
+            max(1, self.patience // 2),
+        )  # fmt: skip
+        order = np.random.default_rng(sequence).permutation(training.n_rows)
+        losses = {"loss": network.train(training.rows, order, rates, self.batch_size, sequence)}
+        if training.held is not None:
+            X, y, weight = training.held
             losses["val_loss"] = self._target.loss(network.outputs(X), y, weight)
         for name, loss in losses.items():
             if not np.isfinite(loss):

@@ -1,4 +1,4 @@
-"""Networks of the user's own: a function builds the model, and its keywords are params like any other."""
+"""Networks of user code: a function builds the model, and its keywords are params like any other."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _check_build_params(name: str, value: Any) -> None:
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class _OwnNetwork(OnArrays):
-    """What both estimators of a user's own network are.
+    """What both estimators of a network of user code are.
 
     Parameters
     ----------

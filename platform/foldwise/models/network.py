@@ -21,7 +21,7 @@ import tensorflow as tf
 from scipy.special import logit
 
 from foldwise.errors import InputError
-from foldwise.models.leaks import count_model, gradients_forgotten
+from foldwise.models.compat import count_model, gradients_forgotten
 from foldwise.models.specs import Meta
 
 _ROWS_AT_ONCE = 1024
@@ -57,7 +57,7 @@ class Learned:
 
 
 @dataclass(frozen=True)
-class Rows:
+class TensorRows:
     """Rows as the graphs take them, in the machine's memory.
 
     Parameters
@@ -73,16 +73,16 @@ class Rows:
     weight: Any
 
     @classmethod
-    def of(cls, X: Any, y: np.ndarray, weight: np.ndarray) -> Rows:
+    def of(cls, X: Any, y: np.ndarray, weight: np.ndarray) -> TensorRows:
         """Hand arrays to TensorFlow, once for all epochs."""
         with tf.device(_HOST):
             return cls(tf.nest.map_structure(tf.constant, X), tf.constant(y), tf.constant(weight.astype(np.float32)))
 
-    def take(self, rows: Any) -> Rows:
+    def take(self, rows: Any) -> TensorRows:
         """Take some rows, in a graph."""
         with tf.device(_HOST):
             X = tf.nest.map_structure(lambda values: tf.gather(values, rows), self.X)
-            return Rows(X, tf.gather(self.y, rows), tf.gather(self.weight, rows))
+            return TensorRows(X, tf.gather(self.y, rows), tf.gather(self.weight, rows))
 
 
 class Network:
@@ -138,7 +138,9 @@ class Network:
         """Return what was learned."""
         return Learned(tuple(self.model.get_weights()), tuple(variable.numpy() for variable in self.optimizer.variables))
 
-    def train(self, rows: Rows, order: np.ndarray, rates: np.ndarray, batch_size: int, seed: np.random.SeedSequence) -> float:
+    def train(
+        self, rows: TensorRows, order: np.ndarray, rates: np.ndarray, batch_size: int, seed: np.random.SeedSequence
+    ) -> float:
         """Train an epoch.
 
         Parameters
@@ -183,7 +185,7 @@ class Network:
         return sum(int(np.prod(v.shape)) * 4 for v in (*self.model.weights, *self.optimizer.variables))
 
     def _run_epoch(self, X: Any, y: Any, weight: Any, order: Any, rates: Any, size: Any) -> Any:
-        rows, n_rows = Rows(X, y, weight), tf.shape(order)[0]
+        rows, n_rows = TensorRows(X, y, weight), tf.shape(order)[0]
 
         def train_step(step: Any, total: Any) -> tuple[Any, Any]:
             self.optimizer.learning_rate.assign(rates[step])
@@ -202,7 +204,7 @@ class Network:
             device = tf.distribute.get_replica_context().replica_id_in_sync_group
             places = tf.range((n_rows + n_devices - 1) // n_devices) * n_devices + device
             mine, counts = tf.gather(batch, places % n_rows), tf.cast(places < n_rows, tf.float32)
-        rows, size = Rows(X, y, weight).take(mine), tf.cast(n_rows, tf.float32)
+        rows, size = TensorRows(X, y, weight).take(mine), tf.cast(n_rows, tf.float32)
         with tf.GradientTape() as tape:
             loss = tf.reduce_sum(self._loss(rows.y, self.model(rows.X, training=True)) * rows.weight * counts) / size
             if self.model.losses:  # of regularised layers in a model of the user's

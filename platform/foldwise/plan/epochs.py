@@ -14,7 +14,7 @@ from foldwise.errors import InputError, SpaceError
 from foldwise.keys import label
 from foldwise.keys.seeds import is_random_state
 from foldwise.plan.iterations import HORIZON, Way, refusals, way_of
-from foldwise.plan.pipelines import is_pipeline
+from foldwise.plan.steps import steps_with_paths
 from foldwise.trial import Params
 
 _WHICH = (
@@ -60,7 +60,7 @@ def check_epochs(estimator: Any, names: Collection[str] = ()) -> None:
     >>> from sklearn.linear_model import SGDClassifier
     >>> check_epochs(SGDClassifier())
     """
-    path, last = parts_of(estimator)[-1]
+    path, last = steps_with_paths(estimator)[-1]
     way = way_of(last)
     if isinstance(way, str):
         why = f", for {way}" if way else ""
@@ -104,7 +104,7 @@ def changeable(estimator: Any, names: Collection[str]) -> frozenset[str]:
     >>> sorted(changeable(MLPClassifier(), ["alpha", "batch_size", "hidden_layer_sizes"]))
     ['alpha', 'batch_size']
     """
-    path, last = parts_of(estimator)[-1]
+    path, last = steps_with_paths(estimator)[-1]
     own = last.get_params(deep=False)
     listed = getattr(last, "changes_in_training", None)
     fixed = {"warm_start", HORIZON, way_known(last).counter}.union(
@@ -124,25 +124,6 @@ def changed(before: Params, after: Params) -> dict[str, Any]:
     return {
         name: value for name, value in after.items() if name not in before or label(before[name]) != label(value)
     }  # fmt: skip
-
-
-def parts_of(estimator: Any, path: str = "") -> list[tuple[str, Any]]:
-    """List the steps that rows go through, with the prefix of their params; nested pipelines at the end are opened.
-
-    Examples
-    --------
-    >>> from sklearn.linear_model import SGDClassifier
-    >>> from sklearn.pipeline import make_pipeline
-    >>> from sklearn.preprocessing import StandardScaler
-    >>> [path for path, _ in parts_of(make_pipeline(StandardScaler(), SGDClassifier()))]
-    ['standardscaler__', 'sgdclassifier__']
-    """
-    if not is_pipeline(estimator):
-        return [(path, estimator)]
-    steps = [(f"{path}{name}__", step) for name, step in estimator.steps]
-    transformers = [(at, step) for at, step in steps[:-1] if step is not None and step != "passthrough"]
-    at, last = steps[-1]
-    return [*transformers, *parts_of(last, at)]
 
 
 def way_known(last: Any) -> Way:

@@ -12,21 +12,15 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
-from sklearn.model_selection import (
-    GroupKFold,
-    PredefinedSplit,
-    StratifiedGroupKFold,
-    check_cv,
-)
 from sklearn.utils.multiclass import type_of_target
 
 from foldwise.data import Dataset
-from foldwise.errors import FoldsError
+from foldwise.errors import FoldsError, Setting
 from foldwise.inputs.checks import is_integer
-from foldwise.keys import derive_seed, digest_rows
+from foldwise.keys import digest_rows
+from foldwise.plan.row_set import Range, RowSet, Without, describe_folds
+from foldwise.plan.splitters import inner_splitter, outer_splitter
 from foldwise.process import ignored_warnings
-
-_MOST_REPEATS = 1000
 
 Requested: TypeAlias = Mapping[str, Mapping[str, Any]]
 """What splitters request beside groups, by the loop that they split for."""
@@ -38,12 +32,12 @@ class Fold:
 
     Parameters
     ----------
-    train, held_out : array of int64, shape (n,)
-        Row numbers of the whole data, in the splitter's order.
+    train, held_out : RowSet
+        Rows of the whole data, in the splitter's order.
     """
 
-    train: np.ndarray
-    held_out: np.ndarray
+    train: RowSet
+    held_out: RowSet
 
 
 @dataclass(frozen=True)
@@ -71,12 +65,17 @@ class NestedFolds:
     @property
     def are_time_ordered(self) -> bool:
         """Whether every fold is judged on rows that come after those it learned from."""
-        return all(fold.train.max() < fold.held_out.min() for fold in self.outer)
+        return are_time_ordered(self.outer)
 
     @property
     def choosing(self) -> tuple[Fold, ...]:
         """All folds by which some study chooses."""
         return (*(fold for study in self.inner for fold in study), *self.final)
+
+
+def are_time_ordered(folds: Sequence[Fold]) -> bool:
+    """Tell whether every fold is judged on rows that come after those it learned from."""
+    return all(fold.train.numbers().max() < fold.held_out.numbers().min() for fold in folds)
 
 
 def nested_folds(
@@ -131,101 +130,27 @@ def nested_folds(
 def _nest(
     dataset: Dataset, outer_cv: Any, inner_cv: Any, stratify: bool, seed: int, repeats: int, requested: Requested
 ) -> NestedFolds:
-    splitter = _outer_splitter(dataset, outer_cv, stratify, seed, repeats)
-    outer = _split(dataset, splitter, np.arange(dataset.n_rows), "outer_cv", requested)
+    splitter = outer_splitter(dataset, outer_cv, stratify, seed, repeats)
+    whole = Range(0, dataset.n_rows)
+    outer = _split(dataset, splitter, whole, "outer_cv", requested)
     if isinstance(inner_cv, str):
         if inner_cv != "shared":
             raise FoldsError("inner_cv", f"expected 'shared', a number of folds or a splitter, got {inner_cv!r}")
         return NestedFolds(outer, _shared(outer, dataset.n_rows), outer, shared=True)
 
-    def split(rows: np.ndarray) -> tuple[Fold, ...]:
-        splitter = _inner_splitter(dataset, inner_cv, stratify, seed, rows)
+    def split(rows: RowSet) -> tuple[Fold, ...]:
+        splitter = inner_splitter(dataset, inner_cv, stratify, seed, rows.numbers())
         return _split(dataset, splitter, rows, "inner_cv", requested)
 
     inner = tuple(split(fold.train) for fold in outer)
-    return NestedFolds(outer, inner, split(np.arange(dataset.n_rows)), shared=False)
+    return NestedFolds(outer, inner, split(whole), shared=False)
 
 
-# --- splitters --------------------------------------------------------------------------------------------------------
+# --- splitting ------------------------------------------------------------------------------------------------------------
 
 
-def _outer_splitter(dataset: Dataset, cv: Any, stratify: bool, seed: int, repeats: int) -> Any:
-    if repeats != 1:
-        if not is_integer(cv):
-            raise FoldsError("repeats", f"expected a number of folds beside repeats, got {cv!r}; use a Repeated* splitter")
-        return _repeated(dataset, int(cv), stratify, derive_seed(seed, "outer_cv"), repeats)
-    return _splitter(dataset, cv, stratify, derive_seed(seed, "outer_cv"), "outer_cv")
-
-
-def _inner_splitter(dataset: Dataset, cv: Any, stratify: bool, seed: int, rows: np.ndarray) -> Any:
-    if isinstance(cv, PredefinedSplit):
-        test_fold = cv.test_fold
-        if len(test_fold) != dataset.n_rows:
-            raise FoldsError(
-                "inner_cv", f"expected a PredefinedSplit as long as the data, {dataset.n_rows} rows, got {len(test_fold)}"
-            )
-        return PredefinedSplit(np.asarray(test_fold)[rows])
-    if not is_integer(cv) and not _is_splitter(cv):
-        fix = "; row numbers of the whole data cannot split the rows of each study, use a splitter such as PredefinedSplit"
-        raise FoldsError(
-            "inner_cv",
-            f"expected 'shared', a number of folds or a splitter, got {cv!r}{fix if _is_iterable(cv) else ''}",
-        )
-    return _splitter(dataset, cv, stratify, derive_seed(seed, "inner_cv"), "inner_cv")
-
-
-def _splitter(dataset: Dataset, cv: Any, stratify: bool, seed: int, place: str) -> Any:
-    """Make a splitter that splits alike each time it is asked, on a copy of the user's."""
-    if isinstance(cv, type):
-        raise FoldsError(place, f"expected an instance, got the class {cv.__name__}; write {cv.__name__}()")
-    if not (is_integer(cv) or _is_splitter(cv) or _is_iterable(cv)):
-        raise FoldsError(place, f"expected a number of folds, a splitter or a list of (train, held-out) rows, got {cv!r}")
-    if is_integer(cv):
-        if not 2 <= cv <= dataset.n_rows:
-            raise FoldsError(place, f"expected 2 to {dataset.n_rows} folds (n_samples={dataset.n_rows}), got {cv}")
-        if dataset.groups is not None:
-            return (StratifiedGroupKFold if stratify else GroupKFold)(int(cv))
-        return check_cv(int(cv), dataset.y, classifier=stratify)
-    if not _is_splitter(cv):
-        cv = [_as_rows(pair, place) for pair in cv]
-        if not cv:
-            raise FoldsError(place, "expected at least one (train, held-out) pair, got an empty list")
-        return check_cv(cv)
-    splitter = copy.deepcopy(cv)
-    if getattr(splitter, "random_state", 0) is None and getattr(splitter, "shuffle", True):
-        splitter.random_state = seed
-    return splitter
-
-
-def _repeated(dataset: Dataset, n_folds: int, stratify: bool, seed: int, repeats: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Repeat an int's splitter, shuffled with a seed of its own each time."""
-    if not is_integer(repeats) or not 1 <= repeats <= _MOST_REPEATS:
-        raise FoldsError("repeats", f"expected an integer from 1 to {_MOST_REPEATS}, got {repeats!r}")
-    plain = _splitter(dataset, n_folds, stratify, seed, "outer_cv")
-    pairs: list[tuple[np.ndarray, np.ndarray]] = []
-    for repeat in range(repeats):
-        shuffled = type(plain)(n_folds, shuffle=True, random_state=derive_seed(seed, repeat))
-        pairs += list(dataset.splits(shuffled))
-    return check_cv(pairs)  # type: ignore[no-any-return]
-
-
-def _is_splitter(cv: Any) -> bool:
-    return hasattr(cv, "split") and not isinstance(cv, str | bytes)
-
-
-def _is_iterable(cv: Any) -> bool:
-    return hasattr(cv, "__iter__") and not isinstance(cv, str | bytes | dict)
-
-
-def _as_rows(pair: Any, place: str) -> tuple[np.ndarray, np.ndarray]:
-    try:
-        train, held_out = (np.asarray(rows) for rows in pair)
-    except (TypeError, ValueError):
-        raise FoldsError(place, f"expected (train, held-out) pairs of row numbers, got {pair!r}") from None
-    return train, held_out
-
-
-def _split(dataset: Dataset, splitter: Any, rows: np.ndarray, place: str, requested: Requested) -> tuple[Fold, ...]:
+def _split(dataset: Dataset, splitter: Any, within: RowSet, place: str, requested: Requested) -> tuple[Fold, ...]:
+    rows = within.numbers()
     whole = len(rows) == dataset.n_rows and bool((rows == np.arange(len(rows))).all())
     try:
         # That groups do not straddle is checked below, whatever the splitter knows of them.
@@ -238,10 +163,10 @@ def _split(dataset: Dataset, splitter: Any, rows: np.ndarray, place: str, reques
         raise FoldsError(place, f"expected folds from {splitter!r}, got {type(error).__name__}: {error}") from error
     if not pairs:
         raise FoldsError(place, f"expected at least one fold, got none from {splitter!r}")
-    folds = tuple(Fold(_rows_of(rows, train, place), _rows_of(rows, held_out, place)) for train, held_out in pairs)
-    for number, fold in enumerate(folds):
-        _check_fold(dataset, fold, f"{place}: fold {number}")
-    return folds
+    pairs = [(_rows_of(rows, train, place), _rows_of(rows, held_out, place)) for train, held_out in pairs]
+    for number, (train, held_out) in enumerate(pairs):
+        _check_fold(dataset, train, held_out, f"{place}: fold {number}")
+    return tuple(Fold(train, held_out) for train, held_out in describe_folds(pairs, within, dataset.n_rows))
 
 
 def _rows_of(rows: np.ndarray, positions: np.ndarray, place: str) -> np.ndarray:
@@ -255,18 +180,18 @@ def _rows_of(rows: np.ndarray, positions: np.ndarray, place: str) -> np.ndarray:
     return chosen
 
 
-def _check_fold(dataset: Dataset, fold: Fold, place: str) -> None:
-    if not len(fold.train) or not len(fold.held_out):
-        raise FoldsError(
-            place, f"expected rows on both sides, got {len(fold.train)} to train and {len(fold.held_out)} held out"
-        )
-    both = np.intersect1d(fold.train, fold.held_out)
-    if len(both):
+def _check_fold(dataset: Dataset, train: np.ndarray, held_out: np.ndarray, place: str) -> None:
+    if not len(train) or not len(held_out):
+        raise FoldsError(place, f"expected rows on both sides, got {len(train)} to train and {len(held_out)} held out")
+    is_trained = np.zeros(dataset.n_rows, dtype=bool)
+    is_trained[train] = True
+    if is_trained[held_out].any():
+        both = np.unique(held_out[is_trained[held_out]])
         raise FoldsError(
             place, f"expected held-out rows that are not learned from, got {len(both)} on both sides, first row {both[0]}"
         )
     if dataset.groups is not None:
-        straddling = np.intersect1d(dataset.groups[fold.train], dataset.groups[fold.held_out])
+        straddling = np.intersect1d(dataset.groups[train], dataset.groups[held_out])
         if len(straddling):
             raise FoldsError(
                 place,
@@ -282,58 +207,67 @@ def _shared(outer: Sequence[Fold], n_rows: int) -> tuple[tuple[Fold, ...], ...]:
     """Take the other folds of its repeat as each outer fold's inner folds."""
     inner: list[tuple[Fold, ...]] = []
     for repeat in _repeats(outer, n_rows):
-        without: dict[frozenset[int], np.ndarray] = {}  # the rows without two folds, once for both
+        without: dict[frozenset[int], Without] = {}  # the rows without two folds, once for both
         for number, fold in enumerate(repeat):
-            others = [(other, repeat[other]) for other in range(len(repeat)) if other != number]
             folds = []
-            for other, held_out in others:
-                stays = np.ones(n_rows, dtype=bool)
-                stays[held_out.held_out] = False
-                train = fold.train[stays[fold.train]]
-                known = without.setdefault(frozenset((number, other)), train)
-                folds.append(Fold(known if np.array_equal(known, train) else train, held_out.held_out))
+            for other, judging in enumerate(repeat):
+                if other != number:
+                    train = fold.train.without(judging.held_out, n_rows)
+                    known = without.setdefault(frozenset((number, other)), train)
+                    folds.append(Fold(known if known.whole is train.whole else train, judging.held_out))
             inner.append(tuple(folds))
     return tuple(inner)
 
 
 def _repeats(outer: Sequence[Fold], n_rows: int) -> list[list[Fold]]:
     """Part the outer folds into runs whose held-out rows do not overlap, and check that each can be shared."""
-    ordered = all(fold.train.max() < fold.held_out.min() for fold in outer)
-    fix = "use inner_cv=TimeSeriesSplit(...)" if ordered else "use inner_cv=5 or a splitter"
+    ordered = are_time_ordered(outer)
+    other = Setting("inner_cv", "TimeSeriesSplit(...)" if ordered else "5")
+    fix = ("use ", other, " for the inner loop") if ordered else ("use ", other, " or a splitter for the inner loop")
     runs: list[list[Fold]] = []
     taken = np.zeros(n_rows, dtype=bool)
     for number, fold in enumerate(outer):
-        if len(fold.train) + len(fold.held_out) != n_rows or len(np.unique(fold.train)) != len(fold.train):
+        if len(fold.train) + len(fold.held_out) != n_rows or _repeats_a_row(fold.train, n_rows):
             raise FoldsError(
                 "inner_cv",
                 f"expected outer folds that train on all other rows to share them, got outer fold {number} with "
-                f"{len(fold.train)} train and {len(fold.held_out)} held-out rows of {n_rows}; {fix} for the inner loop",
+                f"{len(fold.train)} train and {len(fold.held_out)} held-out rows of {n_rows}",
+                fix=fix,
             )
-        if not runs or taken[fold.held_out].any():
+        held_out = fold.held_out.numbers()
+        if not runs or taken[held_out].any():
             runs.append([])
             taken[:] = False
         runs[-1].append(fold)
-        taken[fold.held_out] = True
+        taken[held_out] = True
     sizes = {len(run) for run in runs}
-    parts = {digest_rows(np.sort(np.concatenate([fold.held_out for fold in run]))) for run in runs}
+    parts = {digest_rows(np.sort(np.concatenate([fold.held_out.numbers() for fold in run]))) for run in runs}
     if len(parts) > 1:
         raise FoldsError(
             "inner_cv",
-            f"expected outer folds that part the rows to share them, got held-out sets that overlap; {fix} for the inner loop",
+            "expected outer folds that part the rows to share them, got held-out sets that overlap",
+            fix=fix,
         )
     if len(sizes) > 1:
         counts = ", ".join(str(len(run)) for run in runs)
         raise FoldsError(
             "outer_cv",
-            f"expected repeats of equal numbers of folds to share them, got {counts}; use a Repeated* splitter, or {fix}",
+            f"expected repeats of equal numbers of folds to share them, got {counts}",
+            fix=("use a Repeated* splitter, or ", *fix),
         )
     if sizes.pop() < 3:
         raise FoldsError(
             "inner_cv",
-            f"expected at least 3 outer folds to share them, got {len(runs[0])}; use outer_cv=3 or more, or {fix} "
-            "for the inner loop",
+            f"expected at least 3 outer folds to share them, got {len(runs[0])}",
+            fix=("use ", Setting("outer_cv", "3"), " or more, or ", *fix),
         )
     return runs
+
+
+def _repeats_a_row(rows: RowSet, n_rows: int) -> bool:
+    marks = np.zeros(n_rows, dtype=bool)
+    rows.mark(marks)
+    return bool(np.count_nonzero(marks) != len(rows))
 
 
 # --- classes ----------------------------------------------------------------------------------------------------------
@@ -381,7 +315,7 @@ def _check_every_class(
 def _lacking_class(labels: np.ndarray, folds: Sequence[Fold]) -> int | None:
     n_classes = labels.max() + 1
     for fold in folds:
-        counts = np.bincount(labels[fold.train], minlength=n_classes)
+        counts = np.bincount(labels[fold.train.numbers()], minlength=n_classes)
         if not counts.all():
             return int(np.argmin(counts))
     return None

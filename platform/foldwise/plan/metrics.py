@@ -1,7 +1,4 @@
-"""Step 3, plan: what is known of scikit-learn's metrics, by name or made into a scorer: their range, and what they need.
-
-What looks into a scorer that ``make_scorer`` made stands here alone, since scikit-learn has no public way.
-"""
+"""Step 3, plan: what is known of scikit-learn's metrics, by name or made into a scorer: their range, and what they need."""
 
 from __future__ import annotations
 
@@ -17,7 +14,9 @@ from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.metrics import get_scorer, get_scorer_names
 
 from foldwise.errors import FoldsError
+from foldwise.plan.compat import is_made, parts_of_scorer
 from foldwise.plan.folds import NestedFolds
+from foldwise.plan.steps import scoring_step
 from foldwise.process import ignored_warnings
 
 _INF = math.inf
@@ -65,11 +64,6 @@ class Metric:
     zero_one: bool = False
 
 
-def is_made(scorer: Any) -> bool:
-    """Tell whether ``make_scorer`` made it: then it gives a number, and looks at nothing but predictions."""
-    return type(scorer) is type(get_scorer("accuracy"))
-
-
 def metric_of(scorer: Any) -> Metric:
     """Say what is known of a scorer's metric.
 
@@ -81,7 +75,8 @@ def metric_of(scorer: Any) -> Metric:
     """
     if not is_made(scorer):
         return Metric()
-    function, sign, keywords = scorer._score_func, scorer._sign, scorer._kwargs
+    parts = parts_of_scorer(scorer)
+    function, sign, keywords = parts.function, parts.sign, parts.keywords
     low, high = _RANGE_OF.get(function, _UNKNOWN)
     if function in _COUNTING and not keywords.get("normalize", True):
         high = _INF  # rows are counted
@@ -98,7 +93,7 @@ def metric_of(scorer: Any) -> Metric:
 def name_of(scorer: Any) -> str:
     """Name the metric of a scorer that ``make_scorer`` made: as scikit-learn lists it, else by its function."""
     listed = (name for name in get_scorer_names() if repr(get_scorer(name)) == repr(scorer))
-    return str(next(listed, getattr(scorer._score_func, "__name__", "its score")))
+    return str(next(listed, getattr(parts_of_scorer(scorer).function, "__name__", "its score")))
 
 
 def made_scorers(estimator: Any, scoring: Any) -> dict[str, Any]:
@@ -126,10 +121,7 @@ def made_scorers(estimator: Any, scoring: Any) -> dict[str, Any]:
 
 def _default_metric(estimator: Any) -> str | None:
     """Name the metric behind an estimator's own ``score``, where scikit-learn defines it."""
-    last = estimator
-    while hasattr(last, "steps"):  # a pipeline scores by its last step
-        last = last.steps[-1][1]
-    own = getattr(type(last), "score", None)
+    own = getattr(type(scoring_step(estimator)), "score", None)
     if is_classifier(estimator) and own is ClassifierMixin.score:
         return "accuracy"
     return "r2" if is_regressor(estimator) and own is RegressorMixin.score else None
@@ -177,7 +169,7 @@ def _held_out(folds: NestedFolds) -> list[tuple[str, int, np.ndarray]]:
     sets: dict[int, tuple[str, int, np.ndarray]] = {}
     for place, loop in [("outer_cv", folds.outer), *((choosing, study) for study in (*folds.inner, folds.final))]:
         for number, fold in enumerate(loop):
-            sets.setdefault(id(fold.held_out), (place, number, fold.held_out))
+            sets.setdefault(id(fold.held_out), (place, number, fold.held_out.numbers()))
     return list(sets.values())
 
 

@@ -12,72 +12,34 @@ from typing import Any
 import numpy as np
 
 from foldwise.errors import InputTypeError
-from foldwise.keys import derive_seed, digest, digest_rows
+from foldwise.keys import derive_seed, digest
 from foldwise.keys.versions import versions_of
 from foldwise.plan.folds import Fold
 from foldwise.plan.identity import Identity
 from foldwise.plan.prefixes import Prefixes
 from foldwise.plan.problem import Problem
+from foldwise.plan.row_set import Range, RowSet, RowSets
 from foldwise.plan.schedule import PBT, changing
+from foldwise.plan.study import FINAL, PlannedFold, Study
 from foldwise.plan.world import World
 from foldwise.trial import Fit, Lineage, Params, Trial
 
-FINAL = "final"
 _COUNTED_EXACTLY = 100_000
 """Trials up to which equal params are found by going through them; beyond, all are taken to differ."""
 _BLOCK = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedFold:
-    """A fold, as keys of the plan's row sets.
-
-    Parameters
-    ----------
-    train : str
-        Rows to learn from.
-    held_out : str
-        Rows to be scored on, with what the scorer is handed.
-    seen : str
-        The train rows, to be scored on likewise.
-    """
-
-    train: str
-    held_out: str
-    seen: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Study:
-    """One search over one set of train rows.
-
-    Parameters
-    ----------
-    name : str
-        "outer-0", "outer-1", ... or "final".
-    folds : tuple of PlannedFold
-        The inner folds that choose.
-    judged : PlannedFold or None
-        The outer fold that judges; None for the final study.
-    """
-
-    name: str
-    folds: tuple[PlannedFold, ...]
-    judged: PlannedFold | None
-
-
-class _RowSets:
+class _RowSetsByKey:
     """Row sets by key, each held once; those that are scored with something in hand have keys of their own."""
 
     def __init__(self) -> None:
-        self.rows: dict[str, np.ndarray] = {}
+        self.rows: dict[str, RowSet] = {}
         self.handed: dict[str, Mapping[str, Any]] = {}
         self._names: dict[int, str] = {}
 
-    def key_of(self, numbers: np.ndarray) -> str:
-        key = digest_rows(numbers)
-        self.rows.setdefault(key, numbers)
-        return key
+    def key_of(self, rows: RowSet) -> str:
+        self.rows.setdefault(rows.key, rows)
+        return rows.key
 
     def fold(self, fold: Fold, handed: Mapping[str, Any]) -> PlannedFold:
         train, held_out = self.key_of(fold.train), self.key_of(fold.held_out)
@@ -102,7 +64,7 @@ class Plan:
     ----------
     problem : Problem
         What is to be solved.
-    rows : mapping of str to array of int64
+    rows : RowSets
         Row sets by key; a fit names its rows by these.
     studies : tuple of Study
         One per outer fold, then the final one.
@@ -123,7 +85,7 @@ class Plan:
     """
 
     problem: Problem
-    rows: Mapping[str, np.ndarray]
+    rows: RowSets
     studies: tuple[Study, ...]
     whole: str
     handed: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -131,7 +93,7 @@ class Plan:
     @classmethod
     def of(cls, problem: Problem) -> Plan:
         """Plan a problem."""
-        sets = _RowSets()
+        sets = _RowSetsByKey()
         inner, outer = problem.handed.inner, problem.handed.outer
         judged = [sets.fold(fold, outer) for fold in problem.folds.outer]
         outer_studies = [
@@ -139,8 +101,8 @@ class Plan:
             for number, folds in enumerate(problem.folds.inner)
         ]
         final = Study(FINAL, tuple(sets.fold(fold, inner) for fold in problem.folds.final), None)
-        whole = sets.key_of(np.arange(problem.dataset.n_rows))
-        return cls(problem, sets.rows, (*outer_studies, final), whole, sets.handed)
+        whole = sets.key_of(Range(0, problem.dataset.n_rows))
+        return cls(problem, RowSets(sets.rows), (*outer_studies, final), whole, sets.handed)
 
     # --- keys and seeds ---
 
@@ -151,7 +113,7 @@ class Plan:
         trained: dict[str, dict[str, None]] = {}
         for fold in self.all_folds():
             wanted.setdefault(fold.train, {})[fold.held_out] = None
-            if self.problem.return_train_score:
+            if self.problem.settings.return_train_score:
                 trained.setdefault(fold.train, {})[fold.seen] = None
         # Train rows come last, as in scikit-learn: an estimator may hold them, and write into what it is to predict.
         return {train: (*sets, *trained.get(train, {})) for train, sets in wanted.items()}
@@ -159,12 +121,12 @@ class Plan:
     @cached_property
     def seeds(self) -> Mapping[str, int]:
         """Train rows' key -> seed of the fits on them; not of the params, so that all get the same luck."""
-        return {train: derive_seed(self.problem.seed, "fit", train) for train in self.held_out}
+        return {train: derive_seed(self.problem.settings.seed, "fit", train) for train in self.held_out}
 
     @cached_property
     def search_seed(self) -> int:
         """Seed of every study's search: the job's own, as scikit-learn's ``random_state`` would be."""
-        return self.problem.seed
+        return self.problem.settings.seed
 
     @cached_property
     def identity(self) -> Identity:
@@ -212,11 +174,11 @@ class Plan:
         return Fit(key, train, self.held_out[train], params, self.seeds[train], keep_model, lineage)
 
     def _names(self, lineage: Lineage) -> str | None:
-        assert self.problem.schedule is not None
+        assert self.problem.settings.schedule is not None
         segments = [(self.identity.of(one.params), one.epochs) for one in lineage]
         if any(key is None for key, _ in segments):
             return None
-        return digest("epochs", self.problem.schedule.max_epochs, segments)
+        return digest("epochs", self.problem.settings.schedule.max_epochs, segments)
 
     def trial_key(self, study: str, trial: Trial) -> str:
         """Name a scheduled trial: what stops it depends on its siblings, so it belongs to this very problem."""
@@ -224,7 +186,7 @@ class Plan:
 
     def asked_of(self, fold: PlannedFold) -> tuple[str, ...]:
         """Return the rows on which a study itself wants a fold's fit scored."""
-        return (fold.held_out, fold.seen) if self.problem.return_train_score else (fold.held_out,)
+        return (fold.held_out, fold.seen) if self.problem.settings.return_train_score else (fold.held_out,)
 
     # --- counts ---
 
@@ -236,11 +198,11 @@ class Plan:
     @cached_property
     def n_fits(self) -> int | None:
         """Distinct fits that will run; None where the search adapts, or a schedule judges."""
-        if self.problem.search.adapts or self.is_scheduled:
+        if self.problem.settings.search.adapts or self.is_scheduled:
             return None
         if self.unread:
             return self.n_fits_plain if self._reads_nothing else None
-        return self._n_distinct_params * self.n_train_sets + self._n_refits_apart + self.problem.refit
+        return self._n_distinct_params * self.n_train_sets + self._n_refits_apart + self.problem.settings.has_final_model
 
     @property
     def n_fits_at_most(self) -> int:
@@ -248,23 +210,23 @@ class Plan:
         if self.n_fits is not None:
             return self.n_fits
         judged_elsewhere = len(self.studies) - 1
-        return self.n_trials * self._n_folds + judged_elsewhere + self.problem.refit
+        return self.n_trials * self._n_folds + judged_elsewhere + self.problem.settings.has_final_model
 
     @property
     def is_scheduled(self) -> bool:
         """Whether trials are judged while they train."""
-        return self.problem.schedule is not None
+        return self.problem.settings.schedule is not None
 
     @property
     def n_epochs_at_most(self) -> int | None:
         """Epochs of all fits if no trial is stopped; None without a schedule, where estimators decide."""
-        schedule = self.problem.schedule
+        schedule = self.problem.settings.schedule
         return None if schedule is None else self.n_fits_at_most * schedule.max_epochs
 
     @property
     def n_fits_plain(self) -> int:
         """What a nested search that shares nothing would run for the same params."""
-        return self.n_trials * self._n_folds + len(self.studies) - 1 + self.problem.refit
+        return self.n_trials * self._n_folds + len(self.studies) - 1 + self.problem.settings.has_final_model
 
     @cached_property
     def _n_distinct_params(self) -> int:
@@ -274,7 +236,7 @@ class Plan:
 
     def _asked(self) -> Iterator[Params]:
         """Yield what a search that does not adapt will ask; never all of it at once."""
-        asker = self.problem.search.open(self.problem.space, self.n_trials, self.search_seed)
+        asker = self.problem.settings.search.open(self.problem.space, self.n_trials, self.search_seed)
         while trials := asker.ask(_BLOCK):
             yield from (trial.params for trial in trials)
 
@@ -288,16 +250,16 @@ class Plan:
             return None
         plain, shared = self.prefixes.count_fits(self._asked())
         of_one = sum(transformer.present for transformer in self.prefixes.transformers)
-        n_refits = len(self.studies) - 1 + self.problem.refit
-        n_apart = self._n_refits_apart + self.problem.refit
+        n_refits = len(self.studies) - 1 + self.problem.settings.has_final_model
+        n_apart = self._n_refits_apart + self.problem.settings.has_final_model
         return plain * self._n_folds + n_refits * of_one, shared * self.n_train_sets + n_apart * of_one
 
     @property
     def n_fits_at_once(self) -> int | None:
         """The most processes that can be at work at once where the search adapts: it must be told before it asks again."""
-        if not self.problem.search.adapts:
+        if not self.problem.settings.search.adapts:
             return None
-        return self.problem.batch * (len(self.studies) if self.is_scheduled else self._n_folds)
+        return self.problem.settings.batch * (len(self.studies) if self.is_scheduled else self._n_folds)
 
     @cached_property
     def n_train_sets(self) -> int:
@@ -351,13 +313,13 @@ class Plan:
             over = "all studies are" if self.is_scheduled else "all studies and inner folds are"
             what = "trials" if self.is_scheduled else "fits"
             lines.append(
-                f"warning    {self.problem.batch} trials a batch over {over} {at_once} {what}, which "
+                f"warning    {self.problem.settings.batch} trials a batch over {over} {at_once} {what}, which "
                 f"leaves {n_cores - at_once} of {n_cores} cores idle; a larger batch fills them"
             )
         return "\n".join(lines)
 
     def _lines_of_the_search(self) -> list[str]:
-        problem, dataset = self.problem, self.problem.dataset
+        problem, settings, dataset = self.problem, self.problem.settings, self.problem.dataset
         n_outer = len(self.studies) - 1
         inner = sorted({len(study.folds) for study in self.studies[:-1]})
         kind = "the other outer folds (shared)" if problem.folds.shared else "a splitter of their own"
@@ -365,9 +327,9 @@ class Plan:
         refit = problem.scoring.refit
         chooser = "a function" if callable(refit) else refit or "the first"
         return [
-            f"{problem.name}: {type(problem.estimator).__name__} on {dataset.name}, {shape}, seed {problem.seed}",
-            f"search     {problem.search.method}, {self.n_trials} trials per study over {len(problem.space)} params"
-            + (f", asked {problem.batch} at a time" if problem.search.adapts else ""),
+            f"{settings.name}: {type(problem.estimator).__name__} on {dataset.name}, {shape}, seed {settings.seed}",
+            f"search     {settings.search.method}, {self.n_trials} trials per study over {len(problem.space)} params"
+            + (f", asked {settings.batch} at a time" if settings.search.adapts else ""),
             *self._lines_of_the_schedule(),
             f"folds      {n_outer} outer; {'-'.join(map(str, inner))} inner, from {kind}"
             + (f"; {len(np.unique(dataset.groups))} groups, held together in both loops" if dataset.groups is not None else ""),
@@ -377,7 +339,7 @@ class Plan:
         ]
 
     def _lines_of_the_error_score(self) -> list[str]:
-        scoring, score = self.problem.scoring, self.problem.error_score
+        scoring, score = self.problem.scoring, self.problem.settings.error_score
         _, high = scoring.ranges.get(scoring.objective, (-math.inf, math.inf))
         if isinstance(score, str) or not score >= high:
             return []
@@ -388,11 +350,11 @@ class Plan:
 
     def _lines_of_the_schedule(self) -> list[str]:
         problem = self.problem
-        if problem.schedule is None:
+        if problem.settings.schedule is None:
             return []
-        lines = [f"schedule   {problem.schedule}; not repeatable to the bit"]
-        lines += problem.schedule.notes(problem.estimator, problem.space, self.n_trials)
-        if problem.schedule.method == PBT:
+        lines = [f"schedule   {problem.settings.schedule}; not repeatable to the bit"]
+        lines += problem.settings.schedule.notes(problem.estimator, problem.space, self.n_trials)
+        if problem.settings.schedule.method == PBT:
             may = changing(problem.estimator, problem.space)
             kept = ", ".join(name for name in problem.space.names if name not in may)
             lines.append(f"changes    {', '.join(sorted(may))}" + (f"; drawn once: {kept}" if kept else ""))

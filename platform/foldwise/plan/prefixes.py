@@ -11,14 +11,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from sklearn.compose import ColumnTransformer
-from sklearn.pipeline import FeatureUnion
-
 from foldwise.keys import Digester, label
-from foldwise.plan.pipelines import before_samplers, is_pipeline
+from foldwise.plan.steps import branches_of, has_branches, is_absent, is_pipeline, steps_before_samplers, steps_of
 from foldwise.trial import Params
-
-_NOTHING = (None, "passthrough", "drop")
 
 
 @dataclass(frozen=True)
@@ -41,7 +36,7 @@ class Transformer:
 
     def is_present(self, params: Params) -> bool:
         """Tell whether it is there with some params."""
-        return not _is_nothing(params[self.path]) if self.path in params else self.present
+        return not is_absent(params[self.path]) if self.path in params else self.present
 
     def is_decided_by(self, name: str) -> bool:
         """Tell whether a param decides what it learns: one of a part it depends on, or one that replaces what it is in."""
@@ -93,31 +88,20 @@ class Prefixes:
         return next(places, len(self.transformers))
 
 
-def _is_nothing(part: Any) -> bool:
-    return part is None or (isinstance(part, str) and part in _NOTHING)
-
-
 def _walk(estimator: Any, path: str, before: tuple[str, ...], *, ends_in_a_model: bool) -> Iterator[Transformer]:
     """Yield the transformers of a composite; ``before`` are the paths of the parts whose output it is given."""
     if is_pipeline(estimator):
-        for position, (name, step) in enumerate(before_samplers(estimator)):
-            is_model = ends_in_a_model and position == len(estimator.steps) - 1
+        for position, (name, step) in enumerate(steps_before_samplers(estimator)):
+            is_model = ends_in_a_model and position == len(steps_of(estimator)) - 1
             yield from _part(step, path + name, before, is_model=is_model)
             before = (*before, path + name)
-    elif type(estimator) is FeatureUnion or type(estimator) is ColumnTransformer:
-        for name, part in _branches(estimator):
+    elif has_branches(estimator):
+        for name, part in branches_of(estimator):
             yield from _part(part, path + name, before, is_model=False)
 
 
 def _part(part: Any, path: str, before: tuple[str, ...], *, is_model: bool) -> Iterator[Transformer]:
-    if is_pipeline(part) or type(part) in (FeatureUnion, ColumnTransformer):
+    if is_pipeline(part) or has_branches(part):
         yield from _walk(part, f"{path}__", before, ends_in_a_model=is_model)
     elif not is_model:
-        yield Transformer(path, (*before, path), not _is_nothing(part))
-
-
-def _branches(estimator: Any) -> Iterable[tuple[str, Any]]:
-    if type(estimator) is FeatureUnion:
-        return [(name, part) for name, part in estimator.transformer_list]
-    remainder = [] if isinstance(estimator.remainder, str) else [("remainder", estimator.remainder)]
-    return [*((name, part) for name, part, _ in estimator.transformers), *remainder]
+        yield Transformer(path, (*before, path), not is_absent(part))

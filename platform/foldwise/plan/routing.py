@@ -16,6 +16,7 @@ from sklearn import get_config
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 
 from foldwise.errors import InputError, InputTypeError
+from foldwise.plan.compat import accepts_weights, scorers_within
 
 WEIGHT = "sample_weight"
 
@@ -103,7 +104,7 @@ def _without_groups(params: Mapping[str, Any]) -> dict[str, Any]:
 
 def _takes_weights(scorer: Any) -> bool:
     """Tell whether a scorer can weigh rows, and warn of each that cannot."""
-    several = getattr(scorer, "_scorers", None)  # scikit-learn's scorer of several metrics has no public way to them
+    several = scorers_within(scorer)
     takes = {str(name): _accepts(one) for name, one in (several or {"": scorer}).items()}
     for name, accepts in takes.items():
         if not accepts:
@@ -117,9 +118,9 @@ def _takes_weights(scorer: Any) -> bool:
 
 
 def _accepts(scorer: Any) -> bool:
-    own = getattr(scorer, "_accept_sample_weight", None)  # of what ``make_scorer`` makes there is no public way to know
-    if own is not None:
-        return bool(own())
+    accepts = accepts_weights(scorer)
+    if accepts is not None:
+        return accepts
     try:
         return WEIGHT in inspect.signature(scorer).parameters
     except (TypeError, ValueError):  # a callable in C

@@ -12,10 +12,11 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils.multiclass import type_of_target
 
-from foldwise.errors import InputError, InputTypeError, nearest
+from foldwise.errors import InputError, InputTypeError, Setting, nearest
 from foldwise.inputs.checks import is_integer
-from foldwise.plan.epochs import changeable, check_epochs, parts_of
+from foldwise.plan.epochs import changeable, check_epochs
 from foldwise.plan.iterations import Way, refused_names, scikit_learn_name, way_of
+from foldwise.plan.steps import last_step
 from foldwise.search import Search
 from foldwise.space.dimension import Categorical, Dimension, Float, Int
 from foldwise.space.space import SearchSpace
@@ -115,13 +116,17 @@ class Schedule:
             return
         if search.adapts:
             raise InputError(
-                "schedule.method", f"expected asha, hyperband or median with search={search.method!r}, got 'pbt', which itself "
-                "changes params by results; use search='random' or 'grid'"
-            )  # fmt: skip
+                "schedule.method",
+                f"expected asha, hyperband or median with search={search.method!r}, got 'pbt', which itself changes params by "
+                "results",
+                fix=("use ", Setting("search", "'random'"), " or ", Setting("search", "'grid'")),
+            )
         if n_trials < 2:
-            raise InputError("schedule.method", f"expected at least 2 trials for 'pbt', got {n_trials}; raise n_trials")
+            raise InputError(
+                "schedule.method", f"expected at least 2 trials for 'pbt', got {n_trials}", fix=("raise ", Setting("n_trials"))
+            )
         if not changing(estimator, space):
-            name = type(parts_of(estimator)[-1][1]).__name__
+            name = type(last_step(estimator)).__name__
             raise InputError(
                 "schedule.method", f"expected a space with a param that may change while {name} trains for 'pbt', got "
                 f"{', '.join(space.names)}; add one, or use 'asha'"
@@ -138,7 +143,7 @@ class Schedule:
         if y is None or not type_of_target(y).startswith("multilabel"):
             return
         for assembled in assemblies(estimator, space):
-            if scikit_learn_name(parts_of(assembled)[-1][1]) == "OneVsRestClassifier":
+            if scikit_learn_name(last_step(assembled)) == "OneVsRestClassifier":
                 raise InputError(
                     "estimator", "expected an estimator whose partial_fit takes several labels a row, got OneVsRestClassifier; "
                     "use MultiOutputClassifier"
@@ -146,7 +151,7 @@ class Schedule:
 
     def notes(self, estimator: Any, space: SearchSpace, n_trials: int) -> list[str]:
         """Say in lines for a plan what an epoch is, and which of so many trials can be stopped."""
-        learners = {type(last).__name__: last for one in assemblies(estimator, space) for last in [parts_of(one)[-1][1]]}
+        learners = {type(last).__name__: last for last in map(last_step, assemblies(estimator, space))}
         kinds = {name: way.words for name, last in learners.items() if isinstance(way := way_of(last), Way)}
         listed = "; ".join(f"of {name} {words.replace('`', '')}" for name, words in kinds.items())
         lines = [f"epoch      {listed}; a stop of its own (tol, n_iter_no_change) ends no trial"]

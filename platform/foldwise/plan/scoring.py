@@ -15,7 +15,8 @@ from sklearn.metrics import check_scoring, get_scorer, get_scorer_names
 from sklearn.utils.multiclass import type_of_target
 
 from foldwise.errors import InputError, InputTypeError, nearest
-from foldwise.plan.metrics import is_made, made_scorers, metric_of, name_of
+from foldwise.plan.compat import is_made
+from foldwise.plan.metrics import made_scorers, metric_of, name_of
 from foldwise.process import ignored_warnings
 
 

@@ -164,11 +164,11 @@ class PlanSummary:
         problem, dataset = plan.problem, plan.problem.dataset
         names, groups = (None, None) if dataset.groups is None else np.unique(dataset.groups, return_inverse=True)
         return cls(
-            name=problem.name,
+            name=problem.settings.name,
             key=problem.key,
-            seed=problem.seed,
+            seed=problem.settings.seed,
             estimator=type(problem.estimator).__name__,
-            search=problem.search.method,
+            search=problem.settings.search.method,
             data=dataset.name,
             shape=tuple(int(length) for length in dataset.shape),
             n_groups=None if names is None else len(names),
@@ -181,13 +181,13 @@ class PlanSummary:
             ),
             folds=_outer_folds(plan, groups),
             scoring=ScoringSummary.of(problem.scoring),
-            refit=problem.refit,
+            refit=problem.settings.has_final_model,
             shared=problem.folds.shared,
             time_ordered=problem.folds.are_time_ordered,
             weighs_inner=bool(problem.handed.inner),
             weighs_outer=bool(problem.handed.outer),
-            error_score=problem.error_score,
-            schedule=problem.schedule,
+            error_score=problem.settings.error_score,
+            schedule=problem.settings.schedule,
             explanation=plan.explain(),
         )
 

@@ -15,7 +15,8 @@ from pyarrow import ArrowException
 from foldwise.errors import Failure, InputError, InputTypeError
 from foldwise.events import Counts
 from foldwise.keys import digest, label
-from foldwise.plan.plan import FINAL, Plan
+from foldwise.plan.plan import Plan
+from foldwise.plan.study import FINAL
 from foldwise.plan.summary import PlanSummary
 from foldwise.reduce.provenance import Provenance
 from foldwise.reduce.records import (

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.stats import rankdata
 
 from foldwise.errors import Failure, InputError
-from foldwise.plan.plan import PlannedFold
+from foldwise.plan.study import PlannedFold
 from foldwise.safety.masking import masked, printable
 from foldwise.trial import FitResult, FoldScores, Lineage, Params, Trial, TrialEnd, TrialState
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from foldwise.errors import Failure
-from foldwise.plan.plan import FINAL
+from foldwise.plan.study import FINAL
 from foldwise.plan.summary import PlanSummary
 from foldwise.reduce.archive import Archive
 from foldwise.reduce.reduce import FitWarning, OuterResult

@@ -16,11 +16,11 @@ class Asker(ABC):
 
     @abstractmethod
     def ask(self, n: int) -> list[Trial]:
-        """Return up to n new trials; none means that it must be told first, or is done."""
+        """Return up to n new trials. An empty list means that it must be told first, or is done."""
 
     @abstractmethod
     def tell(self, trials: Sequence[Trial]) -> None:
-        """Hear of reduced trials, in the order of their numbers."""
+        """Take reduced trials, in the order of their numbers."""
 
     @property
     @abstractmethod

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from sklearn.model_selection import ParameterGrid
 
-from foldwise.errors import InputError
+from foldwise.errors import InputError, Setting
 from foldwise.search.base import Asker, ListedAsker, Search
 from foldwise.space.space import SearchSpace
 
@@ -24,8 +24,8 @@ class GridSearch(Search):
         if n_trials is not None and n_points > n_trials:
             raise InputError(
                 "n_trials",
-                f"expected at least {n_points} for a grid of {n_points} points, got {n_trials}; a grid is never "
-                "cut: leave n_trials out, or use search='random'",
+                f"expected at least {n_points} for a grid of {n_points} points, got {n_trials}; a grid is never cut",
+                fix=("leave ", Setting("n_trials"), " out, or use ", Setting("search", "'random'")),
             )
         return n_points
 

@@ -1,4 +1,4 @@
-"""What a search's library warns and logs, told once per search, however many studies ask it how often."""
+"""What a search's library warns and logs: each message is told once per search, not once per study."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Messages:
     Parameters
     ----------
     search : Search
-        Whose; the askers that it opens share one of these, as long as any of them lives.
+        The search. The askers that it opens share one `Messages` for as long as any of them lives.
     logger : str
         Name of the library's logger.
     """

@@ -15,7 +15,7 @@ from optuna.distributions import FloatDistribution, IntDistribution
 from optuna.samplers import BaseSampler, BruteForceSampler, GridSampler
 from optuna.trial import TrialState as OptunaState
 
-from foldwise.errors import InputError, InputTypeError, MissingPackageError, RunError, nearest
+from foldwise.errors import InputError, InputTypeError, MissingPackageError, RunError, Setting, nearest
 from foldwise.keys import digest
 from foldwise.process import ignored_warnings
 from foldwise.search.base import Asker, Search
@@ -71,8 +71,14 @@ class OptunaSearch(Search):
         if isinstance(sampler, GridSampler | BruteForceSampler):
             raise InputError(
                 "sampler",
-                f"expected a sampler that adapts, got {type(sampler).__name__}, which lists a grid; use search='grid', or "
-                "search='random' for its points in random order",
+                f"expected a sampler that adapts, got {type(sampler).__name__}, which lists a grid",
+                fix=(
+                    "use ",
+                    Setting("search", "'grid'"),
+                    ", or ",
+                    Setting("search", "'random'"),
+                    " for its points in any order",
+                ),
             )
         _check_packages(sampler)
         return _OptunaAsker(space, n_trials, sampler, Messages.of(self, "optuna"))
@@ -125,7 +131,7 @@ class _OptunaAsker(Asker):
 
     @contextlib.contextmanager
     def _called(self, how: str) -> Iterator[None]:
-        """Say of what a sampler raises that it was the sampler."""
+        """Name the sampler in the error that it raises."""
         try:
             yield
         except Exception as error:  # any sampler may raise anything

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from foldwise.errors import SpaceError
+from foldwise.errors import Setting, SpaceError
 from foldwise.inputs.checks import is_finite, is_integer, is_real
 
 When: TypeAlias = Mapping[str, Any]
@@ -226,8 +226,8 @@ class Distribution:
                 return Float(float(low), float(high), log=family != "uniform", when=self.when)
         raise SpaceError(
             "",
-            f"expected a distribution with bounds, got {_name_of(self.frozen)}; use Float(low, high) or Int(low, high), "
-            "or search='random'",
+            f"expected a distribution with bounds, got {_name_of(self.frozen)}",
+            fix=("use Float(low, high) or Int(low, high), or ", Setting("search", "'random'")),
         )
 
 

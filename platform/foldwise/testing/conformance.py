@@ -18,20 +18,20 @@ from foldwise.executors import Executor
 from foldwise.keys import digest
 from foldwise.plan.plan import Plan
 from foldwise.plan.problem import make_problem
-from foldwise.search import Asker, Search, make_search
+from foldwise.plan.settings import Settings
+from foldwise.search import Asker, Search
 from foldwise.space.space import SearchSpace
 from foldwise.testing.estimators import FaultyEstimator
 from foldwise.trial import Fit, FitResult, Segment, Trial, TrialState
-from foldwise.worker.fit import Workshop
+from foldwise.worker.fit import FitContext
 
 
 def small_plan(estimator: Any = None, space: Any = None, search: Any = "grid", **options: Any) -> Plan:
     """Plan a small search on iris: a tree over its depth, three folds."""
     X, y = load_iris(return_X_y=True)
-    options = {"outer_cv": 3, "random_state": 0, **options}
+    settings = Settings.of({"search": search, "outer_cv": 3, "random_state": 0, **options})
     tree = DecisionTreeClassifier() if estimator is None else estimator
-    problem = make_problem(Dataset(X, y), tree, space or {"max_depth": [1, 2]}, search=make_search(search), **options)
-    return Plan.of(problem)
+    return Plan.of(make_problem(Dataset(X, y), tree, space or {"max_depth": [1, 2]}, settings))
 
 
 def check_search(search: Search, space: SearchSpace, n_trials: int = 12, batch: int = 4) -> None:
@@ -130,7 +130,7 @@ def check_executor(make: Callable[[], Executor], *, isolates: bool = False) -> N
 def _check_results(executor: Executor) -> None:
     plan = small_plan()
     fits = _some_fits(plan)
-    expected = {result.key: result for result in Workshop.of(plan).run(fits)}
+    expected = {result.key: result for result in FitContext.of(plan).run(fits)}
     for _ in range(2):  # it may be opened again
         executor.open(plan)
         assert executor.slots >= 1
@@ -182,7 +182,7 @@ def _check_cancelling(executor: Executor) -> None:
 
 
 def _some_fits(plan: Plan) -> list[Fit]:
-    asker = plan.problem.search.open(plan.problem.space, plan.n_trials, plan.search_seed)
+    asker = plan.problem.settings.search.open(plan.problem.space, plan.n_trials, plan.search_seed)
     trials = asker.ask(plan.n_trials)
     trains = dict.fromkeys(fold.train for study in plan.studies for fold in study.folds)
     return [plan.fit(trial.params, train) for train in trains for trial in trials]

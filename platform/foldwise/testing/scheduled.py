@@ -52,8 +52,8 @@ class SerialScheduledExecutor(SerialExecutor, ScheduledExecutor):
 
     def recall(self, ends: Sequence[TrialEnd]) -> None:  # noqa: D102
         assert self._plan is not None
-        assert self._plan.problem.schedule is not None
-        rungs = _rungs(self._plan.problem.schedule)
+        assert self._plan.problem.settings.schedule is not None
+        rungs = _rungs(self._plan.problem.settings.schedule)
         for end in ends:
             for epoch, value in end.curve:
                 if epoch in rungs:
@@ -70,14 +70,14 @@ class SerialScheduledExecutor(SerialExecutor, ScheduledExecutor):
 
     def _run(self, name: str, trial: Trial) -> TrialEnd:
         assert self._plan is not None
-        assert self._workshop is not None
-        assert self._plan.problem.schedule is not None
+        assert self._context is not None
+        assert self._plan.problem.settings.schedule is not None
         study = next(one for one in self._plan.studies if one.name == name)
         lockstep, state = Lockstep(fits_of(self._plan, study, trial)), None
         while state is None:
-            progress = lockstep.train_epoch(self._workshop)
+            progress = lockstep.train_epoch(self._context)
             self.n_epochs += 1
-            state = self._judge(name, progress, self._plan.problem.schedule)
+            state = self._judge(name, progress, self._plan.problem.settings.schedule)
             if self._change is not None and state is None:
                 lockstep.set_params(self._change(lockstep.params, progress.epochs))
         return TrialEnd(name, trial.number, state, progress.results, progress.lineage, progress.curve)

@@ -10,12 +10,13 @@ from sklearn.linear_model import SGDClassifier
 
 from foldwise.errors import NON_FINITE
 from foldwise.executors import ScheduledExecutor
-from foldwise.plan.plan import Plan, Study
+from foldwise.plan.plan import Plan
 from foldwise.plan.schedule import PBT
+from foldwise.plan.study import Study
 from foldwise.testing.conformance import small_plan
 from foldwise.testing.estimators import FaultyEstimator
 from foldwise.trial import FitResult, FoldScores, Segment, Trial, TrialEnd, TrialState, count_epochs
-from foldwise.worker.fit import Workshop
+from foldwise.worker.fit import FitContext
 
 _ALPHAS = [1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0]
 
@@ -77,7 +78,7 @@ def _check_ends(executor: ScheduledExecutor, plan: Plan) -> None:
 
 
 def _check_end(plan: Plan, study: Study, trial: Trial, end: TrialEnd) -> None:
-    schedule = plan.problem.schedule
+    schedule = plan.problem.settings.schedule
     assert schedule is not None
     epochs, name = count_epochs(end.lineage), f"trial {trial.number} of {study.name}"
     if end.state is TrialState.COMPLETE:
@@ -91,7 +92,7 @@ def _check_end(plan: Plan, study: Study, trial: Trial, end: TrialEnd) -> None:
     assert [len(one.scores) for one in end.results] == [len(plan.asked_of(fold)) for fold in study.folds], (
         f"{name} must be scored on the rows that its study asks for, and on no others"
     )
-    for fold, result, plain in zip(study.folds, end.results, Workshop.of(plan).run(fits), strict=True):
+    for fold, result, plain in zip(study.folds, end.results, FitContext.of(plan).run(fits), strict=True):
         wanted = {rows: plain.scores[rows] for rows in plan.asked_of(fold)}
         assert result.scores == wanted, f"{name} must be what its lineage gives: {result.scores}, {wanted}"
     objective = plan.problem.scoring.objective
@@ -130,7 +131,7 @@ def _check_leaving(executor: ScheduledExecutor, plan: Plan) -> None:
 
 
 def _asked(plan: Plan) -> list[Trial]:
-    return plan.problem.search.open(plan.problem.space, plan.n_trials, plan.search_seed).ask(plan.n_trials)
+    return plan.problem.settings.search.open(plan.problem.space, plan.n_trials, plan.search_seed).ask(plan.n_trials)
 
 
 def _collect(

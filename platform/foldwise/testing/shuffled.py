@@ -9,7 +9,7 @@ import numpy as np
 from foldwise.executors import Executor
 from foldwise.plan.plan import Plan
 from foldwise.trial import Fit, FitResult
-from foldwise.worker.fit import Workshop
+from foldwise.worker.fit import FitContext
 
 
 class ShuffledExecutor(Executor):
@@ -27,10 +27,10 @@ class ShuffledExecutor(Executor):
         self._random = np.random.default_rng(seed)
         self._n_slots = n_slots
         self._waiting: list[tuple[Fit, ...]] = []
-        self._workshop: Workshop | None = None
+        self._context: FitContext | None = None
 
     def open(self, plan: Plan, n_jobs: int | None = None) -> None:  # noqa: D102
-        self._workshop = Workshop.of(plan)
+        self._context = FitContext.of(plan)
 
     @property
     def n_at_once(self) -> int:  # noqa: D102
@@ -44,11 +44,11 @@ class ShuffledExecutor(Executor):
         self._waiting.append(tuple(chunk))
 
     def results(self, timeout: float | None = None) -> list[FitResult]:  # noqa: D102
-        assert self._workshop is not None
+        assert self._context is not None
         if not self._waiting:
             return []
         chosen = self._waiting.pop(int(self._random.integers(len(self._waiting))))
-        results = self._workshop.run(chosen)
+        results = self._context.run(chosen)
         self._random.shuffle(results)
         return results
 
@@ -57,4 +57,4 @@ class ShuffledExecutor(Executor):
 
     def close(self) -> None:  # noqa: D102
         self._waiting.clear()
-        self._workshop = None
+        self._context = None

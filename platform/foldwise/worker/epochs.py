@@ -21,9 +21,9 @@ from foldwise.errors import InputError
 from foldwise.inputs.checks import is_integer
 from foldwise.keys import derive_seed
 from foldwise.keys.seeds import is_random_state, seed_generators
-from foldwise.plan.epochs import changeable, changed, check_epochs, parts_of, way_known
+from foldwise.plan.epochs import changeable, changed, check_epochs, way_known
 from foldwise.plan.iterations import HORIZON, scikit_learn_name
-from foldwise.plan.pipelines import is_sampler
+from foldwise.plan.steps import is_sampler, last_step, steps_with_paths
 from foldwise.process import ignored_warnings
 from foldwise.trial import Lineage, Params
 
@@ -62,7 +62,7 @@ class EpochTrainer:
     @property
     def last(self) -> Any:
         """The step that trains: the last one of a pipeline, however deep, or the estimator itself."""
-        return parts_of(self.model)[-1][1]
+        return last_step(self.model)
 
     def train(self, X: Any, y: Any, fit_params: Params | None = None) -> None:
         """Train one more epoch.
@@ -74,7 +74,7 @@ class EpochTrainer:
         fit_params : mapping, optional
             As ``fit`` takes them: a pipeline's by step, as in ``clf__sample_weight``.
         """
-        by_part = _by_part([path for path, _ in parts_of(self.model)], fit_params or {})
+        by_part = _by_part([path for path, _ in steps_with_paths(self.model)], fit_params or {})
         if self._seen is None:
             seed_generators(derive_seed(self._seed, "transformers"))
             self._seen = self._fit_transformers(X, y, by_part), _classes_for(self.last, y)
@@ -85,7 +85,7 @@ class EpochTrainer:
 
     def transform(self, X: Any) -> Any:
         """Return rows as the last step gets them."""
-        for _, transformer in parts_of(self.model)[:-1]:
+        for _, transformer in steps_with_paths(self.model)[:-1]:
             if not is_sampler(transformer):
                 X = transformer.transform(X)
         return X
@@ -117,7 +117,7 @@ class EpochTrainer:
 
     def _fit_transformers(self, X: Any, y: Any, by_part: list[dict[str, Any]]) -> tuple[Any, Any]:
         """Return rows and targets as the last step is fitted on them."""
-        for (_, transformer), params in zip(parts_of(self.model)[:-1], by_part, strict=False):
+        for (_, transformer), params in zip(steps_with_paths(self.model)[:-1], by_part, strict=False):
             if is_sampler(transformer):
                 X, y = transformer.fit_resample(X, y, **params)
             elif hasattr(transformer, "fit_transform"):

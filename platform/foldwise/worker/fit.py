@@ -28,23 +28,25 @@ from foldwise.keys.seeds import (
 )
 from foldwise.plan.plan import Plan
 from foldwise.plan.problem import with_params
+from foldwise.plan.row_set import RowSets
 from foldwise.plan.scoring import Scoring
+from foldwise.plan.steps import last_step
 from foldwise.plan.world import World
 from foldwise.process import ONE_AT_A_TIME, peak_bytes
 from foldwise.safety.masking import masked
 from foldwise.trial import Fit, FitResult, Params
-from foldwise.worker.autologging import no_autologging
+from foldwise.worker.compat import no_autologging
 from foldwise.worker.epochs import train_lineage
 from foldwise.worker.guard import FitGuard, TimeLimitExceeded
-from foldwise.worker.sharing import Bench, Benches, CannotShare
-from foldwise.worker.sharing.composites import can_share, last_step, release
+from foldwise.worker.sharing import CannotShare, SharedRows, SharedRowsCache
+from foldwise.worker.sharing.composites import can_share, release
 from foldwise.worker.threads import limited_threads
 
 _LONGEST_MESSAGE = 500
 
 
 @dataclass
-class Workshop:
+class FitContext:
     """What all fits of a plan share; it reaches each worker once.
 
     Parameters
@@ -53,7 +55,7 @@ class Workshop:
         The problem's.
     estimator : estimator
         A clone of the problem's, which is cloned again for each fit, as scikit-learn's searches do.
-    rows : mapping of str to array of int64
+    rows : RowSets
         The plan's row sets.
     threads : int
         BLAS and OpenMP threads of a fit; they change the last bits, so every executor sets them.
@@ -72,25 +74,25 @@ class Workshop:
     dataset: Dataset
     estimator: Any
     scoring: Scoring
-    rows: Mapping[str, np.ndarray]
+    rows: RowSets
     threads: int
     world: World
     handed: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     share: bool = True
     guard: FitGuard = field(default_factory=FitGuard)
     horizon: int = 0
-    _benches: Benches | None = field(default=None, repr=False)
+    _cache: SharedRowsCache | None = field(default=None, repr=False)
     _unset: tuple[str, ...] | None = field(default=None, repr=False)
     _seeds: dict[int, dict[str, int]] = field(default_factory=dict, repr=False)
 
     @classmethod
-    def of(cls, plan: Plan) -> Workshop:
+    def of(cls, plan: Plan) -> FitContext:
         """Take from a plan what its fits need."""
-        problem = plan.problem
+        problem, settings = plan.problem, plan.problem.settings
         return cls(
-            problem.dataset, clone(problem.estimator), problem.scoring, plan.rows, problem.resources.threads, plan.world,
-            plan.handed, guard=FitGuard(problem.limits.fit_seconds),
-            horizon=0 if problem.schedule is None else problem.schedule.max_epochs,
+            problem.dataset, clone(problem.estimator), problem.scoring, plan.rows, settings.resources.threads, plan.world,
+            plan.handed, guard=FitGuard(settings.limits.fit_seconds),
+            horizon=0 if settings.schedule is None else settings.schedule.max_epochs,
         )  # fmt: skip
 
     def run(self, chunk: Sequence[Fit], done: list[FitResult] | None = None) -> list[FitResult]:
@@ -131,11 +133,11 @@ class Workshop:
             self._seeds[seed] = derive_seeds(self._unset, seed)
         return with_params(self.estimator, params, self._seeds[seed])
 
-    def _bench_for(self, fit: Fit) -> Bench:
-        """Return the bench of the fit's train rows."""
-        if self._benches is None:
-            self._benches = Benches(self.dataset, self.rows, self.handed)
-        return self._benches.of(fit.train)
+    def _shared_rows_of(self, fit: Fit) -> SharedRows:
+        """Return the `SharedRows` of the fit's train rows."""
+        if self._cache is None:
+            self._cache = SharedRowsCache(self.dataset, self.rows, self.handed)
+        return self._cache.of(fit.train)
 
     def _run_one(self, fit: Fit) -> FitResult:
         started, clock = time.time(), time.perf_counter()
@@ -155,35 +157,35 @@ class Workshop:
 
     def _attempt(self, fit: Fit, work: _Work) -> _Work:
         """Fit and score on what is shared or, if anything is raised there, apart: sharing is never the cause of a failure."""
-        bench = self._bench_for(fit)
+        shared_rows = self._shared_rows_of(fit)
         work.model = self.model_for(fit.params, fit.seed)
         if not self.share or fit.keep_model or fit.lineage or not can_share(work.model):
-            self._fit_and_score(fit, bench, work)
+            self._fit_and_score(fit, shared_rows, work)
             return work
-        shared, before = _Work(work.model), bench.seconds
+        shared, before = _Work(work.model), shared_rows.seconds
         trouble: Exception | Failure | None
         try:
-            self._fit_and_score_shared(fit, bench, shared)
+            self._fit_and_score_shared(fit, shared_rows, shared)
             trouble = next((one for one in shared.score_failures if one.kind != NON_FINITE), None)
         except Exception as error:
             trouble = error
-        work.shared_seconds = shared.shared_seconds = bench.seconds - before
+        work.shared_seconds = shared.shared_seconds = shared_rows.seconds - before
         if trouble is None:
             return shared
         work.model = self.model_for(fit.params, fit.seed)
-        self._fit_and_score(fit, bench, work)
+        self._fit_and_score(fit, shared_rows, work)
         if not work.has_failed and not _is_expected(trouble):
             shown = trouble if isinstance(trouble, Failure) else failure_of(trouble)
             words = f"fits ran without sharing, since they failed where they shared ({shown})"
             warnings.warn(words, RuntimeWarning, stacklevel=2)
         return work
 
-    def _fit_and_score(self, fit: Fit, bench: Bench, work: _Work) -> None:
+    def _fit_and_score(self, fit: Fit, shared_rows: SharedRows, work: _Work) -> None:
         """Fit and score on rows of the fit's own, as scikit-learn does: train rows are scored as a plain fit has left them."""
         seed_generators(fit.seed)
         clock = time.perf_counter()
         pairwise = get_tags(work.model).input_tags.pairwise
-        X, y, fit_params = bench.fresh(fit.train, pairwise=pairwise)
+        X, y, fit_params = shared_rows.fresh(fit.train, pairwise=pairwise)
         if fit.lineage:
             work.model = train_lineage(work.model, fit.lineage, X, y, fit_params, horizon=self.horizon, seed=fit.seed)
         else:
@@ -191,37 +193,39 @@ class Workshop:
         work.fit_seconds = time.perf_counter() - clock
 
         def rows_of(held_out: str) -> tuple[Any, Any, Any]:
-            is_trained = self.rows[held_out] is self.rows[fit.train] and not fit.lineage
-            return (work.model, *((X, y) if is_trained else bench.fresh(held_out, pairwise=pairwise)[:2]))
+            is_trained = self.rows.are_same(held_out, fit.train) and not fit.lineage
+            return (work.model, *((X, y) if is_trained else shared_rows.fresh(held_out, pairwise=pairwise)[:2]))
 
-        self._score(fit, bench, work, rows_of)
+        self._score(fit, shared_rows, work, rows_of)
 
-    def _fit_and_score_shared(self, fit: Fit, bench: Bench, work: _Work) -> None:
+    def _fit_and_score_shared(self, fit: Fit, shared_rows: SharedRows, work: _Work) -> None:
         """Fit and score a pipeline whose transformers may have been fitted and applied for other fits on the same rows."""
         seed_generators(fit.seed)
         clock = time.perf_counter()
         model = work.model
         pairwise = get_tags(model).input_tags.pairwise
-        with bench.lending(model):
-            X, y, fit_params = bench.take(fit.train, pairwise=pairwise)
+        with shared_rows.lending(model):
+            X, y, fit_params = shared_rows.take(fit.train, pairwise=pairwise)
             model.fit(X, *(() if y is None else (y,)), **fit_params)
             work.fit_seconds = time.perf_counter() - clock
             # Scorers that look at predictions only may be given the last step and what it gets; one of the user's own sees all.
             by_step = self.scoring.needs_only_predictions and not pairwise and hasattr(last_step(model), "fit")
             if by_step and not self.world.configuration["enable_metadata_routing"]:
-                self._score(fit, bench, work, lambda held_out: bench.before_last_step(model, held_out))
+                self._score(fit, shared_rows, work, lambda held_out: shared_rows.before_last_step(model, held_out))
             else:
                 release(model)
-                self._score(fit, bench, work, lambda held_out: (model, *bench.fresh(held_out, pairwise=pairwise)[:2]))
+                self._score(
+                    fit, shared_rows, work, lambda held_out: (model, *shared_rows.fresh(held_out, pairwise=pairwise)[:2])
+                )
 
-    def _score(self, fit: Fit, bench: Bench, work: _Work, seen: Callable[[str], tuple[Any, Any, Any]]) -> None:
+    def _score(self, fit: Fit, shared_rows: SharedRows, work: _Work, seen: Callable[[str], tuple[Any, Any, Any]]) -> None:
         """Score on every held-out set; ``seen`` gives what the scorers see of one: an estimator, X and y."""
         for held_out in fit.held_out:
             before = time.perf_counter()
             work.scores[held_out] = {}
             seed_generators(fit.seed ^ int(held_out[:7], 16))  # so that no score depends on what else is scored
             try:
-                scores, errors = self.scoring(*seen(held_out), bench.handed(held_out))
+                scores, errors = self.scoring(*seen(held_out), shared_rows.handed(held_out))
                 work.scores[held_out] = scores
                 failures = self.failures_among(scores, errors, held_out)
             except Exception as raised:  # a scorer may raise anything; other rows may do
@@ -240,7 +244,7 @@ class Workshop:
             failures[name] = Failure(kind.rpartition(".")[2], masked(f"{name}: {message}")[:_LONGEST_MESSAGE], trace)
         for name, score in scores.items():
             if not np.isfinite(score):
-                failures[name] = Failure(NON_FINITE, f"{name} is {score} on {len(self.rows[held_out])} rows")
+                failures[name] = Failure(NON_FINITE, f"{name} is {score} on {self.rows.size(held_out)} rows")
         return failures
 
 

@@ -1,7 +1,7 @@
 """Step 5, map: a scheduled trial trains its inner folds in lockstep, an epoch each. Runs on workers, knows nothing of Ray.
 
-What a schedule is told after each epoch is the mean over the folds, as the reduce computes it: it judges by
-cross-validation rather than by one lucky split. The rows of the outer fold are named nowhere here.
+After each epoch a schedule is told the mean over the folds, as the reduce computes it. So it judges by cross-validation, and
+not by a single split. The rows of the outer fold are named nowhere here.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ from typing import Any
 
 from sklearn.utils import get_tags
 
+from foldwise.data import Slice
 from foldwise.errors import Failure, InputError
 from foldwise.keys.seeds import seed_generators
 from foldwise.plan.epochs import changed
-from foldwise.plan.pipelines import is_pipeline
-from foldwise.plan.plan import Plan, Study
+from foldwise.plan.plan import Plan
 from foldwise.plan.scoring import Scoring
+from foldwise.plan.steps import is_pipeline
+from foldwise.plan.study import Study
 from foldwise.process import peak_bytes
 from foldwise.trial import Fit, FitResult, FoldScores, Lineage, Params, Segment, Trial, count_epochs
 from foldwise.worker.epochs import EpochTrainer
-from foldwise.worker.fit import Workshop, caught_warnings, failure_of
+from foldwise.worker.fit import FitContext, caught_warnings, failure_of
 from foldwise.worker.guard import TimeLimitExceeded
 
 MOST_POINTS = 200
 """Points of a curve; a longer training keeps every second one, every fourth, and so on."""
-
-Rows = tuple[Any, Any, dict[str, Any]]
 
 
 def fits_of(plan: Plan, study: Study, trial: Trial) -> tuple[Fit, ...]:
@@ -111,14 +111,14 @@ class Lockstep:
         """Train with these from the next epoch on; those that cannot change make it fail."""
         self._params = params
 
-    def train_epoch(self, workshop: Workshop) -> Progress:
+    def train_epoch(self, context: FitContext) -> Progress:
         """Train an epoch of each fold, and score it; whatever is raised is a failure that says so."""
-        with workshop.surroundings():
-            workshop.prepare(self._params)
+        with context.surroundings():
+            context.prepare(self._params)
             for fold in self._folds:
-                fold.train_epoch(workshop, self._params)
+                fold.train_epoch(context, self._params)
         results = tuple(fold.result() for fold in self._folds)
-        value = _mean_of(results, [fold.fit for fold in self._folds], workshop.scoring)
+        value = _mean_of(results, [fold.fit for fold in self._folds], context.scoring)
         if math.isfinite(value):
             self._lineage = _one_more(self._lineage, self._params)
             self._curve.add(self.epochs, value)
@@ -144,78 +144,78 @@ class _Fold:
     score_errors: dict[str, dict[str | None, Failure]] = field(default_factory=dict)
     error: Failure | None = None
     warned: dict[tuple[str, str], None] = field(default_factory=dict)
-    _rows: dict[str, Rows] = field(default_factory=dict)
+    _rows: dict[str, Slice] = field(default_factory=dict)
 
     def __getstate__(self) -> dict[str, Any]:
         return vars(self) | {"_rows": {}}
 
-    def train_epoch(self, workshop: Workshop, params: Params) -> None:
+    def train_epoch(self, context: FitContext, params: Params) -> None:
         """Train and score one more epoch."""
         self.started = self.started or time.time()
         with caught_warnings() as caught:
             try:
-                with workshop.guard:
-                    self._train(workshop, params)
-                    self._score(workshop)
+                with context.guard:
+                    self._train(context, params)
+                    self._score(context)
             except (Exception, SystemExit, TimeLimitExceeded) as raised:  # whatever it raises: failure is a value
                 self.error, self.scores = failure_of(raised), {}
         self.warned |= caught
 
     def result(self) -> FitResult:
-        """Say what it has come to, as a plain fit would."""
+        """Return its result so far, as a plain fit would give it."""
         return FitResult(
             self.fit.key, {key: dict(scores) for key, scores in self.scores.items()}, self.started, self.fit_seconds,
             dict(self.score_seconds), self.error, dict(self.score_errors), tuple(self.warned), peak_bytes=peak_bytes(),
         )  # fmt: skip
 
-    def _train(self, workshop: Workshop, params: Params) -> None:
+    def _train(self, context: FitContext, params: Params) -> None:
         clock = time.perf_counter()
         if self.trainer is None:
-            model = workshop.model_for(params, self.fit.seed)
-            self.trainer = EpochTrainer(model, self.fit.seed, workshop.horizon)
+            model = context.model_for(params, self.fit.seed)
+            self.trainer = EpochTrainer(model, self.fit.seed, context.horizon)
         else:
             self.trainer.set_params(changed(self.params, params))
         self.params = params
         if self.fit.train not in self._rows:
-            self._rows[self.fit.train] = self._take(workshop, self.fit.train)
+            self._rows[self.fit.train] = self._take(context, self.fit.train)
         X, y, fit_params = self._rows[self.fit.train]
         self.trainer.train(X, y, fit_params)
         self.fit_seconds += time.perf_counter() - clock
 
-    def _score(self, workshop: Workshop) -> None:
+    def _score(self, context: FitContext) -> None:
         assert self.trainer is not None
         for held_out in self.fit.held_out:
             clock = time.perf_counter()
             self.scores[held_out] = {}
             self.score_errors.pop(held_out, None)
             try:
-                model, X, y = self._seen_by_scorers(workshop, self.trainer, held_out)
-                handed = workshop.dataset.take_of(workshop.handed.get(held_out, {}), workshop.rows[held_out])
+                model, X, y = self._seen_by_scorers(context, self.trainer, held_out)
+                handed = context.dataset.take_of(context.handed.get(held_out, {}), context.rows[held_out])
                 seed_generators(self.fit.seed ^ int(held_out[:7], 16))
-                self.scores[held_out], errors = workshop.scoring(model, X, y, handed)
-                failures = workshop.failures_among(self.scores[held_out], errors, held_out)
+                self.scores[held_out], errors = context.scoring(model, X, y, handed)
+                failures = context.failures_among(self.scores[held_out], errors, held_out)
             except Exception as raised:  # a scorer may raise anything; other rows may do
                 failures = {None: failure_of(raised)}
             if failures:
                 self.score_errors[held_out] = failures
             self.score_seconds[held_out] = self.score_seconds.get(held_out, 0.0) + time.perf_counter() - clock
 
-    def _seen_by_scorers(self, workshop: Workshop, trainer: EpochTrainer, held_out: str) -> tuple[Any, Any, Any]:
+    def _seen_by_scorers(self, context: FitContext, trainer: EpochTrainer, held_out: str) -> tuple[Any, Any, Any]:
         """Return what scorers are given: of a pipeline the last step alone where that is the same, on rows transformed once."""
-        if is_pipeline(trainer.model) and (not workshop.scoring.needs_only_predictions or _is_pairwise(trainer.model)):
-            X, y, _ = self._take(workshop, held_out)  # of its own, since a transformer may write into them
+        if is_pipeline(trainer.model) and (not context.scoring.needs_only_predictions or _is_pairwise(trainer.model)):
+            X, y, _ = self._take(context, held_out)  # of its own, since a transformer may write into them
             return trainer.model, X, y
         name = f"{held_out}-seen"  # not the train rows, which may be asked for, too
         if name not in self._rows:
-            X, y, fit_params = self._take(workshop, held_out)
+            X, y, fit_params = self._take(context, held_out)
             self._rows[name] = trainer.transform(X), y, fit_params
         X, y, _ = self._rows[name]
         return trainer.last, X, y
 
-    def _take(self, workshop: Workshop, key: str) -> Rows:
+    def _take(self, context: FitContext, key: str) -> Slice:
         assert self.trainer is not None
-        columns = workshop.rows[self.fit.train] if _is_pairwise(self.trainer.model) else None
-        return workshop.dataset.take(workshop.rows[key], columns)
+        columns = context.rows[self.fit.train] if _is_pairwise(self.trainer.model) else None
+        return context.dataset.take(context.rows[key], columns)
 
 
 class _Curve:

@@ -18,12 +18,12 @@ from foldwise.executors import SerialExecutor
 from foldwise.listeners.tracking import UNTRACKED, MlflowTracker, store
 from foldwise.listeners.tracking.entry import COUNTS
 from foldwise.listeners.tracking.spool import find_spools
-from foldwise.listeners.tracking.sync import sync
+from foldwise.listeners.tracking.sync_spool import sync
 from foldwise.loop.run import Run
 from foldwise.plan.plan import Plan
 from foldwise.plan.problem import make_problem
+from foldwise.plan.settings import Settings
 from foldwise.report import Report
-from foldwise.search import GridSearch
 
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy")
 
@@ -42,10 +42,8 @@ def events_of(depths):
     rng = np.random.default_rng(0)
     X, y = load_iris(return_X_y=True)
     X = X + rng.normal(0, 1.5, X.shape)
-    problem = make_problem(
-        Dataset(X, y, name="iris"), Ailing(random_state=0), {"max_depth": [1, 2]}, search=GridSearch(), outer_cv=3,
-        random_state=0, name="trees",
-    )  # fmt: skip
+    settings = Settings.of({"search": "grid", "outer_cv": 3, "random_state": 0, "name": "trees"})
+    problem = make_problem(Dataset(X, y, name="iris"), Ailing(random_state=0), {"max_depth": [1, 2]}, settings)
     heard = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AILING", depths)

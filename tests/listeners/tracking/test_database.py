@@ -10,7 +10,7 @@ from mlflow import MlflowClient
 
 from foldwise.errors import TrackingError
 from foldwise.listeners.tracking import database
-from foldwise.listeners.tracking.connect import connect
+from foldwise.listeners.tracking.connection import connect
 
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy")
 
@@ -18,7 +18,7 @@ _WORKER = """
 import sys, time
 from pathlib import Path
 import mlflow.tracking
-from foldwise.listeners.tracking.connect import connect, prepare_mlflow
+from foldwise.listeners.tracking.connection import connect, prepare_mlflow
 prepare_mlflow()
 number, folder, n_rounds, n = int(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
 for at in range(n_rounds):
@@ -153,7 +153,7 @@ def test_a_place_that_cannot_be_written_to_needs_no_lock(whole, tmp_path):
 @pytest.mark.slow
 def test_a_postgresql_database_is_made_by_one_at_a_time(postgres_url):
     script = (
-        "import sys\nfrom foldwise.listeners.tracking.connect import connect\n"
+        "import sys\nfrom foldwise.listeners.tracking.connection import connect\n"
         f"client, experiment = connect({postgres_url!r}, 'one')\nclient.create_run(experiment)\nprint('done')"
     )
     jobs = [

@@ -28,9 +28,9 @@ from foldwise.listeners.tracking.store import Store
 from foldwise.loop.run import Run
 from foldwise.plan.plan import Plan
 from foldwise.plan.problem import make_problem
+from foldwise.plan.settings import Settings
 from foldwise.reduce.tables import write_trials
 from foldwise.report import Report
-from foldwise.search import GridSearch
 from foldwise.trial import FoldScores, Trial, TrialState
 
 # MLflow's own tables; raised on a thread, where pytest would make an error of it
@@ -54,11 +54,10 @@ def iris():
 
 @pytest.fixture(scope="module")
 def plan():
-    problem = make_problem(
-        iris(), make_pipeline(StandardScaler(), SVC()), {"svc__C": VALUES}, search=GridSearch(), outer_cv=3,
-        scoring=["accuracy", "f1_macro"], random_state=0, name="iris-svm",
-    )  # fmt: skip
-    return Plan.of(problem)
+    settings = Settings.of(
+        {"search": "grid", "outer_cv": 3, "scoring": ["accuracy", "f1_macro"], "random_state": 0, "name": "iris-svm"}
+    )
+    return Plan.of(make_problem(iris(), make_pipeline(StandardScaler(), SVC()), {"svc__C": VALUES}, settings))
 
 
 @pytest.fixture(scope="module")
@@ -510,7 +509,7 @@ def test_server_address(uri):
 
     store = Store(uri, "x")
     store._connection = (Client(), "7")
-    known = type("Known", (), {"run_id": "abc"})()
+    known = type("StoredRun", (), {"run_id": "abc"})()
     assert store.address(known) == "https://mlflow.example:5000/#/experiments/7/runs/abc"
 
 
@@ -523,12 +522,13 @@ from foldwise.data import Dataset
 from foldwise.events import RunEnded, RunStarted
 from foldwise.plan.plan import Plan
 from foldwise.plan.problem import make_problem
-from foldwise.search import GridSearch
+from foldwise.plan.settings import Settings
 from foldwise.listeners.tracking import MlflowTracker
 from sklearn.datasets import load_iris
 from sklearn.svm import SVC
 assert "mlflow" not in sys.modules
-plan = Plan.of(make_problem(Dataset(*load_iris(return_X_y=True)), SVC(), {"C": [1]}, search=GridSearch(), random_state=0))
+settings = Settings.of({"search": "grid", "random_state": 0})
+plan = Plan.of(make_problem(Dataset(*load_iris(return_X_y=True)), SVC(), {"C": [1]}, settings))
 before = random.getstate(), np.random.get_state()[1].tolist()
 tracker = MlflowTracker("sqlite:///kept/new.db", "an experiment")
 tracker(RunStarted(plan, 1e9))

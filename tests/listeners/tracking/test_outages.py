@@ -26,7 +26,7 @@ from foldwise.listeners.tracking.spool import Spool, find_spools
 from foldwise.loop.run import Run
 from foldwise.plan.plan import Plan
 from foldwise.plan.problem import make_problem
-from foldwise.search import GridSearch
+from foldwise.plan.settings import Settings
 from foldwise.testing import FaultyEstimator
 from foldwise.trial import FoldScores, Trial, TrialState
 
@@ -40,8 +40,8 @@ N_RUNS = 1 + len(STUDIES) * (1 + N_TRIALS)
 
 def make_plan(name="iris-svm", C=(-1.0, 1.0, 10.0)):
     data = Dataset(*load_iris(return_X_y=True), name="iris")
-    problem = make_problem(data, SVC(), {"C": list(C)}, search=GridSearch(), outer_cv=3, random_state=0, name=name)
-    return Plan.of(problem)
+    settings = Settings.of({"search": "grid", "outer_cv": 3, "random_state": 0, "name": name})
+    return Plan.of(make_problem(data, SVC(), {"C": list(C)}, settings))
 
 
 def events_of(plan):

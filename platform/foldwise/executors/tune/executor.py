@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection, Sequence
-from dataclasses import replace
 from typing import Any
 
 from foldwise.errors import InputError
 from foldwise.executors.base import ScheduledExecutor
-from foldwise.executors.code import SentCode, unpacked
-from foldwise.executors.ray import RayExecutor, put_workshop
+from foldwise.executors.code import unpacked
+from foldwise.executors.ray import RayExecutor
 from foldwise.executors.ray_session import SESSION
-from foldwise.executors.room import Room
-from foldwise.executors.tune.desk import Desk
-from foldwise.executors.tune.known import Known
 from foldwise.executors.tune.states import STORAGE, Storage
-from foldwise.executors.tune.tasks import FitTask, Task, TrialTask
-from foldwise.executors.wait import Wait
-from foldwise.inputs.imports import import_paths
+from foldwise.executors.tune.tasks import FitTask
+from foldwise.executors.tune.tune_run import TuneRun
 from foldwise.plan.limits import Limits
 from foldwise.plan.plan import Plan
 from foldwise.plan.resources import Resources
 from foldwise.trial import Fit, FitResult, Trial, TrialEnd
-from foldwise.worker.fit import Workshop
-from foldwise.worker.guard import FitGuard
-from foldwise.worker.lockstep import fits_of
-
-_NODES_EVERY = 1.0  # seconds between counts of the nodes, which come and go
 
 
 class TuneExecutor(ScheduledExecutor):
@@ -47,7 +36,7 @@ class TuneExecutor(ScheduledExecutor):
         self._plain = RayExecutor(address)  # what can be told before it is opened is the same
         self._address, self._root = address, storage
         self._ray: Any = None
-        self._opened: _Opened | None = None
+        self._current: TuneRun | None = None
 
     def __reduce__(self) -> tuple[type[TuneExecutor], tuple[str | None, str | None]]:
         return TuneExecutor, (self._address, self._root)  # where it runs; what it runs stays here
@@ -62,54 +51,54 @@ class TuneExecutor(ScheduledExecutor):
         storage = Storage.of(self._root, plan.problem.key)
         storage.check()
         self._ray = SESSION.ensure(self._address)
-        self._opened = _Opened(self._ray, plan, n_jobs, storage, _storage_of_tune(storage))
+        self._current = TuneRun(self._ray, plan, n_jobs, storage, _storage_of_tune(storage))
 
     @property
     def n_at_once(self) -> int:  # noqa: D102
-        return self._now.n_at_once
+        return self._run.n_at_once
 
     @property
     def slots(self) -> int:  # noqa: D102
-        return self._now.n_at_once
+        return self._run.n_at_once
 
     def submit(self, chunk: Sequence[Fit]) -> None:  # noqa: D102
-        self._now.leave([FitTask(fit) for fit in chunk])
+        self._run.submit([FitTask(fit) for fit in chunk])
 
     def submit_trials(self, study: str, trials: Sequence[Trial]) -> None:  # noqa: D102
-        self._now.leave([self._now.task_of(study, trial) for trial in trials])
+        self._run.submit([self._run.task_of(study, trial) for trial in trials])
 
     def recall(self, ends: Sequence[TrialEnd]) -> None:  # noqa: D102
-        self._now.known.add(ends)
+        self._run.past_ends.add(ends)
 
     def confirm(self, ends: Sequence[TrialEnd]) -> None:  # noqa: D102
-        self._now.confirm(ends)
+        self._run.confirm(ends)
 
     def end_study(self, study: str) -> None:
         """Do nothing: the processes serve whichever study has work, until the run is closed."""
 
     def results(self, timeout: float | None = None) -> list[FitResult]:  # noqa: D102
-        self._now.look_after()
-        return [unpacked(result, self._now.classes) for result in self._now.desk.fetch_results(timeout)]
+        self._run.look_after()
+        return [unpacked(result, self._run.classes) for result in self._run.queue.take_results(timeout)]
 
     def trial_ends(self, timeout: float | None = None) -> list[TrialEnd]:  # noqa: D102
-        self._now.look_after()
-        return self._now.desk.fetch_ends(timeout)
+        self._run.look_after()
+        return self._run.queue.take_ends(timeout)
 
     def cancel(self, keys: Collection[str]) -> None:  # noqa: D102
-        self._now.desk.withdraw(keys)
+        self._run.queue.cancel(keys)
 
     def close(self) -> None:  # noqa: D102
-        opened, self._opened = self._opened, None
+        opened, self._current = self._current, None
         if opened is not None:
             opened.close()
 
     def waits_for(self) -> str | None:  # noqa: D102
-        return None if self._opened is None else self._opened.waits_for()
+        return None if self._current is None else self._current.waits_for()
 
     @property
-    def _now(self) -> _Opened:
-        assert self._opened is not None, "open it first"
-        return self._opened
+    def _run(self) -> TuneRun:
+        assert self._current is not None, "open it first"
+        return self._current
 
 
 def _storage_of_tune(storage: Storage) -> Storage:
@@ -123,117 +112,3 @@ def _storage_of_tune(storage: Storage) -> Storage:
         STORAGE, f"expected a folder in which nobody else can replace files, since they are unpickled, got {storage.root!r}, "
         f"where others may replace what is in {opened}; take that right from them, or set {STORAGE} to a folder of your own"
     )  # fmt: skip
-
-
-class _Opened:
-    """A run on Tune, whose thread is started with the first task."""
-
-    def __init__(self, ray: Any, plan: Plan, n_jobs: int | None, storage: Storage, own: Storage) -> None:
-        self.desk = Desk()
-        self._ray, self._plan, self._n_jobs = ray, plan, n_jobs
-        self._storage, self._own = storage, own
-        self._resources, self._limits = plan.problem.resources, plan.problem.limits
-        self._tuner: Any = None
-        self._code, self.classes = SentCode(ray), plan.identity.digester.own_classes
-        self._heard_at = 0.0
-        self._files: dict[tuple[str, int], str] = {}  # states of trials whose ends are not kept for good yet
-        self._n_confirmed = 0
-        self.known = Known()
-        self._count_nodes()
-        if not (SESSION.is_joined and self._limits.wait_seconds is not None):
-            self._room.check()
-        has_free = self._room.has_free(self._ray.available_resources())
-        self._wait = Wait(self._limits.wait_seconds, self._room, has_free=has_free, now=time.monotonic())
-
-    @property
-    def n_at_once(self) -> int:
-        n_fits = max(1, self._room.n_fits)  # where there is no room, something waits for it
-        return n_fits if self._n_jobs is None else min(self._n_jobs, n_fits)
-
-    def task_of(self, study: str, trial: Trial) -> TrialTask:
-        schedule = self._plan.problem.schedule
-        assert schedule is not None
-        planned = next(one for one in self._plan.studies if one.name == study)
-        key = self._plan.trial_key(study, trial)
-        task = TrialTask(study, trial, key, fits_of(self._plan, planned, trial), schedule.max_epochs, trial.params)
-        self._files[study, trial.number] = task.file
-        return task
-
-    def leave(self, tasks: Sequence[Task]) -> None:
-        if tasks and self._tuner is None:
-            self._tuner = self._start()
-        self.desk.leave(tasks)
-
-    def confirm(self, ends: Sequence[TrialEnd]) -> None:
-        for end in ends:
-            file = self._files.pop((end.study, end.number), None)
-            self._storage.forget(file or self._file_of(end))
-        self._n_confirmed += len(ends)
-
-    def _file_of(self, end: TrialEnd) -> str:
-        """Name the state of a trial that was not submitted, since an earlier run had kept its end."""
-        asked = Trial(end.number, end.lineage[0].params)
-        return TrialTask(end.study, asked, self._plan.trial_key(end.study, asked), (), 0).file
-
-    def close(self) -> None:
-        self.desk.close()
-        if self._tuner is not None:
-            self._tuner.stop()
-        self._code.close()
-        if self._n_confirmed and not self._files:  # else an earlier run may have kept what is still to be gone on from
-            self._storage.clear()
-        else:
-            self._storage.leave()
-
-    def _start(self) -> Any:
-        from foldwise.executors.tune.judges import Judges, judge_maker  # lazily: Tune takes seconds to import
-        from foldwise.executors.tune.tuner import Place, TunerThread
-
-        problem = self._plan.problem
-        limit = self._limits.fit_seconds
-        world = self._code.agree(SESSION.told(self._plan.world), import_paths())
-        workshop = replace(Workshop.of(self._plan), guard=FitGuard(limit, may_exit=True), world=world)
-        place = Place(put_workshop(self._ray, workshop), import_paths(), self._resources, limit, self._storage, self._own)
-        grace = 1 if problem.schedule is None else problem.schedule.grace_epochs
-        judges = Judges(judge_maker(self._plan), problem.seed, grace, self._n_jobs, self.known)
-        tuner = TunerThread(self.desk, judges, place)
-        tuner.start()
-        return tuner
-
-    # --- looking after what runs ---
-
-    def waits_for(self) -> str | None:
-        """Say what is missing and what will come of it, where tasks wait and none runs."""
-        reason = self._reason(time.monotonic())
-        return None if reason is None else f"{reason}; {self._wait.prospect()}"
-
-    def look_after(self) -> None:
-        """End what has overrun its time, see which nodes there are, and give up on resources that never come.
-
-        Raises
-        ------
-        ClusterError
-            If the wait for them is over.
-        """
-        if self._tuner is None:
-            return
-        self._tuner.end_late_actors()
-        now = time.monotonic()
-        if now - self._counted_at > _NODES_EVERY:
-            self._count_nodes()
-            self._wait.see(self._room, now)
-        if self._tuner.judges.n_running() or self._tuner.heard_at != self._heard_at:
-            self._heard_at = self._tuner.heard_at
-            self._wait.hear(now)
-        elif self.desk.is_idle:
-            self._wait.start(now)
-        elif (reason := self._reason(now)) is not None:
-            self._wait.check(reason, now)
-
-    def _reason(self, now: float) -> str | None:
-        if self._tuner is None or self.desk.is_idle or self._tuner.judges.n_running() or not self._wait.is_silent(now):
-            return None
-        return self._wait.reason(self._room, self._ray.available_resources(), now)
-
-    def _count_nodes(self) -> None:
-        self._room, self._counted_at = Room.of(self._resources, self._ray.nodes()), time.monotonic()

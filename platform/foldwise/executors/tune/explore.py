@@ -24,7 +24,9 @@ DRAWN_ANEW = 0.25
 FACTORS = (0.8, 1.2)
 
 
-def explore(space: SearchSpace, params: Params, may_change: Collection[str], random: np.random.RandomState) -> dict[str, Any]:
+def explored_params(
+    space: SearchSpace, params: Params, may_change: Collection[str], random: np.random.RandomState
+) -> dict[str, Any]:
     """Return the params of a trial that goes on from another's state.
 
     Parameters
@@ -34,9 +36,9 @@ def explore(space: SearchSpace, params: Params, may_change: Collection[str], ran
     params : mapping
         The other's.
     may_change : collection of str
-        Which of them may change in mid-training.
+        Params that may change in mid-training.
     random : RandomState
-        Where luck comes from.
+        Generator of what is drawn.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""What trials in training have kept, for a process that takes over when theirs is lost, and for a driver that runs again.
+"""States of trials in training, from which another actor goes on when theirs is lost, or another run of the job.
 
 A state is a file named by its trial, replaced as a whole. It lies in the run's folder below the storage: a folder that all
 nodes see, or a URL of an object store. Knows nothing of Ray.
@@ -93,20 +93,20 @@ class Storage:
             stream.write(content)
 
     def forget(self, name: str) -> None:
-        """Let go of what was kept."""
+        """Remove what was kept."""
         try:
             self._files.delete_file(self._at(name))
         except FileNotFoundError:
             return
 
-    def leave(self) -> None:
-        """Let go of the folder if nothing is kept in it."""
+    def remove_if_empty(self) -> None:
+        """Remove the folder if nothing is kept in it."""
         with contextlib.suppress(OSError):  # somebody else may be at it
             if not self._files.get_file_info(fs.FileSelector(self._folder, allow_not_found=True)):
                 self.clear()
 
     def clear(self) -> None:
-        """Let go of the whole folder."""
+        """Remove the whole folder."""
         try:
             self._files.delete_dir(self._folder)
         except FileNotFoundError:
@@ -144,8 +144,8 @@ def _read_own(file: Path) -> bytes | None:
         return None
 
 
-class Pace:
-    """Says when it is time to keep a state: after every epoch, as long as that takes a twentieth of the time at most."""
+class SaveInterval:
+    """Says when to keep a state: after every epoch, or less often where that would take more than a twentieth of the time."""
 
     SHARE = 0.05
 
@@ -157,5 +157,5 @@ class Pace:
         return time.monotonic() >= self._not_before
 
     def took(self, seconds: float) -> None:
-        """Hear how long keeping one took."""
+        """Note how long keeping one took."""
         self._not_before = time.monotonic() + seconds / self.SHARE

@@ -1,9 +1,10 @@
-"""What Tune's actors are given to do, and what they say of it. Knows nothing of Ray."""
+"""Tasks of Tune's actors, and their outcomes. Knows nothing of Ray."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from foldwise.errors import Failure
 from foldwise.trial import Fit, FitResult, Params, Segment, Trial, TrialEnd, TrialState
@@ -20,7 +21,7 @@ class TrialTask:
     Parameters
     ----------
     study : str
-        Whose it is.
+        Name of its study.
     trial : Trial
         As its search asked it.
     key : str
@@ -32,7 +33,7 @@ class TrialTask:
     params : mapping
         What it trains with from here on; population based training changes them.
     origin : str
-        Names the takeover that it goes back to; what it has kept of an earlier life is void.
+        Names the takeover that it goes back to. A state that it kept before that is void.
     ended : Progress or None
         How it ended, where that is known already, and only Tune is still to be told.
     """
@@ -55,7 +56,7 @@ class TrialTask:
         return f"{self}-{self.key[:12]}"
 
     def fail(self, failure: Failure, last: Progress | None) -> TrialTask:
-        """Return the task of saying that it failed."""
+        """Return the task of telling that it failed."""
         lineage = (Segment(self.trial.params, 0),) if last is None else last.lineage
         started = [time.time()] * len(self.fits) if last is None else [result.started for result in last.results]
         results = tuple(
@@ -64,7 +65,7 @@ class TrialTask:
         return replace(self, ended=Progress(float("nan"), results, lineage, () if last is None else last.curve))
 
     def end(self, progress: Progress, retries: int) -> TrialEnd:
-        """Say what came of it."""
+        """Return the end of the trial."""
         state = TrialState.PRUNED if progress.epochs < self.horizon else TrialState.COMPLETE
         results = tuple(replace(result, retries=retries) for result in progress.results) if retries else progress.results
         return TrialEnd(
@@ -92,8 +93,14 @@ class FitTask:
         return f"fit-{self.fit.key[:12]}"
 
     def fail(self, failure: Failure) -> FitTask:
-        """Return the task of saying that it failed."""
+        """Return the task of telling that it failed."""
         return replace(self, ended=FitResult(self.fit.key, {}, time.time(), error=failure))
 
 
 Task = TrialTask | FitTask
+
+
+def task_of(trial: Any) -> Task:
+    """Return the task of a trial of Tune, which stands in its config."""
+    task: Task = trial.config["task"]
+    return task

@@ -4,7 +4,7 @@ from foldwise.listeners.tracking.load import load_model
 from foldwise.listeners.tracking.lookup import active_run, find_report, load_archive, serve_ui
 from foldwise.listeners.tracking.mlflow import MlflowTracker
 from foldwise.listeners.tracking.spool import UNTRACKED
-from foldwise.listeners.tracking.sync import sync_all
+from foldwise.listeners.tracking.sync_spool import sync_all
 from foldwise.listeners.tracking.uri import check_tracking, check_uri
 
 __all__ = [

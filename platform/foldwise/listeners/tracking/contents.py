@@ -20,7 +20,7 @@ from foldwise.listeners.tracking.descriptions import LONGEST_TAG, cut
 from foldwise.listeners.tracking.entry import STATE, Entries, user_name
 from foldwise.listeners.tracking.model import save_model
 from foldwise.listeners.tracking.notes import Notes
-from foldwise.listeners.tracking.store import Known, Store
+from foldwise.listeners.tracking.store import Store, StoredRun
 from foldwise.reduce.archive import HEAD, OUTER, TRIALS, VERSION, Archive, Tracked
 from foldwise.report import Report
 from foldwise.safety.masking import masked, shown
@@ -56,7 +56,7 @@ class Contents:
 
     # --- what there is ---
 
-    def files(self, of: Entries, notes: Notes, job: Known | None) -> dict[str, _Make]:
+    def files(self, of: Entries, notes: Notes, job: StoredRun | None) -> dict[str, _Make]:
         """Return what makes each file that the job's run is to hold by now."""
         files: dict[str, _Make] = {} if self._job_text is None else {"job.yaml": _text(lambda: str(self._job_text))}
         files["plan.txt"] = _text(lambda: f"{shown(of.plan.explain())}\n")
@@ -74,12 +74,12 @@ class Contents:
         """Forget what was written: all of it is to be written anew, to another run."""
         self._written.clear()
 
-    def withdraw(self, of: Entries, job: Known) -> None:
+    def withdraw(self, of: Entries, job: StoredRun) -> None:
         """Say in place of an earlier report that the job runs again."""
         words = "it runs again; its report stands here once it has ended"
-        report = {"job": of.plan.problem.name, "key": of.job_key, "partial": True, "ended": words}
+        report = {"job": of.plan.problem.settings.name, "key": of.job_key, "partial": True, "ended": words}
         said = {
-            "report.txt": f"{of.plan.problem.name}: {words}.\n",
+            "report.txt": f"{of.plan.problem.settings.name}: {words}.\n",
             "report.json": json.dumps(report),
             HEAD: json.dumps({"version": VERSION, WITHDRAWN: words}),
         }
@@ -97,12 +97,12 @@ class Contents:
             names.add(MODEL)
         return names
 
-    def _tracked(self, archive: Archive, job: Known | None) -> Archive:
+    def _tracked(self, archive: Archive, job: StoredRun | None) -> Archive:
         return archive if job is None else replace(archive, tracked=Tracked(job.run_id, self._store.address(job)))
 
     # --- writing it ---
 
-    def to_write(self, of: Entries, notes: Notes, job: Known, *, missing_only: bool) -> Iterator[Callable[[], None]]:
+    def to_write(self, of: Entries, notes: Notes, job: StoredRun, *, missing_only: bool) -> Iterator[Callable[[], None]]:
         """Go through what is to be done: the files, the data's name and, at the end, the final model."""
         files = self.files(of, notes, job)
         if missing_only:
@@ -115,12 +115,12 @@ class Contents:
             yield partial(self._once, name, partial(self._write_file, job, name, make))
         yield partial(self._once, DATA, lambda: self._store.add_dataset(job, dataset_fields(of.plan.problem.dataset)))
 
-    def _write_file(self, job: Known, name: str, make: _Make) -> None:
+    def _write_file(self, job: StoredRun, name: str, make: _Make) -> None:
         with tempfile.TemporaryDirectory(prefix="foldwise-") as folder:
             make(Path(folder, name))
             self._store.add_artifact(job, Path(folder, name))
 
-    def _write_model(self, of: Entries, job: Known, model: Any) -> None:
+    def _write_model(self, of: Entries, job: StoredRun, model: Any) -> None:
         if not job.fresh and self._store.has_model(job):
             return
         with tempfile.TemporaryDirectory(prefix="foldwise-") as folder:

@@ -18,6 +18,7 @@ from typing import Any
 import psutil
 
 from foldwise.errors import TrackingError
+from foldwise.listeners.tracking.compat import FILLED_TABLES, FIRST_TABLES
 from foldwise.safety.masking import masked
 from foldwise.safety.private_files import make_file, make_folder
 
@@ -26,9 +27,6 @@ _PATIENCE = 60.0
 _STILL = 5.0
 """Seconds without a change after which nobody seems to be making them any more."""
 _LOOK = 0.2
-_FIRST_TABLES = {"experiments", "runs", "alembic_version"}
-_FILLED = ("alembic_version", "experiments")
-"""Tables that have a row once all is made."""
 _LOCK_NAME, _LOCK_NUMBER = "foldwise-mlflow", 0x666F6C64
 _SHARED = {"9p", "afs", "beegfs", "ceph", "cifs", "fuse.sshfs", "glusterfs", "gpfs", "lustre", "nfs", "nfs4", "smb3", "smbfs"}
 
@@ -116,14 +114,14 @@ def _tables(file: Path) -> set[str] | None:
 
 
 def _mlflow_tables(database: sqlite3.Connection) -> set[str]:
-    return {name for (name,) in database.execute("SELECT name FROM sqlite_master")} & _FIRST_TABLES
+    return {name for (name,) in database.execute("SELECT name FROM sqlite_master")} & FIRST_TABLES
 
 
 def _is_whole(file: Path) -> bool:
     """Tell whether the tables were made to their end: a version and, last of all, the default experiment."""
     try:
         with contextlib.closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True, timeout=_PATIENCE)) as database:
-            counts = [database.execute(f"SELECT count(*) FROM {one}").fetchone()[0] for one in _FILLED]  # noqa: S608
+            counts = [database.execute(f"SELECT count(*) FROM {one}").fetchone()[0] for one in FILLED_TABLES]  # noqa: S608
     except sqlite3.Error:
         return False
     return all(counts)
@@ -176,7 +174,7 @@ def _turn(uri: str) -> Iterator[None]:
 
 
 def _has_version(connection: Any) -> bool:
-    return all(_counted(connection, table) for table in _FILLED)
+    return all(_counted(connection, table) for table in FILLED_TABLES)
 
 
 def _counted(connection: Any, table: str) -> int:
@@ -205,7 +203,7 @@ def _is_half_made(uri: str, error: Exception) -> bool:
     try:
         engine = sqlalchemy.create_engine(uri, poolclass=sqlalchemy.pool.NullPool)
         with engine.connect() as connection:
-            if not any(sqlalchemy.inspect(connection).has_table(name) for name in _FIRST_TABLES):
+            if not any(sqlalchemy.inspect(connection).has_table(name) for name in FIRST_TABLES):
                 return False
             is_begun = _counted(connection, "alembic_version") != 1 or not _counted(connection, "experiments")
     except sqlalchemy.exc.SQLAlchemyError:

@@ -101,12 +101,12 @@ class Entries:
         problem = self.plan.problem
         tags = {
             KEY: key,
-            JOB: problem.name,
+            JOB: problem.settings.name,
             STUDY: study,
             TRIAL: None if trial is None else str(trial),
             STATE: state,
             MODEL: type(problem.estimator).__name__,
-            SEARCH: problem.search.method,
+            SEARCH: problem.settings.search.method,
         }
         return {name: cut(value, LONGEST_TAG) for name, value in tags.items() if value is not None}
 
@@ -123,18 +123,18 @@ class Entries:
         inner = sorted({len(study.folds) for study in studies if study.judged is not None})
         objective = problem.scoring.refit
         params = {
-            "search": problem.search.method,
+            "search": problem.settings.search.method,
             "n_trials": problem.n_trials,
             "outer_folds": sum(study.judged is not None for study in studies),
             "inner_folds": "shared" if problem.folds.shared else "-".join(map(str, inner)),
-            "seed": problem.seed,
+            "seed": problem.settings.seed,
             "estimator": type(problem.estimator).__name__,
             "metric": objective if isinstance(objective, str) else "chosen by a function",
         }
-        if problem.schedule is not None:
-            params |= {"schedule": problem.schedule.method, "max_epochs": problem.schedule.max_epochs}
+        if problem.settings.schedule is not None:
+            params |= {"schedule": problem.settings.schedule.method, "max_epochs": problem.settings.schedule.max_epochs}
         tags = self._tags(self.job_key, RUNNING) | {"mlflow.user": user_name(), "mlflow.source.name": "foldwise"}
-        return Entry(self.job_key, problem.name, tags, self.started, params=_params(params))
+        return Entry(self.job_key, problem.settings.name, tags, self.started, params=_params(params))
 
     def job_ended(self, archive: Archive | None, ended: float, *, interrupted: bool, error: BaseException | None) -> Entry:
         """Tell of the job as it ends."""
@@ -157,7 +157,7 @@ class Entries:
             names = self._names(best, report.scores)
             params = {f"best_{names.param(name)}": masked_value(name, value) for name, value in best.items()}
             metrics = _metrics(_job_metrics(report, names))
-        return Entry(self.job_key, self.plan.problem.name, tags, self.started, ended, status, _params(params), metrics)
+        return Entry(self.job_key, self.plan.problem.settings.name, tags, self.started, ended, status, _params(params), metrics)
 
     def study(self, study: str, started: float) -> Entry:
         """Tell of a study as it starts."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from foldwise.errors import InputError, InputTypeError, TrackingError
 from foldwise.inputs.yaml_file import read_yaml
-from foldwise.listeners.tracking.connect import prepare_mlflow
+from foldwise.listeners.tracking.connection import prepare_mlflow
 from foldwise.listeners.tracking.database import sqlite_file
 from foldwise.listeners.tracking.lookup import find_run
 from foldwise.listeners.tracking.store import cause

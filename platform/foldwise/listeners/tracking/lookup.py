@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from foldwise.errors import TrackingError
-from foldwise.listeners.tracking.connect import prepare_mlflow
+from foldwise.listeners.tracking.connection import prepare_mlflow
 from foldwise.listeners.tracking.contents import WITHDRAWN
 from foldwise.listeners.tracking.database import sqlite_file
 from foldwise.listeners.tracking.entry import JOB, STUDY

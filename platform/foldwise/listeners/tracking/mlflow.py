@@ -33,7 +33,7 @@ from foldwise.listeners.tracking.notes import Notes
 from foldwise.listeners.tracking.projection import Projection
 from foldwise.listeners.tracking.spool import UNTRACKED, address_of, write_spool
 from foldwise.listeners.tracking.store import Store, cause
-from foldwise.listeners.tracking.sync import sync
+from foldwise.listeners.tracking.sync_spool import sync
 
 _PATIENCE_WITH_THE_DEAD = 5.0
 """Seconds that a store which cannot be reached is waited for at the end."""

@@ -14,8 +14,8 @@ import numpy as np
 
 from foldwise.data import Dataset
 from foldwise.errors import TrackingError
-from foldwise.listeners.tracking.connect import IMPORTING, prepare_mlflow
-from foldwise.worker.autologging import no_autologging
+from foldwise.listeners.tracking.connection import IMPORTING, prepare_mlflow
+from foldwise.worker.compat import no_autologging
 
 _EXAMPLE_ROWS = 5
 _MOST_ROWS = 5000

@@ -17,7 +17,7 @@ from foldwise.listeners.tracking.model import prepare, save_model
 from foldwise.listeners.tracking.notes import Notes
 from foldwise.listeners.tracking.runs import Differs, Runs
 from foldwise.listeners.tracking.spool import About, Left
-from foldwise.listeners.tracking.store import PAUSE, Known, Store, cause
+from foldwise.listeners.tracking.store import PAUSE, Store, StoredRun, cause
 from foldwise.listeners.tracking.writers import Writers
 
 _BETWEEN_TRIES = 5.0
@@ -94,7 +94,7 @@ class Projection:
     def start(self) -> None:
         """Open the job's run and write what is known from the start."""
         self._write_contents()
-        if self._notes.start is not None and self._notes.start.plan.problem.refit:
+        if self._notes.start is not None and self._notes.start.plan.problem.settings.has_final_model:
             prepare()  # while fits run, so that the end need not wait for it
 
     def trial(self, study: str, number: int) -> None:
@@ -180,7 +180,7 @@ class Projection:
 
     # --- the job ---
 
-    def _job(self) -> Known | None:
+    def _job(self) -> StoredRun | None:
         """Return the job's run, None if it cannot be had now."""
         if self._runs.job is None and time.monotonic() >= self._next_try and not self._attempt(self._open):
             self._next_try = time.monotonic() + _BETWEEN_TRIES
@@ -211,7 +211,7 @@ class Projection:
 
     # --- studies and trials ---
 
-    def _study(self, study: str) -> Known | None:
+    def _study(self, study: str) -> StoredRun | None:
         """Return a study's run, None if it cannot be had now."""
         key = self.of.key(study)
         if self._runs.study(key) is None and self._job() is not None:
@@ -231,7 +231,7 @@ class Projection:
             return self.of.study_ended(notes.end, notes.ended)
         return self.of.study_stopped(study, self._ended, failed=self._notes.has_failed)
 
-    def _write_trial(self, study: str, number: int, parent: Known) -> None:
+    def _write_trial(self, study: str, number: int, parent: StoredRun) -> None:
         notes = self._notes.studies[study]
         trial = notes.trials[number]
         if trial is not None and not notes.written[number]:

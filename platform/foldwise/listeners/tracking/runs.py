@@ -22,7 +22,7 @@ from foldwise.listeners.tracking.entry import (
     STATE,
     Entry,
 )
-from foldwise.listeners.tracking.store import Known, Store
+from foldwise.listeners.tracking.store import Store, StoredRun
 
 
 class Differs(Exception):  # noqa: N818  (nothing is wrong: all is to be written anew)
@@ -45,18 +45,18 @@ class Runs:
     """
 
     def __init__(self, store: Store, parent: str | None, *, is_whole: bool = True) -> None:
-        self.job: Known | None = None
+        self.job: StoredRun | None = None
         self._store, self._parent, self._is_whole = store, parent, is_whole
-        self._studies: dict[str, Known] = {}
-        self._found: dict[str, Known] = {}  # by key: of an earlier run, and those that are made and not yet written
-        self._strays: list[Known] = []  # of the same job, and of no report any more
+        self._studies: dict[str, StoredRun] = {}
+        self._found: dict[str, StoredRun] = {}  # by key: of an earlier run, and those that are made and not yet written
+        self._strays: list[StoredRun] = []  # of the same job, and of no report any more
 
     @property
     def was_complete(self) -> bool:
         """Whether an equal job was tracked to its end: an equal key, so what came of it is there."""
         return self.job is not None and self.job.state == COMPLETE
 
-    def open_job(self, entry: Entry) -> Known:
+    def open_job(self, entry: Entry) -> StoredRun:
         """Return the job's run, made or found again on the first call that reaches MLflow; a complete one stays as it is."""
         if self.job is None:
             known, others = self._store.find(entry.key)
@@ -72,7 +72,7 @@ class Runs:
             self.job = known
         return self.job
 
-    def _sort(self, job: Known, below: list[Known]) -> None:
+    def _sort(self, job: StoredRun, below: list[StoredRun]) -> None:
         """Tell the runs that stand below the job's run from what an interrupted rewriting has left."""
         self._found = {}
         depth = {known.run_id: known.key.removeprefix(f"{job.key}/").count("/") for known in below}
@@ -86,7 +86,7 @@ class Runs:
                 else:
                     self._strays.append(known)
 
-    def start_anew(self, entry: Entry) -> Known:
+    def start_anew(self, entry: Entry) -> StoredRun:
         """Take another run for the job, which names the one that it replaces; that one is deleted with all below it."""
         assert self.job is not None
         old, below = self.job, self._store.find_below(entry.key)
@@ -130,11 +130,11 @@ class Runs:
 
     # --- studies and trials ---
 
-    def study(self, key: str) -> Known | None:
+    def study(self, key: str) -> StoredRun | None:
         """Return a study's run, if it is open."""
         return self._studies.get(key)
 
-    def open_study(self, entry: Entry) -> Known:
+    def open_study(self, entry: Entry) -> StoredRun:
         """Return a study's run, made or found again on the first call."""
         if entry.key not in self._studies:
             assert self.job is not None
@@ -168,7 +168,7 @@ class Runs:
             self._store.tag(known, entry.tags)
         self._store.end(known, entry.status, entry.ended)
 
-    def add_trial(self, entry: Entry, study: Known) -> None:
+    def add_trial(self, entry: Entry, study: StoredRun) -> None:
         """Write a trial that has ended below its study's run, unless it is there.
 
         Raises
@@ -202,7 +202,7 @@ def _below(entry: Entry, parent: str | None) -> Entry:
     return entry if parent is None else replace(entry, tags={**entry.tags, PARENT: parent})
 
 
-def _without_old_words(entry: Entry, known: Known) -> Entry:
+def _without_old_words(entry: Entry, known: StoredRun) -> Entry:
     """Take back what is said of an earlier end, on a run that has not come to its own."""
     if known.fresh or known.state is None:
         return entry
@@ -210,7 +210,7 @@ def _without_old_words(entry: Entry, known: Known) -> Entry:
     return replace(entry, tags={**old, **entry.tags})
 
 
-def _differ(known: Known, entry: Entry) -> bool:
+def _differ(known: StoredRun, entry: Entry) -> bool:
     """Tell whether a job's run says otherwise than an end does; how many fits ran, and how long, is no result."""
     told = {name: value for name, value, _ in entry.metrics if name not in COUNTS}
     holds = {name: value for name, value in known.metrics.items() if name not in COUNTS}

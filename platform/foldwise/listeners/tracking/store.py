@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential
 
 from foldwise.errors import TrackingError
-from foldwise.listeners.tracking.connect import connect, n_writers
+from foldwise.listeners.tracking.connection import connect, n_writers
 from foldwise.listeners.tracking.database import sqlite_file
 from foldwise.listeners.tracking.entry import KEY, PARENT, STATE, Entry, content_of
 from foldwise.safety.masking import masked
@@ -31,7 +31,7 @@ _OF_FILES = (FileExistsError, FileNotFoundError, IsADirectoryError, NotADirector
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class StoredRun:
     """A run that MLflow has.
 
     Parameters
@@ -94,24 +94,24 @@ class Store:
 
     # --- runs ---
 
-    def find(self, key: str) -> tuple[Known | None, list[Known]]:
+    def find(self, key: str) -> tuple[StoredRun | None, list[StoredRun]]:
         """Return the run with a key, the latest if there are several, of these one that ended; and the others."""
         runs = self._search(f"tags.`{KEY}` = '{key}'")
         runs = sorted(runs, key=lambda run: (run.info.start_time, _known(run).state is not None), reverse=True)
         known = [_known(run) for run in runs]
         return (known[0] if known else None), known[1:]
 
-    def find_below(self, key: str) -> list[Known]:
+    def find_below(self, key: str) -> list[StoredRun]:
         """Return all runs whose key lies below another."""
         return [_known(run, slim=True) for run in self._search(f"tags.`{KEY}` LIKE '{key}/%'")]
 
-    def users_tags(self, known: Known) -> dict[str, str]:
+    def users_tags(self, known: StoredRun) -> dict[str, str]:
         """Return the tags of a run that people gave it."""
         client, _ = self._connect()
         tags = self._ask(lambda: client.get_run(known.run_id)).data.tags
         return {name: value for name, value in tags.items() if not name.startswith(("foldwise.", "mlflow."))}
 
-    def delete(self, known: Known) -> None:
+    def delete(self, known: StoredRun) -> None:
         """Delete a run, and the models that it put out but for those that are registered; MLflow can restore both."""
         client, _ = self._connect()
         if not known.parent or known.metrics:
@@ -122,10 +122,10 @@ class Store:
                     self._ask(partial(client.delete_logged_model, model_id))
         self._ask(lambda: client.delete_run(known.run_id))
 
-    def create(self, entry: Entry, *, instead_of: Known | None = None) -> Known:
+    def create(self, entry: Entry, *, instead_of: StoredRun | None = None) -> StoredRun:
         """Make a run with its tags; if an earlier try may have made it, that one is used, but not the one it replaces."""
 
-        def make() -> Known:
+        def make() -> StoredRun:
             if entry.key in self._may_exist:
                 self._doubtful.add(entry.key)  # a slow server may yet do what it was asked before
                 made, _ = self.find(entry.key)
@@ -134,7 +134,7 @@ class Store:
             client, experiment = self._connect()
             self._may_exist.add(entry.key)
             run = client.create_run(experiment, start_time=_ms(entry.started), tags=dict(entry.tags), run_name=entry.name)
-            return Known(run.info.run_id, key=entry.key, parent=entry.tags.get(PARENT, ""), fresh=True)
+            return StoredRun(run.info.run_id, key=entry.key, parent=entry.tags.get(PARENT, ""), fresh=True)
 
         known = self._ask(make)
         self._may_exist.discard(entry.key)
@@ -156,12 +156,12 @@ class Store:
                 self._ask(partial(client.delete_run, run.info.run_id))
         self._doubtful.clear()
 
-    def reopen(self, known: Known) -> None:
+    def reopen(self, known: StoredRun) -> None:
         """Set a run back to RUNNING."""
         client, _ = self._connect()
         self._ask(lambda: client.update_run(known.run_id, status="RUNNING"))
 
-    def log(self, known: Known, entry: Entry) -> None:
+    def log(self, known: StoredRun, entry: Entry) -> None:
         """Write an entry's params, metrics and, on a run that was not made with them, tags: in one call, if it fits."""
         from mlflow.entities import Metric, Param, RunTag
 
@@ -172,31 +172,31 @@ class Store:
         tags = [] if known.fresh else [RunTag(name, value) for name, value in entry.tags.items()]
         self._ask(lambda: client.log_batch(known.run_id, metrics=metrics, params=params, tags=tags))  # splits what is too long
 
-    def tag(self, known: Known, tags: Mapping[str, str]) -> None:
+    def tag(self, known: StoredRun, tags: Mapping[str, str]) -> None:
         """Set tags."""
         from mlflow.entities import RunTag
 
         client, _ = self._connect()
         self._ask(lambda: client.log_batch(known.run_id, tags=[RunTag(name, value) for name, value in tags.items()]))
 
-    def end(self, known: Known, status: str, ended: float | None) -> None:
+    def end(self, known: StoredRun, status: str, ended: float | None) -> None:
         """End a run, at some time or now."""
         client, _ = self._connect()
         self._ask(lambda: client.set_terminated(known.run_id, status, None if ended is None else _ms(ended)))
 
     # --- what a run holds ---
 
-    def artifact_names(self, known: Known) -> set[str]:
+    def artifact_names(self, known: StoredRun) -> set[str]:
         """Return the names of a run's artifacts, at the top."""
         client, _ = self._connect()
         return self._ask(lambda: {file.path for file in client.list_artifacts(known.run_id)})
 
-    def add_artifact(self, known: Known, path: Path) -> None:
+    def add_artifact(self, known: StoredRun, path: Path) -> None:
         """Keep a file with a run, in place of one of the same name."""
         client, _ = self._connect()
         self._ask(lambda: client.log_artifact(known.run_id, str(path)))
 
-    def add_dataset(self, known: Known, fields: Mapping[str, str]) -> None:
+    def add_dataset(self, known: StoredRun, fields: Mapping[str, str]) -> None:
         """Name the data that a run learned from; the same data is named once."""
         from mlflow.entities import Dataset, DatasetInput, InputTag
 
@@ -204,14 +204,14 @@ class Store:
         used = DatasetInput(Dataset(**fields), [InputTag("mlflow.data.context", "training")])
         self._ask(lambda: client.log_inputs(known.run_id, datasets=[used]))
 
-    def has_model(self, known: Known) -> bool:
+    def has_model(self, known: StoredRun) -> bool:
         """Tell whether a run has put out a model that is complete."""
         client, _ = self._connect()
         outputs = self._ask(lambda: client.get_run(known.run_id)).outputs
         ids = [output.model_id for output in (outputs.model_outputs if outputs else [])]
         return any(str(self._ask(partial(client.get_logged_model, one)).status) == "READY" for one in ids)
 
-    def add_model(self, known: Known, folder: Path, tags: Mapping[str, str]) -> None:
+    def add_model(self, known: StoredRun, folder: Path, tags: Mapping[str, str]) -> None:
         """Log a saved model as a run's output."""
         from mlflow.entities import LoggedModelOutput
 
@@ -227,7 +227,7 @@ class Store:
         self._ask(lambda: client.finalize_logged_model(model.model_id, "READY"))
         self._ask(lambda: client.log_outputs(known.run_id, [LoggedModelOutput(model.model_id, 0)]))
 
-    def address(self, known: Known) -> str:
+    def address(self, known: StoredRun) -> str:
         """Say where people see a run; without passwords."""
         client, experiment = self._connect()
         uri = masked(str(client.tracking_uri))
@@ -316,10 +316,10 @@ def _code(error: BaseException) -> str | None:
     return code
 
 
-def _known(run: Any, *, slim: bool = False) -> Known:
+def _known(run: Any, *, slim: bool = False) -> StoredRun:
     """Take what is to be known of a run; ``slim`` leaves out what is asked of a job's run only."""
     data = run.data
-    return Known(
+    return StoredRun(
         run.info.run_id,
         None if run.info.status in {"RUNNING", "SCHEDULED"} else data.tags.get(STATE, run.info.status),
         None if run.info.end_time is None else run.info.end_time / 1000,

@@ -7,16 +7,21 @@ may do anything with what is within them: they are left alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from typing import Any
 
 from sklearn import get_config
 from sklearn.base import BaseEstimator
-from sklearn.compose import ColumnTransformer
-from sklearn.pipeline import FeatureUnion
 from sklearn.utils import get_tags
 
-from foldwise.plan.pipelines import before_samplers, is_nothing, is_pipeline
+from foldwise.plan.steps import (
+    has_branches,
+    is_passed_through,
+    is_pipeline,
+    replace_branches,
+    replace_fitted_branches,
+    steps_before_samplers,
+    steps_of,
+)
 from foldwise.worker.sharing.memory import PrefixMemory
 
 
@@ -76,20 +81,20 @@ def lend(estimator: Any, memory: PrefixMemory) -> None:
     """Let the parts of an estimator that is about to be fitted share through a memory, where that changes no result."""
     if is_pipeline(estimator) and estimator.memory is None:
         estimator.memory = memory
-        for _, step in before_samplers(estimator):
+        for _, step in steps_before_samplers(estimator):
             lend(step, memory)
-    elif _has_branches(estimator) and estimator.n_jobs is None and not get_config()["enable_metadata_routing"]:
-        _replace(estimator, lambda part: _branch(part, memory))
+    elif has_branches(estimator) and estimator.n_jobs is None and not get_config()["enable_metadata_routing"]:
+        replace_branches(estimator, lambda part: _branch(part, memory))
 
 
 def can_share(estimator: Any) -> bool:
     """Tell whether fits of an estimator can share more than their rows: those of a pipeline that transforms."""
     if not is_pipeline(estimator) or estimator.memory is not None:
         return False
-    shared = before_samplers(estimator)
-    if any(not is_nothing(step) for _, step in shared[: len(estimator.steps) - 1]):
+    steps, shared = steps_of(estimator), steps_before_samplers(estimator)
+    if any(not is_passed_through(step) for _, step in shared[: len(steps) - 1]):
         return True
-    return len(shared) == len(estimator.steps) and can_share(estimator.steps[-1][1])
+    return len(shared) == len(steps) and can_share(steps[-1][1])
 
 
 def release(estimator: Any) -> None:
@@ -97,30 +102,11 @@ def release(estimator: Any) -> None:
     if is_pipeline(estimator):
         if isinstance(estimator.memory, PrefixMemory):
             estimator.memory = None
-            for _, step in estimator.steps:
+            for _, step in steps_of(estimator):
                 release(step)
-    elif _has_branches(estimator):
-        _replace(estimator, _original)
-        fitted = vars(estimator).get("transformers_")
-        if fitted is not None:
-            estimator.transformers_ = [(name, _original(part), *rest) for name, part, *rest in fitted]
-
-
-def last_step(estimator: Any) -> Any:
-    """Return the last step of a pipeline, of the innermost one if that is a pipeline itself."""
-    while is_pipeline(estimator):
-        estimator = estimator.steps[-1][1]
-    return estimator
-
-
-def _has_branches(estimator: Any) -> bool:
-    return type(estimator) is FeatureUnion or type(estimator) is ColumnTransformer
-
-
-def _replace(estimator: Any, change: Callable[[Any], Any]) -> None:
-    name = "transformer_list" if type(estimator) is FeatureUnion else "transformers"
-    parts: Iterable[tuple[Any, ...]] = getattr(estimator, name)
-    setattr(estimator, name, [(part_name, change(part), *rest) for part_name, part, *rest in parts])
+    elif has_branches(estimator):
+        replace_branches(estimator, _original)
+        replace_fitted_branches(estimator, _original)
 
 
 def _branch(part: Any, memory: PrefixMemory) -> Any:

@@ -12,11 +12,12 @@ from functools import partial
 from typing import Any, NoReturn
 
 import numpy as np
-from sklearn.pipeline import Pipeline
 
 from foldwise.errors import InputTypeError
 from foldwise.keys import Digester, label
 from foldwise.keys.seeds import drawn_so_far
+from foldwise.plan.steps import is_passed_through, is_pipeline, steps_of, takes_samplers
+from foldwise.worker.compat import resamples
 from foldwise.worker.sharing.arrays import content_name, is_shareable, is_unchanged, n_bytes, own_copy, untouchable
 
 _MOST_BYTES = 256 * 2**20
@@ -31,7 +32,7 @@ class _Kept:
     is_own: bool = False
 
 
-class CannotShare(Exception):  # noqa: N818  (the fit runs again without sharing, and nobody hears of it)
+class CannotShare(Exception):  # noqa: N818  (it is no failure: the fit runs again without sharing)
     """What is about to be shared would not be the same for the next one."""
 
 
@@ -118,8 +119,7 @@ class PrefixMemory:
 
     def cache(self, function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
         """Wrap a function that fits a transformer and transforms: (transformer, X, y, ...) -> (Xt, transformer)."""
-        is_of_samplers = getattr(function, "__name__", "") == "_fit_resample_one"
-        return partial(self._resample if is_of_samplers else self.fit_transform, function)
+        return partial(self._resample if resamples(function) else self.fit_transform, function)
 
     def _resample(self, function: Callable[..., Any], sampler: Any, X: Any, y: Any, *rest: Any, **options: Any) -> Any:
         """Fit a sampler and resample, on rows of its own: its rows have no name, so that nothing after it is shared."""
@@ -162,7 +162,7 @@ class PrefixMemory:
         Raises
         ------
         CannotShare
-            If a transformer of the user's own is not the same after it has transformed: whoever comes next would get another.
+            If a transformer of user code is not the same after it has transformed: whoever comes next would get another.
         """
         self._check_allowed(transformer)
         name = self._name_of(X)
@@ -207,7 +207,7 @@ class PrefixMemory:
         return self.lend(output, name) if is_shareable(output) else output
 
     def _watched(self, transformer: Any, X: Any) -> Any:
-        """Transform by code of the user's own, and see that it changes nothing of the transformer."""
+        """Transform by user code, and see that it changes nothing of the transformer."""
         before = label(transformer, self._digester)
         output = self._transform(transformer, X)
         if label(transformer, self._digester) != before or before.startswith("at "):
@@ -216,10 +216,10 @@ class PrefixMemory:
 
     def _transform(self, transformer: Any, X: Any) -> Any:
         """Transform; by a pipeline step by step, since others may share its first ones."""
-        if type(transformer) is not Pipeline:
+        if not is_pipeline(transformer) or takes_samplers(transformer):
             return transformer.transform(X)
-        for _, step in transformer.steps:
-            if step is not None and step != "passthrough":
+        for _, step in steps_of(transformer):
+            if not is_passed_through(step):
                 X = self.transform(step, X)
         return X
 

@@ -10,7 +10,7 @@ from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from typing import Any
 
-from foldwise.worker.threads import catboost
+from foldwise.worker.threads.compat import limit_catboost
 
 Undo = Callable[[], None]
 Limiter = Callable[[int, int | None], Undo]
@@ -32,7 +32,7 @@ def _by_functions(module: str, getter: str, setter: str) -> Limiter:
 
 
 def _catboost(threads: int, usual: int | None) -> Undo:
-    return catboost.limit(sys.modules["catboost.core"], threads)
+    return limit_catboost(sys.modules["catboost.core"], threads)
 
 
 LIMITERS: Mapping[str, Limiter] = {
