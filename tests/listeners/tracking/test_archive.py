@@ -78,8 +78,9 @@ def test_the_report_comes_back_in_a_process_without_the_data(uri):
 
 
 def test_the_report_comes_back_from_a_server_to_the_byte(tmp_path):
-    server = MlflowServer(tmp_path).start()
+    server = MlflowServer(tmp_path)
     try:
+        server.start()
         search = searched(server.uri, "svm")
         assert search.report().mlflow_missing is None
         assert_same(fw.Report(fw.load_archive(server.uri, "svm")), search.report())
