@@ -21,7 +21,7 @@ from foldwise.plan.problem import Problem
 from foldwise.plan.row_set import Range, RowSet, RowSets
 from foldwise.plan.schedule import PBT, changing
 from foldwise.plan.study import FINAL, PlannedFold, Study
-from foldwise.plan.world import World
+from foldwise.process.world import World
 from foldwise.trial import Fit, Lineage, Params, Trial
 
 _COUNTED_EXACTLY = 100_000
