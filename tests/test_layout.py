@@ -11,10 +11,9 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "platform" / "foldwise"
 
 ORDER = [
-    "safety", "errors", "process", "trial", "events", "keys", "inputs", "models", "space", "data", "search", "plan", "worker",
+    "safety", "errors", "trial", "events", "keys", "inputs", "process", "models", "space", "data", "search", "plan", "worker",
     "ledger", "executors", "stats", "reduce", "loop", "report", "listeners", "job", "estimator", "cluster", "cli",
 ]  # fmt: skip
-EXEMPT = {"__init__", "testing"}
 TOP = {
     "platform", "search_spaces", "jobs", "tests", "docker-compose.yml", "pyproject.toml", "README.md", "CHANGELOG.md", "LICENSE",
     "requirements.lock", ".ci", "benchmarks", "docs", "deploy", ".gitignore", ".dockerignore", ".gitattributes", ".env.example",
@@ -22,28 +21,59 @@ TOP = {
 }  # fmt: skip
 
 
-def modules():
-    return [path for path in sorted(PACKAGE.rglob("*.py")) if part_of(path) not in EXEMPT]
+def name_of(path):
+    """Return a module's name within the package: "loop.run", or "loop" for the folder's ``__init__``."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def part_of(path):
-    return path.relative_to(PACKAGE).with_suffix("").parts[0]
+MODULES = {name_of(path): path for path in sorted(PACKAGE.rglob("*.py"))}
 
 
-def imported_parts(path):
+def imports_of(path):
+    """Name the modules of the package that a module imports, wherever in it that stands."""
+    found = set()
     for node in ast.walk(ast.parse(path.read_text())):
-        names = []
-        if isinstance(node, ast.ImportFrom) and node.module:
-            names = [node.module] if node.module != "foldwise" else [f"foldwise.{alias.name}" for alias in node.names]
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "foldwise":
+            home = node.module.partition(".")[2]
+            inside = {f"{home}.{alias.name}".strip(".") for alias in node.names}
+            found |= {one if one in MODULES else home for one in inside}
         elif isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        yield from (name.split(".")[1] for name in names if name.startswith("foldwise."))
+            found |= {alias.name.partition(".")[2] for alias in node.names if alias.name.startswith("foldwise.")}
+    return found
 
 
-@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(PACKAGE)))
-def test_a_module_imports_only_from_above_it(path):
-    upward = {part for part in imported_parts(path) if ORDER.index(part) > ORDER.index(part_of(path))}
-    assert not upward
+def part_of(name):
+    return name.split(".")[0]
+
+
+IMPORTS = {name: imports_of(path) for name, path in MODULES.items() if part_of(name) not in {"", "testing"}}
+
+
+def test_a_module_imports_only_from_above_it():
+    place = {part: number for number, part in enumerate(ORDER)}
+    assert {part_of(name) for name in IMPORTS} == set(ORDER)
+    upward = {(name, one) for name, used in IMPORTS.items() for one in used if place[part_of(one)] > place[part_of(name)]}
+    assert upward == set()
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    left = {name: {one for one in used if one in IMPORTS and one != name} for name, used in IMPORTS.items()}
+    # What a folder's __init__ imports is what it gives away; its modules do not import it.
+    assert {name for name, used in left.items() for one in used if name.startswith(f"{one}.")} == set()
+    while leaves := {name for name, used in left.items() if not used & left.keys()}:
+        left = {name: used for name, used in left.items() if name not in leaves}
+    assert left == {}
+
+
+def test_folders_are_small_and_the_root_holds_the_nouns():
+    sizes = {}
+    for name, path in MODULES.items():
+        if path.name != "__init__.py":
+            folder = name.rpartition(".")[0]
+            sizes[folder] = sizes.get(folder, 0) + 1
+    assert sizes.pop("") <= 7  # and __init__
+    assert {folder: size for folder, size in sizes.items() if size > 20} == {}
 
 
 @pytest.mark.parametrize(

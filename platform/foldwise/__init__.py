@@ -11,7 +11,8 @@ The flow, whose steps are the folders of this package::
     Studies done -> outer refits -> Archive + the final model; Archive -> Report, MLflow
     Every step emits an Event; progress and MLflow only listen.
 
-Under all of them: `safety`, `errors`, the nouns (`trial`, `events`), `keys` (what names a fit), `inputs` (what users write).
+Under all of them: `safety`, `errors`, the nouns (`trial`, `events`), `keys` (what names a fit), `inputs` (what users write),
+`process` (what a fit's process holds).
 1 describe: `space`. 2 open: `data`. 3 ask: `search`. 4 plan: `plan`. 5 map: `worker` (the only code that runs on workers),
 `ledger`, `executors`. 6 reduce: `stats`, `reduce`. 7 the loop: `loop`. 8 show: `report`, `listeners`. 9 faces: `job`,
 `estimator`, `cluster`, `cli`. A folder imports only from those before it.

@@ -19,7 +19,7 @@ from foldwise.errors import ClusterError
 from foldwise.executors.ray_session import SESSION
 from foldwise.executors.ray_tasks import open_context
 from foldwise.inputs.imports import ImportPaths, import_paths, take_import_paths
-from foldwise.plan.environment import changed, working_folder, working_in
+from foldwise.process.environment import changed, working_folder, working_in
 
 X, Y = load_iris(return_X_y=True)
 MODULE = """

@@ -34,7 +34,7 @@ for group in groups:
 if groups:
     shutil.rmtree(sys.argv[1], ignore_errors=True)
 """
-_SECONDS = 300  # until a service is healthy, on a machine that is busy
+_SECONDS = 120  # until a service is healthy, on a machine that is busy
 
 
 class ComposeServices:
@@ -206,8 +206,19 @@ class ComposeServices:
         self._guard.stdin.write(f"+{process.process.pid}\n")
 
     def _wait_for(self, name):
-        process = self._processes[name]
-        wait_until(lambda: process.check().returncode == 0, _SECONDS, process)
+        """Wait until a service is healthy; one that ends meanwhile, or hangs, is started again, as its restart policy has it."""
+        for is_last in (False, False, True):
+            process = self._processes[name]
+            try:
+                wait_until(lambda: process.check().returncode == 0, _SECONDS, process)  # noqa: B023  (called here only)
+            except TimeoutError as error:
+                if is_last:
+                    head = self.log("head")[-2000:] if "head" in self._processes else "not started"
+                    raise TimeoutError(f"{error}\nhead: {head}") from None
+                self._kill(name)
+                self._start(name)
+            else:
+                return
 
     def _kill(self, name):
         process = self._processes[name]

@@ -428,7 +428,7 @@ def test_retry_forgets_failures_and_says_what_that_means(command, tmp_path):
     assert json.loads(command("run", "jobs/tiny.yaml", "--json", **changes)[1])["n_fits_failed"] == 1
     code, out, err = command("run", "jobs/tiny.yaml", "--json", "--retry", "failed", **changes)
     assert (code, json.loads(out)["n_fits_failed"]) == (0, 0)
-    assert "1 failed fits of earlier runs are forgotten and run again" in err
+    assert "1 failed fit of earlier runs is forgotten and run again" in err
     assert "may ask otherwise than before" in err
     assert command("run", "jobs/tiny.yaml", "--retry", "all")[::2] == (2, "error: --retry: expected failed, got 'all'\n")
 
@@ -439,11 +439,11 @@ def test_a_ledger_is_shown_and_pruned(command, tmp_path):
     command("run", "jobs/tiny.yaml")
     code, out, _ = command("ledger")
     assert code == 0
-    assert ".foldwise/ledger.db: 12 fits of 1 jobs" in out
+    assert ".foldwise/ledger.db: 12 fits of 1 job" in out
     assert f"schema {SCHEMA}" in out
     shown = json.loads(command("ledger", "--json")[1])
     assert (shown["jobs"][0]["job"], shown["jobs"][0]["fits"], shown["jobs"][0]["failed"]) == ("tiny", 12, 0)
-    assert "12 fits of 1 jobs" in command("ledger", "--ledger", str(tmp_path / ".foldwise" / "ledger.db"))[1]
+    assert "12 fits of 1 job" in command("ledger", "--ledger", str(tmp_path / ".foldwise" / "ledger.db"))[1]
     assert command("ledger", "prune")[0] == 2
     assert command("ledger", "prune", "--older-than", "30d")[1] == "0 fits pruned\n"
     assert command("ledger", "prune", "--older-than", "yesterday")[0] == 2

@@ -275,7 +275,7 @@ def test_a_plan_says_what_will_run():
 def test_a_plan_says_what_an_adapting_search_may_run():
     made = plan({"C": Float(1, 2)}, search=OptunaSearch(), n_trials=10, scoring=["accuracy", "f1_macro"], refit=len, inner_cv=3)
     text = made.explain()
-    assert "search     optuna, 10 trials per study over 1 params, asked 8 at a time" in text
+    assert "search     optuna, 10 trials per study over 1 param, asked 8 at a time" in text
     assert "5 outer; 3 inner, from a splitter of their own" in text
     assert "scoring    accuracy, f1_macro; a function chooses" in text
     assert "fits       at most 186; what studies ask alike runs once" in text

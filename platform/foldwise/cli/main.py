@@ -13,6 +13,7 @@ import typer
 from foldwise.cli import cluster as cli_cluster
 from foldwise.cli.console import AsJson, JobPath, Settings, err, load_job, out, out_json, progress, shown_warnings
 from foldwise.errors import FoldwiseError, InputError
+from foldwise.inputs.words import counted
 from foldwise.job.exit_codes import DONE, FAILED, INTERRUPTED, WRONG_INPUT, error_line, exit_code
 
 app = typer.Typer(
@@ -96,7 +97,7 @@ def plan(
 def validate(job: JobPath, settings: Settings = []) -> None:  # noqa: B006
     """Check a job: its keys, its code, its data, its folds."""
     planned = load_job(job, settings).plan()
-    out(f"{job}: valid, {planned.n_fits_at_most} fits{'' if planned.n_fits is not None else ' at most'}")
+    out(f"{job}: valid, {counted(planned.n_fits_at_most, 'fit')}{'' if planned.n_fits is not None else ' at most'}")
 
 
 @app.command()
@@ -181,7 +182,7 @@ def prune(
     )
 
     age = None if older_than is None else overview.parse_age(older_than)
-    out(f"{overview.prune(address or default_ledger(), job, age)} fits pruned")
+    out(f"{counted(overview.prune(address or default_ledger(), job, age), 'fit')} pruned")
 
 
 @app.command()

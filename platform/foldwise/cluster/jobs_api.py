@@ -17,7 +17,7 @@ from foldwise.cluster.access import Access
 from foldwise.cluster.submission import Submission, SubmissionState
 from foldwise.errors import ClusterError
 from foldwise.executors.ray_session import set_environment
-from foldwise.process import ONE_AT_A_TIME
+from foldwise.process.exclusive import ONE_AT_A_TIME
 from foldwise.safety.masking import masked
 
 T = TypeVar("T")

@@ -17,7 +17,7 @@ from typing import Any
 from foldwise.executors.own_modules import forget_changed_modules
 from foldwise.inputs.imports import ImportPaths, take_import_paths
 from foldwise.keys.versions import owner_of
-from foldwise.plan.world import World
+from foldwise.process.world import World
 from foldwise.trial import FitResult
 from foldwise.worker.fit import failure_of
 

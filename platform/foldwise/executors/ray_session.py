@@ -17,8 +17,8 @@ from typing import Any
 from foldwise.errors import ClusterError
 from foldwise.executors.compat import private_options
 from foldwise.executors.session_folder import SessionFolder
-from foldwise.plan.environment import changes, working_folder
-from foldwise.plan.world import World
+from foldwise.process.environment import changes, working_folder
+from foldwise.process.world import World
 
 _DEFAULTS = {
     "RAY_AUTH_MODE": "token",

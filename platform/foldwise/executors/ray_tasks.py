@@ -13,7 +13,7 @@ from foldwise.executors.code import packed
 from foldwise.executors.devices import leave_process, run_until_spent
 from foldwise.executors.own_modules import forget_changed_modules, note_own_modules
 from foldwise.inputs.imports import ImportPaths, take_import_paths
-from foldwise.plan.world import World
+from foldwise.process.world import World
 from foldwise.safety.masking import masked
 from foldwise.trial import Fit, FitResult
 from foldwise.worker.fit import FitContext

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from foldwise.keys import derive_seed
+from foldwise.keys.digester import derive_seed
 
 
 def seed_random_states(estimator: Any, seed: int) -> Any:

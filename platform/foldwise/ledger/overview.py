@@ -14,6 +14,7 @@ from rich.filesize import decimal
 from sqlalchemy import ColumnElement, Table, and_, delete, func, select
 
 from foldwise.errors import InputError
+from foldwise.inputs.words import counted
 from foldwise.ledger.database import Database
 from foldwise.ledger.schema import fits, origins, scores, trials
 
@@ -71,7 +72,8 @@ class Overview:
 
     def __str__(self) -> str:
         n_fits = sum(one.fits for one in self.jobs)
-        head = f"{self.ledger}: {n_fits} fits of {len(self.jobs)} jobs, {decimal(self.n_bytes)}, schema {self.schema}"
+        kept = f"{counted(n_fits, 'fit')} of {counted(len(self.jobs), 'job')}"
+        head = f"{self.ledger}: {kept}, {decimal(self.n_bytes)}, schema {self.schema}"
         width = max((len(one.job) for one in self.jobs), default=0)
         lines = [
             f"  {one.job:<{width}}  {one.fits:>8} fits, {one.failed} failed, {one.seconds:.1f} s of fitting, "

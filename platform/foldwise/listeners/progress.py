@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn,
 from rich.text import Text
 
 from foldwise.events import Counts, Event, FailuresForgotten, FitEnded, RunEnded, RunStarted, RunWaits, StudyEnded, TrialEnded
+from foldwise.inputs.words import counted
 from foldwise.reduce.values import duration, show_params
 from foldwise.report.text import forgotten_words, found_words
 from foldwise.safety.masking import shown
@@ -53,7 +54,7 @@ class _Status:
     def words(self) -> str:
         counts = self.counts
         found = f", {found_words(counts.found, counts.at_most)}" if counts.found else ""
-        return f"{counts.run} fits run, {counts.shared} shared, {counts.failed} failed{found}"
+        return f"{counted(counts.run, 'fit')} run, {counts.shared} shared, {counts.failed} failed{found}"
 
     @property
     def best_words(self) -> str:
@@ -128,7 +129,9 @@ class ProgressLines:
         if isinstance(event, RunStarted):
             plan = event.plan
             n_fits = plan.n_fits if plan.n_fits is not None else f"at most {plan.n_fits_at_most}"
-            self._say(f"Fitting {plan.n_trials} trials in each of {len(plan.studies)} studies, totalling {n_fits} fits")
+            self._say(
+                f"Fitting {counted(plan.n_trials, 'trial')} in each of {len(plan.studies)} studies, totalling {n_fits} fits"
+            )
         elif isinstance(event, RunWaits):
             self._say(event.reason)
         elif isinstance(event, FailuresForgotten):

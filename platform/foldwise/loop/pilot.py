@@ -12,6 +12,7 @@ from statistics import fmean
 
 from foldwise.errors import FitFailedError, failed
 from foldwise.executors import Executor
+from foldwise.inputs.words import counted
 from foldwise.plan.plan import Plan
 from foldwise.reduce.values import duration
 from foldwise.trial import Fit, FitResult, Params, Segment
@@ -57,8 +58,8 @@ class Pilot:
         memory = f", {self.peak_bytes / 2**20:.0f} MiB of memory per worker" if self.peak_bytes else ""
         most = "at most " if self.is_at_most else ""
         return (
-            f"expected   {most}{duration(self.cpu_seconds)} of CPU time, {duration(self.wall_seconds)} on {self.n_cores} "
-            f"core{'s' * (self.n_cores > 1)}{memory}; from {self.n_fits} fits"
+            f"expected   {most}{duration(self.cpu_seconds)} of CPU time, {duration(self.wall_seconds)} on "
+            f"{counted(self.n_cores, 'core')}{memory}; from {counted(self.n_fits, 'fit')}"
         )
 
 

@@ -20,7 +20,7 @@ from foldwise.inputs.checks import is_integer
 from foldwise.keys import digest_rows
 from foldwise.plan.row_set import Range, RowSet, Without, describe_folds
 from foldwise.plan.splitters import inner_splitter, outer_splitter
-from foldwise.process import ignored_warnings
+from foldwise.process.exclusive import ignored_warnings
 
 Requested: TypeAlias = Mapping[str, Mapping[str, Any]]
 """What splitters request beside groups, by the loop that they split for."""

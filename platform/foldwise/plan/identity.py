@@ -17,7 +17,7 @@ from foldwise.data import Dataset
 from foldwise.errors import InputTypeError
 from foldwise.keys import Digester, digest
 from foldwise.keys.versions import versions_of
-from foldwise.plan.world import World
+from foldwise.process.world import World
 from foldwise.space.space import SearchSpace
 from foldwise.trial import Params
 

@@ -17,7 +17,7 @@ from foldwise.errors import FoldsError
 from foldwise.plan.compat import is_made, parts_of_scorer
 from foldwise.plan.folds import NestedFolds
 from foldwise.plan.steps import scoring_step
-from foldwise.process import ignored_warnings
+from foldwise.process.exclusive import ignored_warnings
 
 _INF = math.inf
 _RANGES: dict[tuple[float, float], str] = {

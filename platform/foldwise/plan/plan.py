@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from foldwise.errors import InputTypeError
+from foldwise.inputs.words import counted
 from foldwise.keys import derive_seed, digest
 from foldwise.keys.versions import versions_of
 from foldwise.plan.folds import Fold
@@ -21,7 +22,7 @@ from foldwise.plan.problem import Problem
 from foldwise.plan.row_set import Range, RowSet, RowSets
 from foldwise.plan.schedule import PBT, changing
 from foldwise.plan.study import FINAL, PlannedFold, Study
-from foldwise.plan.world import World
+from foldwise.process.world import World
 from foldwise.trial import Fit, Lineage, Params, Trial
 
 _COUNTED_EXACTLY = 100_000
@@ -326,9 +327,10 @@ class Plan:
         shape = " x ".join(map(str, dataset.shape))
         refit = problem.scoring.refit
         chooser = "a function" if callable(refit) else refit or "the first"
+        trials, params = counted(self.n_trials, "trial"), counted(len(problem.space), "param")
         return [
             f"{settings.name}: {type(problem.estimator).__name__} on {dataset.name}, {shape}, seed {settings.seed}",
-            f"search     {settings.search.method}, {self.n_trials} trials per study over {len(problem.space)} params"
+            f"search     {settings.search.method}, {trials} per study over {params}"
             + (f", asked {settings.batch} at a time" if settings.search.adapts else ""),
             *self._lines_of_the_schedule(),
             f"folds      {n_outer} outer; {'-'.join(map(str, inner))} inner, from {kind}"

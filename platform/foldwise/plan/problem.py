@@ -22,7 +22,7 @@ from foldwise.plan.routing import Handed, hand_out
 from foldwise.plan.scoring import Scoring, check_scorable, make_scoring
 from foldwise.plan.settings import Settings
 from foldwise.plan.steps import first_step, is_passed_through, is_pipeline, is_sampler, steps_of, takes_samplers
-from foldwise.plan.world import World
+from foldwise.process.world import World
 from foldwise.space.space import SearchSpace
 from foldwise.trial import Params
 

@@ -17,7 +17,7 @@ from sklearn.utils.multiclass import type_of_target
 from foldwise.errors import InputError, InputTypeError, nearest
 from foldwise.plan.compat import is_made
 from foldwise.plan.metrics import made_scorers, metric_of, name_of
-from foldwise.process import ignored_warnings
+from foldwise.process.exclusive import ignored_warnings
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from foldwise.errors import Failure
+from foldwise.inputs.words import counted
 from foldwise.plan.study import FINAL
 from foldwise.plan.summary import PlanSummary
 from foldwise.reduce.archive import Archive
@@ -343,7 +344,7 @@ class Report:
             return ""
         listed = "; ".join(f"{n_fits} x {cause}" for cause, n_fits in self.causes[:_MOST_CAUSES])
         more = len(self.causes) - _MOST_CAUSES
-        return f"{self.n_fits_failed} fits failed: {listed}{f'; and {more} causes more' if more > 0 else ''}"
+        return f"{counted(self.n_fits_failed, 'fit')} failed: {listed}{f'; and {more} causes more' if more > 0 else ''}"
 
     def _lineages(self) -> dict[str, Lineage]:
         return {f"outer fold {one.fold}": one.lineage for one in self.outer} | {"final model": self.best_lineage}
@@ -357,7 +358,7 @@ class Report:
         return "the final model is missing" if len(self.outer) == self.n_folds else "the others are not"
 
     def _account(self) -> list[str]:
-        run = f"{self.n_fits} fits run in {duration(self.seconds)}"
+        run = f"{counted(self.n_fits, 'fit')} run in {duration(self.seconds)}"
         plainly = f"; a nested search that shares nothing would have run {self.n_fits_plain}"
         lines = [f"{run}." if self.training is not None else f"{run}{plainly}."]
         if self.training is not None:
@@ -367,8 +368,8 @@ class Report:
         if self.n_fits_failed:
             lines.append(self.failures())
         if self.n_retries:
-            lines.append(f"Fits were begun again {self.n_retries} times, since their workers or nodes were lost.")
-        lines += [f"{one.n_fits} fits warned: {one}" for one in self.warned[:_MOST_WARNINGS]]
+            lines.append(f"Fits were begun again {counted(self.n_retries, 'time')}, since their workers or nodes were lost.")
+        lines += [f"{counted(one.n_fits, 'fit')} warned: {one}" for one in self.warned[:_MOST_WARNINGS]]
         if self.mlflow_address:
             lines.append(f"Tracked in MLflow: {self.mlflow_address}")
         if self.mlflow_missing:

@@ -11,6 +11,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from foldwise.inputs.words import counted
 from foldwise.reduce.reduce import OuterResult
 from foldwise.reduce.values import show_params
 from foldwise.report.digits import Digits
@@ -142,7 +143,5 @@ def found_words(n_found: int, n_fits: int) -> str:
 
 def forgotten_words(n_fits: int) -> str:
     """Say what it means that failures were forgotten."""
-    return (
-        f"{n_fits} failed fits of earlier runs are forgotten and run again; where one does well now, a search that adapts "
-        "may ask otherwise than before"
-    )
+    forgotten = f"{counted(n_fits, 'failed fit')} of earlier runs {'is' if n_fits == 1 else 'are'} forgotten and run again"
+    return f"{forgotten}; where one does well now, a search that adapts may ask otherwise than before"

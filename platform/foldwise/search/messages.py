@@ -9,7 +9,7 @@ import weakref
 from collections.abc import Iterator
 from typing import Any
 
-from foldwise.process import ONE_AT_A_TIME
+from foldwise.process.exclusive import ONE_AT_A_TIME
 
 
 class Messages:

@@ -17,7 +17,7 @@ from optuna.trial import TrialState as OptunaState
 
 from foldwise.errors import InputError, InputTypeError, MissingPackageError, RunError, Setting, nearest
 from foldwise.keys import digest
-from foldwise.process import ignored_warnings
+from foldwise.process.exclusive import ignored_warnings
 from foldwise.search.base import Asker, Search
 from foldwise.search.messages import Messages
 from foldwise.search.random import DEFAULT_TRIALS

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-from foldwise.process import ONE_AT_A_TIME
+from foldwise.process.exclusive import ONE_AT_A_TIME
 
 _FLAG = "_AUTOLOGGING_GLOBALLY_DISABLED"
 

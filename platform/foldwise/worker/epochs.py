@@ -24,7 +24,7 @@ from foldwise.keys.seeds import is_random_state, seed_generators
 from foldwise.plan.epochs import changeable, changed, check_epochs, way_known
 from foldwise.plan.iterations import HORIZON, scikit_learn_name
 from foldwise.plan.steps import is_sampler, last_step, steps_with_paths
-from foldwise.process import ignored_warnings
+from foldwise.process.exclusive import ignored_warnings
 from foldwise.trial import Lineage, Params
 
 

@@ -31,8 +31,8 @@ from foldwise.plan.problem import with_params
 from foldwise.plan.row_set import RowSets
 from foldwise.plan.scoring import Scoring
 from foldwise.plan.steps import last_step
-from foldwise.plan.world import World
-from foldwise.process import ONE_AT_A_TIME, peak_bytes
+from foldwise.process.exclusive import ONE_AT_A_TIME, peak_bytes
+from foldwise.process.world import World
 from foldwise.safety.masking import masked
 from foldwise.trial import Fit, FitResult, Params
 from foldwise.worker.compat import no_autologging

@@ -22,7 +22,7 @@ from foldwise.plan.plan import Plan
 from foldwise.plan.scoring import Scoring
 from foldwise.plan.steps import is_pipeline
 from foldwise.plan.study import Study
-from foldwise.process import peak_bytes
+from foldwise.process.exclusive import peak_bytes
 from foldwise.trial import Fit, FitResult, FoldScores, Lineage, Params, Segment, Trial, count_epochs
 from foldwise.worker.epochs import EpochTrainer
 from foldwise.worker.fit import FitContext, caught_warnings, failure_of

@@ -16,7 +16,7 @@ from foldwise.executors.tune.tasks import TrialTask, task_of
 from foldwise.keys import derive_seed
 from foldwise.keys.seeds import seeded
 from foldwise.plan.epochs import changed
-from foldwise.process import ONE_AT_A_TIME
+from foldwise.process.exclusive import ONE_AT_A_TIME
 
 _FITS = ""
 """Stands for the study of plain fits, which no scheduler stops."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import joblib
 
-from foldwise.plan.environment import changed
+from foldwise.process.environment import changed
 from foldwise.worker.threads.pools import cores, limited_pools
 from foldwise.worker.threads.runtimes import limited_runtimes
 

@@ -19,7 +19,7 @@ from sklearn.tree import DecisionTreeClassifier
 import foldwise as fw
 from foldwise.errors import ClusterError
 from foldwise.keys import Digester
-from foldwise.plan.world import World
+from foldwise.process.world import World
 from foldwise.testing import small_plan
 from foldwise.worker.fit import FitContext
 

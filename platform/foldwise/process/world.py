@@ -1,4 +1,4 @@
-"""Step 3 and 5: the worker's world is the driver's. What surrounds a fit and can change what comes of it.
+"""Step 5, map: the worker's world is the driver's. What surrounds a fit and can change what comes of it.
 
 It is taken down when the plan is made, and holds in every fit: scikit-learn's configuration and NumPy's treatment of
 floating-point errors are set, in whichever thread or process the fit runs; versions and the user's own code are compared,
@@ -22,7 +22,7 @@ from foldwise.errors import ClusterError
 from foldwise.keys import Digester
 from foldwise.keys.code import found_by_name
 from foldwise.keys.versions import differences
-from foldwise.plan.environment import Changes, changed, working_in
+from foldwise.process.environment import Changes, changed, working_in
 
 _SHOWN_ONLY = {"print_changed_only", "display"}
 """scikit-learn's settings that change how an estimator is shown, and nothing that it does."""
