@@ -275,7 +275,7 @@ KEYS = {
     "memory beyond all numbers": ({"resources": {"memory": "9" * 400 + "GiB"}}, "resources.memory", "999", "fewer bytes"),
     "more memory than there is": ({"resources": {"memory": "900TiB"}}, "resources.memory", str(900 * 2**40), "ask for less"),
     "a resource of no cluster": ({"resources": {"license": 1}}, "resources.license", "'license'", "join one that has it"),
-    "a resource for the serial executor": ({"executor": "serial", "resources": {"license": 1}}, "resources", "{'license': 1}", "use executor='ray'"),
+    "a resource for the serial executor": ({"executor": "serial", "resources": {"license": 1}}, "resources", "{'license': 1}", "use executor: ray"),
     # tracking
     "tracking 5": ({"tracking": 5}, "tracking", "got 5", "true or false"),
     "an unknown scheme": ({"tracking": {"uri": "htp://host:5000"}}, "tracking.uri", "'htp://host:5000'", "did you mean http?"),

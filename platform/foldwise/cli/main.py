@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import traceback
 from pathlib import Path
@@ -115,7 +116,7 @@ def report(
             raise InputError("--tracking", f"expected none beside --address, got {tracking!r}; give one of them")
         cli_cluster.report(target, address, as_json=as_json)
         return
-    if Path(target, "archive.json").is_file():
+    if os.path.isfile(Path(target, "archive.json")):  # noqa: PTH113  (which raises for a name that no file can have)
         _print_archive(target, as_json=as_json)
         return
     from foldwise.job.job import Job  # lazily: see the module's docstring

@@ -398,6 +398,8 @@ class Plan:
         if self.n_transformer_fits is None:
             return [f"shared     {names}: fitted once for equal params on equal rows, as they come"]
         plain, shared = self.n_transformer_fits
+        if not plain:  # every params passes these steps through
+            return []
         return [
             f"shared     {names}: {shared} transformer fits at best; without sharing {plain} ({shared / plain:.2f} of them)"
         ]
