@@ -14,6 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, SVR
 
+import foldwise as fw
 from foldwise.data import Dataset
 from foldwise.keys import digest_rows
 from foldwise.plan.plan import Plan
@@ -350,3 +351,12 @@ def test_a_plan_says_that_a_scorers_scores_are_not_found_again():
     said = small_plan(scoring=scorer).explain()
     assert "not shared the scorer cannot be read by content" in said
     assert "not shared" not in small_plan().explain()
+
+
+def test_a_plan_whose_steps_are_all_passed_through_is_told_and_run():
+    search = fw.NestedSearchCV(
+        make_pipeline("passthrough", SVC()), {"svc__C": [1, 10]}, search="grid", executor="serial", outer_cv=3
+    )
+    X, y = load_iris(return_X_y=True)
+    assert "shared     " not in search.plan(X, y).explain()
+    assert search.fit(X, y).n_fits_ == 13

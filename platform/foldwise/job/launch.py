@@ -1,4 +1,4 @@
-"""Step 8: start a plan's run with its executor and its listeners, for both faces alike."""
+"""Step 9: start a plan's run with its executor and its listeners, for both faces alike."""
 
 from __future__ import annotations
 

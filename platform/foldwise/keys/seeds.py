@@ -1,4 +1,4 @@
-"""Step 5, map: where an estimator's randomness comes from."""
+"""Where an estimator's randomness comes from."""
 
 from __future__ import annotations
 

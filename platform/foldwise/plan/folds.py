@@ -1,4 +1,4 @@
-"""Step 3, plan: folds, as fixed row numbers. Outer and inner splits, sharing, groups and strata.
+"""Step 4, plan: folds, as fixed row numbers. Outer and inner splits, sharing, groups and strata.
 
 With ``inner_cv="shared"`` the inner folds of an outer fold are the other outer folds, so that a fit without folds i and
 j serves the studies of both. Whatever makes that impossible, or a score dishonest, is refused here, before anything runs.

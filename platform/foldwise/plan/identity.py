@@ -1,4 +1,4 @@
-"""Step 3, plan: what identifies a fit. The parts of its key that are not its rows.
+"""Step 4, plan: what identifies a fit. The parts of its key that are not its rows.
 
 A fit is what it learns from: the data, the estimator as ``clone`` and ``set_params`` leave it, the code as it is loaded,
 scikit-learn's configuration and the versions that it runs on. What cannot be read by content is shared with nothing.

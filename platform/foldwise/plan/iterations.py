@@ -1,4 +1,4 @@
-"""Step 3: what an epoch of an estimator is, and of which estimators so many epochs are a plain fit of so many iterations.
+"""Step 4: what an epoch of an estimator is, and of which estimators so many epochs are a plain fit of so many iterations.
 
 What scikit-learn's estimators do between two calls is known of each, by measurement: a test trains every one of them in
 epochs and by ``fit``, and compares. An estimator of others' is taken at its word: an epoch is a call of ``partial_fit``, or

@@ -1,4 +1,4 @@
-"""Step 3, plan: what is known of scikit-learn's metrics, by name or made into a scorer: their range, and what they need."""
+"""Step 4, plan: what is known of scikit-learn's metrics, by name or made into a scorer: their range, and what they need."""
 
 from __future__ import annotations
 

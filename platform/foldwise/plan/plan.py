@@ -1,4 +1,4 @@
-"""Step 3, plan: everything that keys and seeds derive from, fixed and counted before anything runs."""
+"""Step 4, plan: everything that keys and seeds derive from, fixed and counted before anything runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Step 3, plan: which params each transformer of a composite estimator depends on, hence what fits can share.
+"""Step 4, plan: which params each transformer of a composite estimator depends on, hence what fits can share.
 
 A pipeline's step depends on its own params and on those of the steps before it; a branch of a union or of a column
 transformer on its own and on what comes before the whole. What comes after a sampler of imbalanced-learn's shares nothing.

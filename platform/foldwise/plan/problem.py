@@ -1,4 +1,4 @@
-"""Step 3, plan: a Problem is what is to be solved, with live objects, validated. Both faces build one."""
+"""Step 4, plan: a Problem is what is to be solved, with live objects, validated. Both faces build one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Step 3, plan: who is handed what is given to ``fit`` beside X and y, as scikit-learn's searches hand it on.
+"""Step 4, plan: who is handed what is given to ``fit`` beside X and y, as scikit-learn's searches hand it on.
 
 Without metadata routing the estimator gets all of it, splitters the groups, and the inner loop's scorer the weights; the
 outer loop scores without weights, as ``cross_validate`` around a search does. With metadata routing each gets what it requests.

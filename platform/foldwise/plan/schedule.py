@@ -1,4 +1,4 @@
-"""Step 3, plan: a schedule has Ray Tune judge trials while they train, epoch by epoch."""
+"""Step 4, plan: a schedule has Ray Tune judge trials while they train, epoch by epoch."""
 
 from __future__ import annotations
 

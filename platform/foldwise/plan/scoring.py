@@ -1,4 +1,4 @@
-"""Step 3, plan: scorers, as scikit-learn takes them, and what is known of their metrics."""
+"""Step 4, plan: scorers, as scikit-learn takes them, and what is known of their metrics."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Step 7, report: an archive in words and numbers."""
+"""Step 8, show: an archive in words and numbers."""
 
 from foldwise.report.metric import MetricReport
 from foldwise.report.report import Report

@@ -1,4 +1,4 @@
-"""Step 7, report: how many digits of a score are worth showing."""
+"""Step 8, show: how many digits of a score are worth showing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Step 7, report: trials and outer results as data frames."""
+"""Step 8, show: trials and outer results as data frames."""
 
 from __future__ import annotations
 

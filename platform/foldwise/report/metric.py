@@ -1,4 +1,4 @@
-"""Step 7, report: what a report says of one metric."""
+"""Step 8, show: what a report says of one metric."""
 
 from __future__ import annotations
 

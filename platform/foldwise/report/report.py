@@ -1,4 +1,4 @@
-"""Step 7, report: what a nested search found, in numbers and words. It is made of an archive and nothing else."""
+"""Step 8, show: what a nested search found, in numbers and words. It is made of an archive and nothing else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Step 7, report: the report in words and plain tables."""
+"""Step 8, show: the report in words and plain tables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Step 7, report: what a schedule did: how much training it spared, and that it cannot be repeated to the bit."""
+"""Step 8, show: what a schedule did: how much training it spared, and that it cannot be repeated to the bit."""
 
 from __future__ import annotations
 

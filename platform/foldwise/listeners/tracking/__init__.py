@@ -1,4 +1,4 @@
-"""Step 7, show: events -> MLflow. Tracking only listens: a search never waits or fails because a server is down."""
+"""Step 8, show: events -> MLflow. Tracking only listens: a search never waits or fails because a server is down."""
 
 from foldwise.listeners.tracking.load import load_model
 from foldwise.listeners.tracking.lookup import active_run, find_report, load_archive, serve_ui
